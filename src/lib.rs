@@ -1,0 +1,5 @@
+//! Rollcall: enrollments from Kafka to Postgres to events.
+
+pub mod config;
+pub mod lifecycle;
+pub mod telemetry;
