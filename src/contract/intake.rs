@@ -1,0 +1,116 @@
+//! A record on its way in: what can be said of it before anything stored is looked at.
+
+use super::content::ContentFingerprint;
+use super::decode::{Request, Unreadable};
+use super::limits::{self, Dates};
+use super::schemas::Schemas;
+use crate::domain::{Command, Fault, Meta};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+
+/// What a record turned out to be.
+#[derive(Debug)]
+pub enum Intake {
+    /// A request that keeps the limits.
+    Command {
+        /// What it says of itself.
+        meta: Meta,
+        /// What it asks for.
+        command: Command,
+        /// The fingerprint of its content.
+        fingerprint: ContentFingerprint,
+    },
+    /// A request that breaks a limit: refused, whatever is stored.
+    Refused(Refused),
+    /// No request at all: a dead letter.
+    Letter(Unreadable),
+}
+
+/// A request that breaks a limit.
+#[derive(Debug)]
+pub struct Refused {
+    /// Who said it, and which request it is.
+    pub identity: Identity,
+    /// The fingerprint of its content.
+    pub fingerprint: ContentFingerprint,
+    /// Every limit that it breaks.
+    pub faults: Vec<Fault>,
+}
+
+/// How a request names itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its source, fit for the inbox.
+    pub source: String,
+    /// Its `message_id`, fit for the inbox.
+    pub message_id: String,
+    /// Its attempt.
+    pub attempt: i32,
+    /// Its batch, if that is named by its rules.
+    pub batch_id: Option<String>,
+}
+
+impl Identity {
+    /// The identity that a request says, whatever it breaks. An id that breaks its rule is stood in for by a hash of
+    /// source and id, so that the refusal can stand in the inbox and be found again.
+    pub(super) fn said(source: &str, message_id: &str, attempt: i32, batch_id: Option<&str>) -> Self {
+        let stand_in = || {
+            let mut hash = Sha256::new();
+            hash.update(source.as_bytes());
+            hash.update([0]);
+            hash.update(message_id.as_bytes());
+            format!("invalid:{}", hex::encode(hash.finalize()))
+        };
+        let fit = limits::is_source(source);
+        Self {
+            source: if fit { source.to_owned() } else { "invalid".to_owned() },
+            message_id: if fit && limits::is_token(message_id) {
+                message_id.to_owned()
+            } else {
+                stand_in()
+            },
+            attempt: attempt.max(1),
+            batch_id: batch_id.filter(|id| limits::is_token(id)).map(str::to_owned),
+        }
+    }
+
+    /// The identity of a request that keeps the limits.
+    pub fn of(meta: &Meta) -> Self {
+        Self {
+            source: meta.source.clone(),
+            message_id: meta.message_id.clone(),
+            attempt: meta.attempt,
+            batch_id: meta.batch.as_ref().map(|batch| batch.batch_id.clone()),
+        }
+    }
+
+    /// The identity that headers give to a record that cannot be read, if they name one by the rules.
+    pub fn attributed(source: &[u8], message_id: &[u8], batch_id: Option<&[u8]>) -> Option<Self> {
+        let source = std::str::from_utf8(source).ok().filter(|text| limits::is_source(text))?;
+        let message_id =
+            std::str::from_utf8(message_id).ok().filter(|text| limits::is_token(text))?;
+        let batch_id = batch_id.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        Some(Self::said(source, message_id, 1, batch_id))
+    }
+}
+
+/// Takes a record's value: decodes it, fingerprints it, checks its limits.
+pub fn take(
+    schemas: &Schemas,
+    value: Option<&[u8]>,
+    max_bytes: usize,
+    recorded_at: OffsetDateTime,
+    dates: &Dates,
+) -> Intake {
+    let request = match schemas.decode(value, max_bytes) {
+        Ok(request @ Request::Enrollment(_)) => request,
+        // Known to the contract, but their rules are not there yet: kept as letters, to be replayed.
+        Ok(Request::Update(_) | Request::Group(_)) => return Intake::Letter(super::decode::NO_REQUEST),
+        Err(cause) => return Intake::Letter(cause),
+    };
+    let fingerprint = ContentFingerprint::of(&request);
+    match limits::command(request, recorded_at, dates) {
+        Ok((meta, command)) => Intake::Command { meta, command, fingerprint },
+        Err((identity, faults)) => Intake::Refused(Refused { identity, fingerprint, faults }),
+    }
+}

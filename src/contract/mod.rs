@@ -1,0 +1,20 @@
+//! The contract with the outside: Avro bytes and plain JSON to commands, decisions to bytes.
+
+mod content;
+mod decode;
+mod encode;
+mod intake;
+mod limits;
+mod publish;
+mod schemas;
+mod shard;
+pub mod wire;
+
+pub use content::{ALGORITHM, ContentFingerprint};
+pub use decode::{LetterClass, LetterStage, Request, Unreadable, named_fingerprint};
+pub use encode::{Message, Unfit, decode_own, encode};
+pub use intake::{Identity, Intake, Refused, take};
+pub use limits::{Dates, command};
+pub use publish::{Provenance, change, published_status, result, state};
+pub use schemas::{Fingerprint, MessageType, SchemaError, Schemas, Version, embedded_text};
+pub use shard::{murmur2, shard};

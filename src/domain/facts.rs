@@ -1,0 +1,109 @@
+//! What a request says of a registrant, laid over what is stored.
+
+use super::{Clearable, IdentifierFacts, Meta, Registrant, RegistrantInfo};
+
+/// What laying facts over a registrant changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct FactsChanged {
+    /// Anything at all.
+    pub(super) any: bool,
+    /// Something that payees are published with: `payment_address`, `disabled`, `ids`.
+    pub(super) published: bool,
+}
+
+impl RegistrantInfo {
+    /// Lays the facts over `registrant`: absent ones leave what is stored, `clear` empties, identifiers are upserted
+    /// by type and phone numbers by number.
+    pub(super) fn lay_over(&self, meta: &Meta, registrant: &mut Registrant) -> FactsChanged {
+        let mut changed = FactsChanged::default();
+        for field in &self.clear {
+            clear(field, registrant, &mut changed);
+        }
+        set(&self.name, &mut registrant.name, &mut changed.any);
+        set(&self.given_name, &mut registrant.given_name, &mut changed.any);
+        set(&self.family_name, &mut registrant.family_name, &mut changed.any);
+        set(&self.addl_name, &mut registrant.addl_name, &mut changed.any);
+        set(&self.gender, &mut registrant.gender, &mut changed.any);
+        set(&self.birthdate, &mut registrant.birthdate, &mut changed.any);
+        set(&self.birth_place, &mut registrant.birth_place, &mut changed.any);
+        set(&self.email, &mut registrant.email, &mut changed.any);
+        set(&self.address, &mut registrant.address, &mut changed.any);
+        set(&self.registration_date, &mut registrant.registration_date, &mut changed.any);
+        set(&self.group_kind, &mut registrant.group_kind, &mut changed.any);
+        set(&self.is_partial_group, &mut registrant.is_partial_group, &mut changed.any);
+        set(&self.payment_address, &mut registrant.payment_address, &mut changed.published);
+        if let Some(disabled) = self.disabled
+            && registrant.disabled != disabled
+        {
+            registrant.disabled = disabled;
+            changed.published = true;
+        }
+        if let Some(reference) = &self.reference {
+            let source = self.reference_source(meta);
+            if registrant.references.get(source) != Some(reference) {
+                registrant.references.insert(source.to_owned(), reference.clone());
+                changed.any = true;
+            }
+        }
+        for id in &self.ids {
+            let stored = registrant.identifiers.get(&id.id_type);
+            // Another value is another identifier: it does not inherit the old one's expiry.
+            let kept = stored.filter(|(value, _)| *value == id.value).map(|(_, facts)| *facts);
+            let facts = IdentifierFacts {
+                expiry_date: id.expiry_date.or_else(|| kept.and_then(|facts| facts.expiry_date)),
+            };
+            changed.published |= kept.is_none();
+            if kept != Some(facts) {
+                registrant.identifiers.insert(id.id_type.clone(), (id.value.clone(), facts));
+                changed.any = true;
+            }
+        }
+        for phone in &self.phone_numbers {
+            let stored = registrant.phone_numbers.get(&phone.phone_no).copied();
+            let collected = phone.date_collected.or(stored.flatten());
+            if stored != Some(collected) {
+                registrant.phone_numbers.insert(phone.phone_no.clone(), collected);
+                changed.any = true;
+            }
+        }
+        changed.any |= changed.published;
+        changed
+    }
+}
+
+fn set<T: Clone + PartialEq>(given: &Option<T>, stored: &mut Option<T>, changed: &mut bool) {
+    if given.is_some() && given != stored {
+        stored.clone_from(given);
+        *changed = true;
+    }
+}
+
+fn clear(field: &Clearable, registrant: &mut Registrant, changed: &mut FactsChanged) {
+    fn empty<T>(stored: &mut Option<T>, changed: &mut bool) {
+        *changed |= stored.take().is_some();
+    }
+    match field {
+        Clearable::Name => empty(&mut registrant.name, &mut changed.any),
+        Clearable::GivenName => empty(&mut registrant.given_name, &mut changed.any),
+        Clearable::FamilyName => empty(&mut registrant.family_name, &mut changed.any),
+        Clearable::AddlName => empty(&mut registrant.addl_name, &mut changed.any),
+        Clearable::Gender => empty(&mut registrant.gender, &mut changed.any),
+        Clearable::Birthdate => empty(&mut registrant.birthdate, &mut changed.any),
+        Clearable::BirthPlace => empty(&mut registrant.birth_place, &mut changed.any),
+        Clearable::Email => empty(&mut registrant.email, &mut changed.any),
+        Clearable::Address => empty(&mut registrant.address, &mut changed.any),
+        Clearable::RegistrationDate => empty(&mut registrant.registration_date, &mut changed.any),
+        Clearable::PaymentAddress => empty(&mut registrant.payment_address, &mut changed.published),
+        Clearable::GroupKind => empty(&mut registrant.group_kind, &mut changed.any),
+        Clearable::IsPartialGroup => empty(&mut registrant.is_partial_group, &mut changed.any),
+        Clearable::Disabled => {
+            changed.published |= std::mem::take(&mut registrant.disabled);
+        }
+        Clearable::Identifier(id_type) => {
+            changed.published |= registrant.identifiers.remove(id_type).is_some();
+        }
+        Clearable::PhoneNumber(number) => {
+            changed.any |= registrant.phone_numbers.remove(number).is_some();
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Registrants, programs and memberships, and the rules that decide a command.
+//!
+//! Pure: no I/O, no clock, no async. A command and what is stored of those it concerns go in; a decision and the
+//! changes it makes come out. Who calls it must have loaded and locked everything a command names (the
+//! [`WorkingSet`]), so that nothing here ever has to ask.
+
+mod command;
+mod decide;
+mod enroll;
+mod event;
+mod facts;
+mod membership;
+mod name;
+mod program;
+mod reason;
+mod registrant;
+mod resolve;
+mod working_set;
+
+pub use command::{
+    BatchRef, Clearable, Command, Enrollment, IdentifierIn, Meta, PhoneNumberIn,
+    ProgramMembershipIn, RegistrantInfo, RequestedState,
+};
+pub use decide::{Decision, Fault, ItemDecision, ItemOutcome, Status, decide};
+pub use event::{Change, ChangeEvent, Payee, PublishedRegistrant};
+pub use membership::{Membership, MembershipId, State, event_id, membership_id};
+pub use name::{NameKey, NameKind};
+pub use program::{Program, ProgramId, ProgramState};
+pub use reason::Reason;
+pub use registrant::{IdentifierFacts, Registrant, RegistrantId, RegistrantKind, registrant_id};
+pub use working_set::{NameRow, WorkingSet};
