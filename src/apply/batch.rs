@@ -1,0 +1,113 @@
+//! What apply takes and what it says of it.
+
+use crate::contract::Intake;
+use bytes::Bytes;
+use std::sync::Arc;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A partition of a request topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic's full name.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+}
+
+/// A record as Kafka gave it.
+#[derive(Clone)]
+pub struct Record {
+    /// Where it stands.
+    pub at: TopicPartition,
+    /// Its offset.
+    pub offset: i64,
+    /// Kafka's timestamp of it; the epoch if it has none.
+    pub timestamp: OffsetDateTime,
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// Its value; none is a tombstone.
+    pub value: Option<Bytes>,
+    /// Its headers, in order.
+    pub headers: Vec<(Bytes, Option<Bytes>)>,
+}
+
+impl Record {
+    /// The value of the last header with this name: where headers repeat, the last one counts.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let header = self.headers.iter().rev().find(|(key, _)| key.as_ref() == name.as_bytes())?;
+        header.1.as_deref()
+    }
+
+    /// How much memory its bytes take.
+    pub fn size(&self) -> usize {
+        let headers = self.headers.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Bytes::len));
+        self.key.as_ref().map_or(0, Bytes::len)
+            + self.value.as_ref().map_or(0, Bytes::len)
+            + headers.sum::<usize>()
+    }
+}
+
+impl std::fmt::Debug for Record {
+    /// P9: coordinates only.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}-{}", self.at.topic, self.at.partition, self.offset)
+    }
+}
+
+/// A record with what it turned out to be.
+#[derive(Debug)]
+pub struct Taken {
+    /// The record.
+    pub record: Record,
+    /// Decoded, or why not.
+    pub intake: Intake,
+}
+
+/// The part of a batch that is of one partition: every offset from `first_offset` to before `next_offset`, whether
+/// Kafka delivered a record for it or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slice {
+    /// The partition.
+    pub at: TopicPartition,
+    /// The fence under which its records were received.
+    pub fence: Uuid,
+    /// Where the batch begins: the partition's position if nobody else wrote.
+    pub first_offset: i64,
+    /// Where the partition's position will be.
+    pub next_offset: i64,
+}
+
+/// What is applied in one transaction.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// One slice a partition, in no order.
+    pub slices: Vec<Slice>,
+    /// The records: of each partition in the order of their offsets, each within its slice.
+    pub records: Vec<Taken>,
+}
+
+/// What became of a slice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SliceOutcome {
+    /// Committed (by this transaction, or by an earlier try whose answer was lost: I2).
+    Committed,
+    /// The fence is another's: whatever is buffered under it is to be dropped, and the lease taken again if the
+    /// partition is still assigned.
+    Fenced,
+    /// The fence is ours but the position is another: drop what is buffered and seek there.
+    Moved {
+        /// The partition's position.
+        position: i64,
+    },
+    /// A failure that is neither the record's nor passing, or a cap on dead letters: the partition must stop.
+    /// What stands before `offset` was committed.
+    Stopped {
+        /// The first offset that was not applied.
+        offset: i64,
+        /// Why, for `status`: a stable word and a sentence, nothing of a record.
+        cause: String,
+    },
+    /// Not applied for this time, because the worker shuts down.
+    Dropped,
+}
