@@ -43,7 +43,7 @@ class Contract:
 
     def golden(self):
         """The committed examples: dictionaries with name, value and hex."""
-        return [json.loads(line) for line in self.golden_path.read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in self.golden_path.read_text(encoding="utf-8").split("\n") if line]
 
     def header(self):
         return SINGLE_OBJECT_MAGIC + bytes.fromhex(self.fingerprint)
@@ -95,7 +95,8 @@ def non_null(type_):
     return type_, False
 
 
-def _resolve(type_, types):
+def resolve(type_, types):
+    """A field's type as a dictionary with names looked up, and whether null is allowed."""
     type_, optional = non_null(type_)
     if isinstance(type_, str) and type_ in types:
         type_ = types[type_]
@@ -106,7 +107,7 @@ def _resolve(type_, types):
 
 def complete(schema, value, types):
     """Plain JSON with defaults written out, in the order of the schema. Refuses unknown and missing fields."""
-    schema, _ = _resolve(schema, types)
+    schema, _ = resolve(schema, types)
     if value is None:
         return None
     if schema["type"] == "array":
@@ -124,7 +125,7 @@ def complete(schema, value, types):
 
 
 def to_avro(schema, value, types):
-    schema, optional = _resolve(schema, types)
+    schema, optional = resolve(schema, types)
     if value is None:
         assert optional or schema["type"] == "null", f"{schema} may not be null"
         return None
@@ -144,7 +145,7 @@ def to_avro(schema, value, types):
 
 
 def from_avro(schema, datum, types):
-    schema, _ = _resolve(schema, types)
+    schema, _ = resolve(schema, types)
     if datum is None:
         return None
     match schema["type"], schema.get("logicalType"):

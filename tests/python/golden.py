@@ -112,6 +112,7 @@ def enrollment_requests():
         ("last", "9999-12-31T23:59:59.999Z"),
     ]:
         yield f"time: {label}", request("m-time", registrant=person("P-7")) | {"sent_at": time}
+    yield "a group", request("m-11", registrant=FULL_GROUP, program_memberships=[{"program": "CASH-2026"}])
     yield "greatest counts", request(
         "m-8", attempt=2**31 - 1, batch={"batch_id": "b", "total_count": 2**31 - 1}, registrant=person("P-8")
     )
@@ -144,8 +145,8 @@ def membership_update_requests():
     yield "expects no membership", request(
         "u-3", registrant={"reference": "P-3"}, program="FOOD", action="ENROLL", expected_version=0
     )
-    yield "reason without note", request(
-        "u-4", registrant={"ids": [{"id_type": "T", "value": "1"}]}, program="FOOD", action="EXIT", reason={"code": ""}
+    yield "reason without note, batch without total_count", request(
+        "u-4", batch={"batch_id": "b"}, registrant={"ids": [{"id_type": "T", "value": "1"}]}, program="FOOD", action="EXIT", reason={"code": ""}
     )
     for action in [
         "UNKNOWN", "ENROLL", "PAUSE", "RESUME", "EXIT", "MARK_NOT_ELIGIBLE", "MARK_DUPLICATED", "RESET_TO_DRAFT", "REENROLL",
@@ -181,7 +182,13 @@ def group_membership_requests():
     yield "200 members", request(
         "g-4", group={"reference": "HH-2", "kind": "GROUP"}, mode="MERGE", members=[{"individual": person(f"P-{n}")} for n in range(200)]
     )
-    yield "unknown mode", request("g-5", group={"kind": "UNKNOWN"}, mode="UNKNOWN")
+    yield "unknown mode, kind and state", request(
+        "g-5",
+        batch={"batch_id": "b"},
+        group={"kind": "UNKNOWN"},
+        mode="UNKNOWN",
+        program_memberships=[{"program": "CASH-2026", "state": "UNKNOWN"}],
+    )
 
 
 def result(status, **fields):
@@ -236,7 +243,7 @@ PUBLISHED_PERSON = {
 }
 PUBLISHED_GROUP = {"registrant_id": REGISTRANT, "kind": "GROUP", "source": "household-survey", "reference": "HH-77"}
 PAYEE = PUBLISHED_PERSON | {"payment_address": "token:4471@bank.example", "disabled": False}
-PAID_HEAD = PAYEE | {"registrant_id": HEAD, "ids": [], "payment_address": None, "disabled": True}
+PAID_HEAD = PAYEE | {"registrant_id": HEAD, "source": None, "reference": None, "ids": [], "payment_address": None, "disabled": True}
 
 
 def facts(version, **fields):
@@ -304,6 +311,7 @@ def membership_states():
     yield "a group and its Head", facts(20, state="PAUSED", registrant=PUBLISHED_GROUP, payee=PAID_HEAD)
     for version, state in enumerate(["UNKNOWN", *STATES], start=1):
         yield f"state: {state}", facts(version, state=state, payee=PAYEE)
+    yield "unknown kind", facts(8, state="DRAFT", registrant=PUBLISHED_GROUP | {"kind": "UNKNOWN"}, payee=PAYEE | {"kind": "GROUP"})
 
 
 def receipt(status, **fields):
@@ -330,7 +338,6 @@ def batch_receipts():
         positions=[{"partition": 0, "sequence": 1}, {"partition": 11, "sequence": 2**63 - 1}],
     )
     yield "complete, without events", receipt("COMPLETE", total_count=1, rejected_count=1, completed_at=RECORDED)
-    yield "empty digest", receipt("COMPLETE", digest="")
     yield "unknown status", receipt("UNKNOWN", total_count=0)
 
 
