@@ -15,7 +15,7 @@ const NOT_SETTINGS: [&str; 5] = [
     "ROLLCALL_CACHE",
     "ROLLCALL_LOG",
     "ROLLCALL_GOLDEN_FROM_RUST",
-    "ROLLCALL_TEST_BINARY",
+    "ROLLCALL_UPDATE_DOCS",
 ];
 const PREFIX: &str = "ROLLCALL_";
 const PROPERTIES: &str = "kafka__properties__";
