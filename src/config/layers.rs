@@ -75,7 +75,16 @@ pub(super) fn merge(
     if let Some(text) = file {
         let source = File::from_str(text, FileFormat::Toml);
         match source.collect() {
-            Ok(_) => builder = builder.add_source(source),
+            // Flat first: `client.rack` and `"client.rack"` are the same property.
+            Ok(root) => {
+                let mut flat = Flat::new();
+                flatten("", root, &mut flat);
+                let origin = file_name.to_owned();
+                let entry = |(key, value): (String, Value)| {
+                    (path_of(&key), Value::new(Some(&origin), value.kind))
+                };
+                builder = builder.add_source(Layer(flat.into_iter().map(entry).collect()));
+            }
             Err(error) => mistakes.push(Mistake {
                 key: file_name.to_owned(),
                 value: None,
@@ -123,6 +132,10 @@ fn flatten(prefix: &str, table: Map<String, Value>, flat: &mut Flat) {
             format!("{prefix}.{name}")
         };
         match value.kind {
+            // An empty table stays, as nothing, so that an unknown section is seen.
+            ValueKind::Table(inner) if inner.is_empty() => {
+                flat.insert(key, Value::new(None, ValueKind::Nil));
+            }
             ValueKind::Table(inner) => flatten(&key, inner, flat),
             _ => {
                 flat.insert(key, value);
@@ -169,16 +182,15 @@ fn variable_path(name: &str) -> Vec<String> {
 
 fn flags(overrides: &[(String, String)]) -> Layer {
     let origin = FLAGS.to_owned();
-    let split = |(key, text): &(String, String)| {
-        let path = match key.strip_prefix("kafka.properties.") {
-            Some(property) => vec![
-                "kafka".to_owned(),
-                "properties".to_owned(),
-                property.to_owned(),
-            ],
-            None => key.split('.').map(str::to_owned).collect(),
-        };
-        (path, Value::new(Some(&origin), text.clone()))
-    };
-    Layer(overrides.iter().map(split).collect())
+    let entry =
+        |(key, text): &(String, String)| (path_of(key), Value::new(Some(&origin), text.clone()));
+    Layer(overrides.iter().map(entry).collect())
+}
+
+/// The way to a key; a property's name is one step, dots and all.
+fn path_of(key: &str) -> Vec<String> {
+    match key.strip_prefix("kafka.properties.") {
+        Some(name) => vec!["kafka".to_owned(), "properties".to_owned(), name.to_owned()],
+        None => key.split('.').map(str::to_owned).collect(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config::Value;
+use config::{Value, ValueKind};
 
 use super::{
     error::Mistake,
@@ -91,6 +91,10 @@ impl Reader<'_> {
         sections.dedup();
         for (key, value) in std::mem::take(&mut self.flat) {
             let section = key.split('.').next().unwrap_or_default();
+            let is_table = sections.contains(&key.as_str()) || key == "kafka.properties";
+            if is_table && matches!(value.kind, ValueKind::Nil) {
+                continue;
+            }
             let names: Vec<_> = keys
                 .iter()
                 .filter_map(|known| known.strip_prefix(section)?.strip_prefix('.'))

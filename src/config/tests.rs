@@ -135,7 +135,7 @@ fn properties_come_from_every_layer() {
 
 #[test]
 fn every_mistake_is_reported_at_once() {
-    let text = "nonsense = 1\n[batch]\nmax_record = 5\nmax_bytes = \"4MB\"\n[http]\nlisten = \
+    let text = "nonsense = 1\n[empty]\n[parking]\n[batch]\nmax_record = 5\nmax_bytes = \"4MB\"\n[http]\nlisten = \
                 \"0.0.0.0:8080\"\n[dates]\ntime_zone = \"Mars/Olympus\"\n[log]\nformat = [1]\n\
                 [kafka.properties]\n\"group.id\" = \"x\"\n[dead_letter]\nmax_ratio = 2\n";
     let variables = [
@@ -155,6 +155,7 @@ fn every_mistake_is_reported_at_once() {
         "batch.max_bytes = \"4MB\"",
         "batch.max_record (",
         "nonsense (",
+        "empty (",
         "typo (from ROLLCALL_TYPO)",
         "http.listen = \"0.0.0.0:8080\"",
         "dates.time_zone = \"Mars/Olympus\"",
@@ -168,7 +169,7 @@ fn every_mistake_is_reported_at_once() {
             "{key} not in\n{all}"
         );
     }
-    assert_eq!(found.len(), 11, "{all}");
+    assert_eq!(found.len(), 12, "{all}");
 }
 
 #[test]

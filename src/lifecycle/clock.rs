@@ -12,6 +12,10 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "it is named alone where it is used"
+)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
@@ -26,6 +30,10 @@ impl Clock for SystemClock {
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "it is named alone where it is used"
+)]
 pub struct ManualClock(Mutex<OffsetDateTime>);
 
 impl ManualClock {

@@ -138,7 +138,7 @@ mod tests {
     fn a_silent_task_is_stalled_until_it_beats_or_ends() {
         let health = Health::default();
         let quick = health.heartbeat("quick", Duration::ZERO);
-        let _slow = health.heartbeat("slow", Duration::from_secs(3600));
+        let _slow = health.heartbeat("slow", Duration::from_hours(1));
         while health.stalled().is_empty() {
             std::hint::spin_loop();
         }

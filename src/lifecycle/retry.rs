@@ -46,6 +46,10 @@ impl Policy {
 ///
 /// Only for errors that are the system's; `what` names the operation in the log. The error's
 /// `Display` is logged, so it must hold nothing of a person (P9).
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "it is named alone where it is used"
+)]
 pub async fn retry_outage<T, E: Display>(
     token: &CancellationToken,
     pauses: impl Iterator<Item = Duration>,
@@ -109,7 +113,7 @@ mod tests {
     async fn cancelling_ends_the_wait() {
         let token = CancellationToken::new();
         token.cancel();
-        let pauses = std::iter::repeat(Duration::from_secs(3600));
+        let pauses = std::iter::repeat(Duration::from_hours(1));
         let done: Option<()> = retry_outage(&token, pauses, "test", async || Err("away")).await;
         assert_eq!(done, None);
     }

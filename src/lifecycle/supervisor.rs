@@ -106,10 +106,6 @@ impl Lifecycle {
     /// Runs a task that must not end before its group is told to.
     ///
     /// An unasked end, by return or panic, shuts the process down as failed.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the tracker's spawn is the one that is waited for"
-    )]
     pub fn spawn(
         &self,
         group: Group,
@@ -119,7 +115,7 @@ impl Lifecycle {
         let watched = self.clone();
         self.stage(group).tasks.spawn(async move {
             let end = AssertUnwindSafe(task).catch_unwind().await;
-            watched.ended(group, name, end);
+            watched.ended(group, name, &end);
         });
     }
 
@@ -139,7 +135,7 @@ impl Lifecycle {
             .name(name.to_owned())
             .spawn(move || {
                 let end = catch_unwind(AssertUnwindSafe(task));
-                watched.ended(group, name, end);
+                watched.ended(group, name, &end);
                 drop(tracked);
             })?;
         Ok(())
@@ -203,7 +199,7 @@ impl Lifecycle {
             && inner.rest.tasks.is_empty())
     }
 
-    fn ended(&self, group: Group, name: &'static str, end: Result<(), Box<dyn Any + Send>>) {
+    fn ended(&self, group: Group, name: &'static str, end: &Result<(), Box<dyn Any + Send>>) {
         // What a panic says is not logged here: it may hold values (P9).
         match end {
             Ok(()) if self.token(group).is_cancelled() => return,

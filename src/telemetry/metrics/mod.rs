@@ -13,8 +13,12 @@ use std::time::Duration;
 use ::metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use declared::*;
 pub use declared::{ALL, Kind, Metric};
+use declared::{
+    APPLY_TRANSACTION, BUILD_INFO, DEAD_LETTERS_OPEN, HTTP_REQUEST, INTAKE_LAG, LAST_COMMIT,
+    LEASES_LOST, OUTBOX_OLDEST, OUTBOX_PENDING, PARKED, PARTITION_STATE, RECORDS, RELAY_PUBLISHED,
+    STAGE, TRANSACTION_RETRIES,
+};
 
 /// What a partition does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,11 @@ impl Handle {
     pub fn render(&self) -> String {
         self.0.render()
     }
+
+    /// Gathers recorded values, so that they take no more memory when nobody asks for them.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
 }
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
@@ -92,8 +101,7 @@ fn describe_all() {
 
 /// Begins recording; until then the functions below do nothing.
 ///
-/// A thread of the exporter's gathers histograms every few seconds, so that they stay small when
-/// nobody asks for them.
+/// The caller runs [`Handle::upkeep`] every few seconds.
 ///
 /// # Errors
 /// Recording has begun before.
