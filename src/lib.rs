@@ -4,4 +4,5 @@ pub mod config;
 pub mod contract;
 pub mod domain;
 pub mod lifecycle;
+pub mod store;
 pub mod telemetry;
