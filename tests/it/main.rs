@@ -7,3 +7,5 @@
 )]
 
 mod embedded;
+mod support;
+mod support_works;
