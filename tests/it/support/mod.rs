@@ -8,6 +8,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     reason = "shared by all tests; which helper is used changes with them"
 )]
 
@@ -25,7 +26,7 @@ pub(crate) use topics::{NewRecord, Record, Topics};
 pub(crate) use worker::{Setup, Worker, rollcall};
 
 /// Long enough for a machine with much else to do: a test that needs it all is failing anyway.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks `check` again and again until it gives a value; fails the test after `patience`, naming `what`.
 #[track_caller]
