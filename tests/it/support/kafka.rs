@@ -26,7 +26,7 @@ pub(crate) struct Kafka {
 enum Home {
     Given,
     Native { directory: PathBuf, keeper: Child },
-    Container(Container),
+    Container(Box<Container>),
 }
 
 /// The Kafka that all tests of this process share. Keep to topics and groups with a prefix of your own.
@@ -86,7 +86,7 @@ async fn in_container() -> Kafka {
     let container = Container::run(("apache/kafka", "4.3.1"), (port, 9092), &environment).await;
     Kafka {
         brokers: format!("127.0.0.1:{port}"),
-        home: Home::Container(container),
+        home: Home::Container(Box::new(container)),
     }
 }
 
