@@ -3,6 +3,7 @@
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a test says what went wrong by failing; clippy.toml's allowance does not reach helpers"
 )]
 

@@ -20,7 +20,7 @@ pub(crate) struct PostgresServer {
 enum Home {
     Given,
     Native(Postgres),
-    Container(Container),
+    Container(Box<Container>),
 }
 
 /// The Postgres that all tests of this process share. Take a [`database`] of your own from it.
@@ -63,7 +63,7 @@ async fn in_container() -> PostgresServer {
     let url = format!("postgres://rollcall:rollcall@127.0.0.1:{port}/rollcall");
     let server = PostgresServer {
         url,
-        home: Home::Container(container),
+        home: Home::Container(Box::new(container)),
     };
     server.wait_until_it_answers().await;
     server

@@ -184,7 +184,7 @@ impl Topics {
             let partitions: Vec<i32> = metadata.topics()[0]
                 .partitions()
                 .iter()
-                .map(|partition| partition.id())
+                .map(rdkafka::metadata::MetadataPartition::id)
                 .collect();
             let mut records = read(consumer, &name, &partitions);
             records.sort_by_key(|record| (record.partition, record.offset));
