@@ -8,6 +8,7 @@ pub mod memberships;
 pub mod names;
 pub mod outbox;
 pub mod programs;
+pub mod reconcile;
 pub mod registrants;
 
 mod error;
