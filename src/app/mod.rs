@@ -1,3 +1,4 @@
 //! The composition root: what is put together from the other modules.
 
 pub mod embedded;
+pub mod reconcile;

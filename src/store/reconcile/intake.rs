@@ -64,20 +64,35 @@ pub async fn undelivered_after(
     .await?)
 }
 
-/// Rows of the time from `from` to before `until`, at most `limit`.
+/// How many offsets the rows of the time from `from` to before `until` speak of.
+pub async fn offsets_between(
+    connection: &mut PgConnection,
+    from: OffsetDateTime,
+    until: OffsetDateTime,
+) -> Result<u64> {
+    let offsets = sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(next_offset - first_offset), 0)::bigint AS "offsets!"
+           FROM intake_ledger WHERE recorded_at >= $1 AND recorded_at < $2"#,
+        from,
+        until,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(offsets as u64)
+}
+
+/// Rows of the time from `from` to before `until`; see [`offsets_between`] for how many bytes that are.
 pub async fn ledger_between(
     connection: &mut PgConnection,
     from: OffsetDateTime,
     until: OffsetDateTime,
-    limit: i64,
 ) -> Result<Vec<LedgerRow>> {
     Ok(sqlx::query_as!(
         LedgerRow,
         "SELECT topic, partition, first_offset, next_offset, outcomes, recorded_at
-         FROM intake_ledger WHERE recorded_at >= $1 AND recorded_at < $2 LIMIT $3",
+         FROM intake_ledger WHERE recorded_at >= $1 AND recorded_at < $2",
         from,
         until,
-        limit,
     )
     .fetch_all(connection)
     .await?)

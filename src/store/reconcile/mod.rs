@@ -5,7 +5,10 @@ mod memberships;
 mod references;
 mod streams;
 
-pub use intake::{LedgerRow, Said, byte_at, ledger_after, ledger_between, said_between, undelivered_after};
+pub use intake::{
+    LedgerRow, Said, byte_at, ledger_after, ledger_between, offsets_between, said_between,
+    undelivered_after,
+};
 pub use memberships::{HistoryRow, MembershipRow, history_after, memberships_after};
 pub use references::{Name, PhoneNumber, names_after, phone_numbers_after};
 pub use streams::{
