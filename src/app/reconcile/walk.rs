@@ -115,7 +115,7 @@ impl Walk<'_> {
             (self.watch)("outcomes", looked_at);
             from = end;
             if offsets.max(looked_at) < SLICE as u64 / 4 {
-                width = (width * 2).min(Duration::days(1_000));
+                width = Duration::days(1_000).min(width * 2);
             }
         }
         Ok(check)
