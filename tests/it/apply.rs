@@ -1,15 +1,16 @@
 //! Apply on a real Postgres: what one transaction does, and what it does when the same comes twice.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use rollcall::apply::{Record, SliceOutcome};
 use rollcall::contract::decode_own;
 use rollcall::contract::wire::{RequestResult, ResultStatus};
-use rollcall::store;
-use tokio_util::sync::CancellationToken;
+use tracing::instrument::WithSubscriber;
+use tracing_subscriber::layer::SubscriberExt;
 
-use crate::scene::{
-    Scene, applier, batch, enrollment, identifier, item, partition, pool_options, raw, record,
-};
+use crate::scene::{Scene, enrollment, identifier, item, partition, raw, record};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_enrollment_leaves_its_rows_and_one_number_a_stream() {
@@ -259,10 +260,6 @@ async fn a_batch_takes_as_many_statements_whatever_its_size() {
     let scene = Scene::new().await;
     let at = partition(0);
     let fence = scene.lease(&at).await;
-    // One connection, so that its prepared statements count every execution.
-    let options = store::Options { max_connections: 1, ..pool_options() };
-    let pool = store::connect(&scene.database.url, &options).unwrap();
-    let applier = applier(pool.clone());
     let mut offset = 0;
     let mut counts = Vec::new();
     for size in [10, 10, 1_000] {
@@ -275,23 +272,25 @@ async fn a_batch_takes_as_many_statements_whatever_its_size() {
                 record(&at, offset + n, &request)
             })
             .collect();
-        let before = executions(&pool).await;
-        let batch = batch(&applier, fence, records);
-        let outcomes = applier.apply(batch, &CancellationToken::new()).await;
-        assert_eq!(outcomes[0].1, SliceOutcome::Committed);
-        counts.push(executions(&pool).await - before);
+        let statements = Statements::default();
+        let counting = tracing_subscriber::registry().with(statements.clone());
+        let outcomes = scene.apply(fence, records).with_subscriber(counting).await;
+        assert_eq!(outcomes, [SliceOutcome::Committed]);
+        counts.push(statements.0.load(Ordering::Relaxed));
         offset += size;
     }
     assert_eq!(counts[1], counts[2], "10 and 1,000 records");
     assert!((10..40).contains(&counts[2]), "{counts:?}");
 }
 
-/// How often the statements of this connection were executed so far, this one included.
-async fn executions(pool: &sqlx::PgPool) -> i64 {
-    sqlx::query_scalar(
-        "SELECT coalesce(sum(generic_plans + custom_plans), 0)::bigint FROM pg_prepared_statements",
-    )
-    .fetch_one(pool)
-    .await
-    .unwrap()
+/// Counts what sqlx logs: an event a statement.
+#[derive(Clone, Default)]
+struct Statements(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }

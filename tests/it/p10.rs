@@ -17,7 +17,7 @@ use crate::scene::{
 };
 
 /// Sequences that are tried; each is some dozens of records over few registrants, so that they collide.
-const SEQUENCES: u64 = 150;
+const SEQUENCES: u64 = 80;
 const LANES: i32 = 3;
 
 #[tokio::test(flavor = "multi_thread")]
