@@ -56,5 +56,6 @@ pub fn encode<T: Message>(message: &T) -> Result<Vec<u8>, Unfit> {
 pub fn decode_own<T: Message>(bytes: &[u8]) -> Result<T, Unfit> {
     let current = current(T::TYPE);
     let mut body = bytes.strip_prefix(&current.header).ok_or(Unfit(T::TYPE))?;
-    current.reader.read_deser(&mut body).map_err(|_| Unfit(T::TYPE))
+    let message = current.reader.read_deser(&mut body).map_err(|_| Unfit(T::TYPE))?;
+    if body.is_empty() { Ok(message) } else { Err(Unfit(T::TYPE)) }
 }
