@@ -5,8 +5,12 @@ mod enroll;
 mod facts;
 mod identity;
 mod ids;
+mod model;
 mod payee;
 mod privacy;
+mod property;
+mod random;
+mod store;
 
 use super::{
     Command, Decision, Enrollment, IdentifierIn, Membership, MembershipId, Meta, NameKey, Program,
