@@ -5,3 +5,6 @@ pub mod contract;
 pub mod domain;
 pub mod lifecycle;
 pub mod telemetry;
+
+#[cfg(test)]
+mod arrows;

@@ -11,6 +11,7 @@ mod privacy;
 mod property;
 mod random;
 mod store;
+mod words;
 
 use super::{
     Command, Decision, Enrollment, IdentifierIn, Membership, MembershipId, Meta, NameKey, Program,

@@ -2,10 +2,11 @@
 //! with nothing of the first one's structure. Rows are text; a request works on a copy of all tables.
 
 use super::super::{
-    Clearable, Command, Decision, Enrollment, Meta, NameKind, Registrant, RegistrantInfo,
+    Clearable, Command, Enrollment, Meta, NameKind, Registrant, RegistrantInfo,
     RegistrantKind, RequestedState, State, membership_id, registrant_id,
 };
 use super::TODAY;
+use super::words::event;
 use std::collections::{BTreeMap, BTreeSet};
 use time::Date;
 
@@ -14,11 +15,11 @@ type Person = String;
 /// A row of the memberships.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
-    id: String,
-    state: &'static str,
-    spell: i32,
-    version: i32,
-    date: Option<Date>,
+    pub(super) id: String,
+    pub(super) state: &'static str,
+    pub(super) spell: i32,
+    pub(super) version: i32,
+    pub(super) date: Option<Date>,
 }
 
 /// All there is, as flat tables.
@@ -35,11 +36,11 @@ pub(super) struct Tables {
 /// What is compared of a decision: every line in words.
 #[derive(Debug, PartialEq, Default)]
 pub(super) struct Said {
-    status: String,
-    faults: Vec<String>,
-    items: Vec<String>,
+    pub(super) status: String,
+    pub(super) faults: Vec<String>,
+    pub(super) items: Vec<String>,
     /// Sorted: the contract orders events of one membership only.
-    events: Vec<String>,
+    pub(super) events: Vec<String>,
 }
 
 const PROGRAMS: [(&str, RegistrantKind, bool); 4] = [
@@ -351,49 +352,6 @@ impl Tables {
         let mine: Vec<_> = mine.map(|(name, _)| (name.1.clone(), name.2.clone())).collect();
         let own = mine.iter().find(|(source, _)| *source == meta.source);
         format!("{:?}", own.or(mine.first()))
-    }
-}
-
-fn event(program: &str, what: &str, row: &Row, reference: &str, payee: &str) -> String {
-    let Row { id, state, spell, version, date } = row;
-    format!("{id} {version:03} {program} {what} {state} {spell} {date:?} {reference} {payee}")
-}
-
-/// A decision in the model's words.
-pub(super) fn in_words(decision: &Decision, codes: impl Fn(super::ProgramId) -> String) -> Said {
-    let mut events: Vec<_> = decision
-        .events
-        .iter()
-        .map(|e| {
-            let m = &e.membership;
-            let row = Row {
-                id: m.membership_id.0.to_string(),
-                state: m.state.as_str(),
-                spell: m.spell,
-                version: m.version,
-                date: m.enrollment_date,
-            };
-            let what = format!("{:?} {:?} {}", e.change, e.previous_state, e.effective_date);
-            let reference = format!("{:?}", e.registrant.reference.as_ref());
-            let payee = e.payee.as_ref().map_or_else(
-                || "nobody".to_owned(),
-                |p| format!("{:?}", (&p.registrant.ids, &p.payment_address, p.disabled)),
-            );
-            event(&codes(m.program_id), &what, &row, &reference, &payee)
-        })
-        .collect();
-    events.sort();
-    let items = decision.items.iter().map(|item| {
-        let stands = item.membership.map(|(id, state, version)| format!("{} {} {version}", id.0, state.as_str()));
-        let whose = item.registrant_id.map_or_else(|| "-".to_owned(), |id| id.0.to_string());
-        let stands = stands.unwrap_or_default();
-        format!("{} {} {:?} {:?} {whose} {stands}", item.pointer, item.program, item.outcome, item.reason)
-    });
-    Said {
-        status: format!("{:?}", decision.status),
-        faults: decision.faults.iter().map(|f| format!("{} {:?}", f.pointer, f.reason)).collect(),
-        items: items.collect(),
-        events,
     }
 }
 

@@ -1,9 +1,10 @@
 //! Random sequences: against the model, and however they are cut (P10).
 
 use super::super::{ChangeEvent, Command, Decision, MembershipId, Meta, ProgramId, Registrant, decide};
-use super::model::{Tables, in_words};
+use super::model::Tables;
 use super::random::{requests, residents};
 use super::store::Store;
+use super::words::in_words;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
