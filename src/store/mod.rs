@@ -1,0 +1,17 @@
+//! All SQL. Functions over a connection for reads, over a transaction for what must be atomic with something else: the
+//! type is the witness. Set-wise, keys sorted, row counts checked.
+
+pub mod inbox;
+pub mod intake;
+pub mod letters;
+pub mod memberships;
+pub mod names;
+pub mod outbox;
+pub mod programs;
+pub mod registrants;
+
+mod error;
+mod pool;
+
+pub use error::{Error, Result};
+pub use pool::{Options, SCHEMA_VERSION, Unfit, connect, migrate, verify};
