@@ -22,7 +22,10 @@ fn pointers(at: &str, value: &Json, found: &mut Vec<String>) {
     match value {
         Json::Object(fields) => fields.iter().for_each(|(name, value)| child(name, value)),
         Json::Array(elements) => {
-            elements.iter().enumerate().for_each(|(index, value)| child(&index.to_string(), value));
+            elements
+                .iter()
+                .enumerate()
+                .for_each(|(index, value)| child(&index.to_string(), value));
         }
         _ => {}
     }
@@ -30,7 +33,14 @@ fn pointers(at: &str, value: &Json, found: &mut Vec<String>) {
 
 /// Other values that may fit where `value` stands.
 fn others(value: &Json) -> Vec<Json> {
-    let mut others = vec![Json::Null, json!(true), json!(false), json!(7), json!("2001-02-03"), json!("x")];
+    let mut others = vec![
+        Json::Null,
+        json!(true),
+        json!(false),
+        json!(7),
+        json!("2001-02-03"),
+        json!("x"),
+    ];
     others.extend(["GROUP", "DRAFT", "REMOVE", "REPLACE"].map(Json::from));
     match value {
         Json::String(text) => others.push(json!(format!("{text}x"))),
@@ -64,7 +74,9 @@ fn every_single_change_differs_and_nothing_else_counts() {
             for other in others(stood) {
                 let mut changed = base.clone();
                 *changed.pointer_mut(&pointer).unwrap() = other.clone();
-                let Some(found) = fingerprint(message, &changed) else { continue };
+                let Some(found) = fingerprint(message, &changed) else {
+                    continue;
+                };
                 changes += 1;
                 let means_the_same = (pointer.ends_with("/source")
                     && pointer != "/source"
@@ -98,7 +110,10 @@ fn what_is_default_may_be_said_or_left_out() {
             "disabled": null, "phone_numbers": [], "clear": []},
         "program_memberships": [{"program": "cash", "state": "ENROLLED", "enrollment_date": null}],
     });
-    assert_eq!(fingerprint(message, &terse), fingerprint(message, &explicit));
+    assert_eq!(
+        fingerprint(message, &terse),
+        fingerprint(message, &explicit)
+    );
 
     let message = MessageType::GroupMembershipRequest;
     let member = |kinds: Json| {
@@ -110,7 +125,11 @@ fn what_is_default_may_be_said_or_left_out() {
     };
     let none = fingerprint(message, &member(Json::Null));
     assert!(none.is_some());
-    assert_ne!(none, fingerprint(message, &member(json!([]))), "no kinds given is not none of them");
+    assert_ne!(
+        none,
+        fingerprint(message, &member(json!([]))),
+        "no kinds given is not none of them"
+    );
 }
 
 #[test]

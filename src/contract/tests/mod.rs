@@ -7,6 +7,7 @@ mod golden;
 mod letters;
 mod limits;
 mod published;
+mod refused;
 mod shard;
 
 use super::schemas::MessageType;
@@ -47,7 +48,10 @@ fn golden(message: MessageType) -> Vec<Example> {
 }
 
 fn example(message: MessageType, name: &str) -> Example {
-    golden(message).into_iter().find(|example| example.name == name).unwrap()
+    golden(message)
+        .into_iter()
+        .find(|example| example.name == name)
+        .unwrap()
 }
 
 /// The fullest example of an enrollment, as JSON.

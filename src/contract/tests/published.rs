@@ -4,9 +4,7 @@ use super::{dates, enrollment};
 use crate::contract::{
     Identity, Message, Provenance, Request, change, command, decode_own, encode, result, state,
 };
-use crate::domain::{
-    Change, Program, ProgramId, ProgramState, RegistrantKind, WorkingSet, decide,
-};
+use crate::domain::{Change, Program, ProgramId, ProgramState, RegistrantKind, WorkingSet, decide};
 use serde_json::json;
 use time::macros::datetime;
 
@@ -48,8 +46,13 @@ fn result_event_and_state() {
     let said = result(&Identity::of(&meta), &decision, committed_at);
     insta::assert_snapshot!("request_result", pretty(&said));
 
-    let [event] = decision.events.as_slice() else { panic!("one event") };
-    let from = Provenance { meta: &meta, recorded_at: committed_at };
+    let [event] = decision.events.as_slice() else {
+        panic!("one event")
+    };
+    let from = Provenance {
+        meta: &meta,
+        recorded_at: committed_at,
+    };
     let changed = change(event, &cash, from);
     insta::assert_snapshot!("membership_changed", pretty(&changed));
     let state_now = state(changed.clone()).unwrap();

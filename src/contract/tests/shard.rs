@@ -13,7 +13,11 @@ fn keys_go_where_java_clients_expect_them() {
         let key = example["key"].as_str().unwrap();
         let hash = i64::from(murmur2(key.as_bytes()).cast_signed());
         assert_eq!(Some(hash), example["hash"].as_i64(), "{key}");
-        assert_eq!(Some(u64::from(shard(key.as_bytes(), 12))), example["partition12"].as_u64(), "{key}");
+        assert_eq!(
+            Some(u64::from(shard(key.as_bytes(), 12))),
+            example["partition12"].as_u64(),
+            "{key}"
+        );
     }
 }
 

@@ -2,15 +2,14 @@
 //! with nothing of the first one's structure. Rows are text; a request works on a copy of all tables.
 
 use super::super::{
-    Clearable, Command, Enrollment, Meta, NameKind, Registrant, RegistrantInfo,
-    RegistrantKind, RequestedState, State, membership_id, registrant_id,
+    Command, Enrollment, Meta, Registrant, RegistrantKind, RequestedState, State, membership_id,
 };
 use super::TODAY;
 use super::words::event;
 use std::collections::{BTreeMap, BTreeSet};
 use time::Date;
 
-type Person = String;
+pub(super) type Person = String;
 
 /// A row of the memberships.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,9 +26,9 @@ pub(super) struct Row {
 pub(super) struct Tables {
     kinds: BTreeMap<Person, RegistrantKind>,
     /// (`REFERENCE`, source, value) or (`IDENTIFIER`, type, value) to its owner.
-    names: BTreeMap<(&'static str, String, String), Person>,
+    pub(super) names: BTreeMap<(&'static str, String, String), Person>,
     /// (person, field) to what is stored; expiries and days of collection as `ids.<type>` and `phone_numbers.<number>`.
-    facts: BTreeMap<(Person, String), String>,
+    pub(super) facts: BTreeMap<(Person, String), String>,
     members: BTreeMap<(Person, String), Row>,
 }
 
@@ -56,16 +55,30 @@ impl Tables {
         self.kinds.insert(person.clone(), registrant.kind);
         for (name, facts) in registrant.names() {
             if let Some(day) = facts.expiry_date {
-                self.facts.insert((person.clone(), format!("ids.{}", name.scope)), day.to_string());
+                self.facts.insert(
+                    (person.clone(), format!("ids.{}", name.scope)),
+                    day.to_string(),
+                );
             }
-            self.names.insert((name.kind.as_str(), name.scope, name.value), person.clone());
+            self.names
+                .insert((name.kind.as_str(), name.scope, name.value), person.clone());
         }
-        let mut fact = |field: &str, value: String| self.facts.insert((person.clone(), field.to_owned()), value);
+        let mut fact = |field: &str, value: String| {
+            self.facts.insert((person.clone(), field.to_owned()), value)
+        };
         registrant.name.clone().map(|name| fact("name", name));
-        registrant.payment_address.clone().map(|pay| fact("payment_address", pay));
-        registrant.disabled.then(|| fact("disabled", "true".to_owned()));
+        registrant
+            .payment_address
+            .clone()
+            .map(|pay| fact("payment_address", pay));
+        registrant
+            .disabled
+            .then(|| fact("disabled", "true".to_owned()));
         for (number, day) in &registrant.phone_numbers {
-            fact(&format!("phone_numbers.{number}"), day.map(|day| day.to_string()).unwrap_or_default());
+            fact(
+                &format!("phone_numbers.{number}"),
+                day.map(|day| day.to_string()).unwrap_or_default(),
+            );
         }
         for membership in &registrant.memberships {
             let program = PROGRAMS
@@ -79,7 +92,8 @@ impl Tables {
                 version: membership.version,
                 date: membership.enrollment_date,
             };
-            self.members.insert((person.clone(), program.0.to_owned()), row);
+            self.members
+                .insert((person.clone(), program.0.to_owned()), row);
         }
     }
 
@@ -112,18 +126,29 @@ impl Tables {
         for item in &mut said.items {
             let program = item.split(' ').nth(1).unwrap().to_owned();
             let row = self.members.get(&(person.to_owned(), program));
-            let known = if self.kinds.contains_key(person) { person } else { "-" };
+            let known = if self.kinds.contains_key(person) {
+                person
+            } else {
+                "-"
+            };
             let stands = row.map(|row| format!("{} {} {}", row.id, row.state, row.version));
             *item = format!("{item} {known} {}", stands.unwrap_or_default());
         }
     }
 
-    fn enroll(&mut self, meta: &Meta, request: &Enrollment, before: &Self, said: &mut Said) -> Result<Person, Person> {
+    fn enroll(
+        &mut self,
+        meta: &Meta,
+        request: &Enrollment,
+        before: &Self,
+        said: &mut Said,
+    ) -> Result<Person, Person> {
         let info = &request.registrant;
         let person = self.who(meta, info, said)?;
         let is_new = !self.kinds.contains_key(&person);
         if *self.kinds.entry(person.clone()).or_insert(info.kind) != info.kind {
-            said.faults.push("/registrant/kind RegistrantKindMismatch".to_owned());
+            said.faults
+                .push("/registrant/kind RegistrantKindMismatch".to_owned());
             return Err(person);
         }
         self.tell(meta, info, &person);
@@ -133,7 +158,14 @@ impl Tables {
         for (index, item) in request.program_memberships.iter().enumerate() {
             let at = format!("/program_memberships/{index}");
             let wants = item.state == RequestedState::Enrolled;
-            let result = self.item(meta, &person, &item.program, wants, item.enrollment_date, &at);
+            let result = self.item(
+                meta,
+                &person,
+                &item.program,
+                wants,
+                item.enrollment_date,
+                &at,
+            );
             let line = match result {
                 Ok(true) => {
                     moved.insert(item.program.clone());
@@ -141,7 +173,11 @@ impl Tables {
                     let change = if wants { "Enrolled" } else { "Drafted" };
                     let was = (row.version > 1).then_some(State::Draft);
                     let day = row.date.unwrap_or(meta.today);
-                    events.push((item.program.clone(), format!("{change} {was:?} {day}"), row.clone()));
+                    events.push((
+                        item.program.clone(),
+                        format!("{change} {was:?} {day}"),
+                        row.clone(),
+                    ));
                     good += 1;
                     "Applied MembershipChanged".to_owned()
                 }
@@ -159,7 +195,11 @@ impl Tables {
             said.items.push(format!("{at} {} {line}", item.program));
         }
         if bad > 0 && (request.atomic || good == 0) {
-            for item in said.items.iter_mut().filter(|item| !item.contains("Rejected")) {
+            for item in said
+                .items
+                .iter_mut()
+                .filter(|item| !item.contains("Rejected"))
+            {
                 let place: Vec<_> = item.split(' ').take(2).collect();
                 *item = format!("{} Rejected RequestAtomic", place.join(" "));
             }
@@ -168,12 +208,22 @@ impl Tables {
         if bad > 0 {
             "Partial".clone_into(&mut said.status);
         }
-        if !is_new && info.kind == RegistrantKind::Individual && self.paid(&person) != before.paid(&person) {
+        if !is_new
+            && info.kind == RegistrantKind::Individual
+            && self.paid(&person) != before.paid(&person)
+        {
             for ((owner, program), row) in &mut self.members {
-                if *owner == person && !moved.contains(program) && ["DRAFT", "ENROLLED", "PAUSED"].contains(&row.state) {
+                if *owner == person
+                    && !moved.contains(program)
+                    && ["DRAFT", "ENROLLED", "PAUSED"].contains(&row.state)
+                {
                     row.version += 1;
                     let was = Some(State::parse(row.state).unwrap());
-                    events.push((program.clone(), format!("PayeeChanged {was:?} {}", meta.today), row.clone()));
+                    events.push((
+                        program.clone(),
+                        format!("PayeeChanged {was:?} {}", meta.today),
+                        row.clone(),
+                    ));
                 }
             }
         }
@@ -183,114 +233,22 @@ impl Tables {
         };
         let reference = self.reference(meta, &person);
         for (program, what, row) in events {
-            said.events.push(event(&program, &what, &row, &reference, &payee));
+            said.events
+                .push(event(&program, &what, &row, &reference, &payee));
         }
         Ok(person)
     }
 
-    /// "Its reference and its identifiers, looked up together."
-    fn who(&self, meta: &Meta, info: &RegistrantInfo, said: &mut Said) -> Result<Person, Person> {
-        let source = info.source.clone().unwrap_or_else(|| meta.source.clone());
-        let by_reference = info
-            .reference
-            .as_ref()
-            .and_then(|value| self.names.get(&("REFERENCE", source.clone(), value.clone())));
-        let by_id: Vec<_> = info
-            .ids
-            .iter()
-            .map(|id| self.names.get(&("IDENTIFIER", id.id_type.clone(), id.value.clone())))
-            .collect();
-        let known: BTreeSet<_> = by_reference.into_iter().chain(by_id.iter().copied().flatten()).collect();
-        let fault = match (info.reference.is_none() && info.ids.is_empty(), by_reference, known.len()) {
-            (true, ..) => "/registrant RegistrantUnnamed".to_owned(),
-            (_, Some(owner), 2..) => {
-                let other = by_id.iter().position(|id| id.is_some_and(|id| id != owner)).unwrap();
-                format!("/registrant/ids/{other} RegistrantIdentityConflict")
-            }
-            (_, None, 2..) => "/registrant/ids RegistrantAmbiguous".to_owned(),
-            (_, None, 1) => {
-                let one = (*known.first().unwrap()).clone();
-                let has_another = self.names.iter().any(|(name, owner)| {
-                    *owner == one && name.0 == NameKind::Reference.as_str() && name.1 == source
-                });
-                if info.reference.is_none() || !has_another {
-                    return Ok(one);
-                }
-                "/registrant/reference RegistrantIdentityConflict".to_owned()
-            }
-            (_, Some(owner), _) => return Ok(owner.clone()),
-            (_, None, _) => {
-                let made = registrant_id(meta.recorded_at, &meta.source, &meta.message_id, "/registrant");
-                return Ok(made.0.to_string());
-            }
-        };
-        said.faults.push(fault);
-        Err(String::new())
-    }
-
-    /// "Absent optional fields leave what is stored."
-    fn tell(&mut self, meta: &Meta, info: &RegistrantInfo, person: &str) {
-        let mut put = |field: String, value: Option<String>| {
-            let place = (person.to_owned(), field);
-            match value {
-                Some(value) => self.facts.insert(place, value),
-                None => self.facts.remove(&place),
-            };
-        };
-        let mut dropped = Vec::new();
-        for field in &info.clear {
-            match field {
-                Clearable::Name => put("name".to_owned(), None),
-                Clearable::PaymentAddress => put("payment_address".to_owned(), None),
-                Clearable::Disabled => put("disabled".to_owned(), None),
-                Clearable::PhoneNumber(number) => put(format!("phone_numbers.{number}"), None),
-                Clearable::Identifier(id_type) => {
-                    put(format!("ids.{id_type}"), None);
-                    dropped.push(id_type.clone());
-                }
-                _ => unreachable!("not generated"),
-            }
-        }
-        for (field, value) in [("name", &info.name), ("payment_address", &info.payment_address)] {
-            if value.is_some() {
-                put(field.to_owned(), value.clone());
-            }
-        }
-        if let Some(disabled) = info.disabled {
-            put("disabled".to_owned(), disabled.then(|| "true".to_owned()));
-        }
-        for phone in &info.phone_numbers {
-            let place = (person.to_owned(), format!("phone_numbers.{}", phone.phone_no));
-            match phone.date_collected {
-                Some(day) => drop(self.facts.insert(place, day.to_string())),
-                None => drop(self.facts.entry(place).or_default()),
-            }
-        }
-        self.names.retain(|name, owner| {
-            owner != person || name.0 != "IDENTIFIER" || !dropped.contains(&name.1)
-        });
-        for id in &info.ids {
-            let place = (person.to_owned(), format!("ids.{}", id.id_type));
-            let name = ("IDENTIFIER", id.id_type.clone(), id.value.clone());
-            if !self.names.contains_key(&name) {
-                self.names.retain(|old, owner| {
-                    owner != person || (old.0, &old.1) != ("IDENTIFIER", &id.id_type)
-                });
-                self.facts.remove(&place);
-                self.names.insert(name, person.to_owned());
-            }
-            if let Some(day) = id.expiry_date {
-                self.facts.insert(place, day.to_string());
-            }
-        }
-        if let Some(reference) = &info.reference {
-            let source = info.source.clone().unwrap_or_else(|| meta.source.clone());
-            self.names.insert(("REFERENCE", source, reference.clone()), person.to_owned());
-        }
-    }
-
     /// Whether the item changes something, or the rules that it breaks.
-    fn item(&mut self, meta: &Meta, person: &str, code: &str, wants: bool, date: Option<Date>, at: &str) -> Result<bool, Vec<String>> {
+    fn item(
+        &mut self,
+        meta: &Meta,
+        person: &str,
+        code: &str,
+        wants: bool,
+        date: Option<Date>,
+        at: &str,
+    ) -> Result<bool, Vec<String>> {
         let Some((_, target, ended)) = PROGRAMS.iter().find(|program| program.0 == code) else {
             return Err(vec![format!("{at}/program ProgramNotFound")]);
         };
@@ -304,9 +262,9 @@ impl Tables {
             Some("DRAFT") if wants => {}
             Some(state) if state == if wants { "ENROLLED" } else { "DRAFT" } => {
                 return match date {
-                    Some(date) if row.unwrap().date != Some(date) => {
-                        Err(vec![format!("{at}/enrollment_date MembershipAlreadyEnrolled")])
-                    }
+                    Some(date) if row.unwrap().date != Some(date) => Err(vec![format!(
+                        "{at}/enrollment_date MembershipAlreadyEnrolled"
+                    )]),
                     _ => Ok(false),
                 };
             }
@@ -316,7 +274,10 @@ impl Tables {
         if *ended {
             faults.push(format!("{at}/program ProgramEnded"));
         }
-        if self.facts.contains_key(&(person.to_owned(), "disabled".to_owned())) {
+        if self
+            .facts
+            .contains_key(&(person.to_owned(), "disabled".to_owned()))
+        {
             faults.push(format!("{at} RegistrantDisabled"));
         }
         if date.is_some_and(|date| (date - meta.today).whole_days() > 366) {
@@ -326,7 +287,9 @@ impl Tables {
             return Err(faults);
         }
         let mut now = row.unwrap_or_else(|| Row {
-            id: membership_id(meta.recorded_at, &meta.source, &meta.message_id, at).0.to_string(),
+            id: membership_id(meta.recorded_at, &meta.source, &meta.message_id, at)
+                .0
+                .to_string(),
             state: "",
             spell: 1,
             version: 0,
@@ -341,15 +304,29 @@ impl Tables {
 
     /// "A published fact of a payee: `payment_address`, disabled, ids."
     fn paid(&self, person: &str) -> (Vec<(String, String)>, Option<String>, bool) {
-        let ids = self.names.iter().filter(|(name, owner)| *owner == person && name.0 == "IDENTIFIER");
-        let fact = |field: &str| self.facts.get(&(person.to_owned(), field.to_owned())).cloned();
-        let ids = ids.map(|(name, _)| (name.1.clone(), name.2.clone())).collect();
+        let ids = self
+            .names
+            .iter()
+            .filter(|(name, owner)| *owner == person && name.0 == "IDENTIFIER");
+        let fact = |field: &str| {
+            self.facts
+                .get(&(person.to_owned(), field.to_owned()))
+                .cloned()
+        };
+        let ids = ids
+            .map(|(name, _)| (name.1.clone(), name.2.clone()))
+            .collect();
         (ids, fact("payment_address"), fact("disabled").is_some())
     }
 
     fn reference(&self, meta: &Meta, person: &str) -> String {
-        let mine = self.names.iter().filter(|(name, owner)| *owner == person && name.0 == "REFERENCE");
-        let mine: Vec<_> = mine.map(|(name, _)| (name.1.clone(), name.2.clone())).collect();
+        let mine = self
+            .names
+            .iter()
+            .filter(|(name, owner)| *owner == person && name.0 == "REFERENCE");
+        let mine: Vec<_> = mine
+            .map(|(name, _)| (name.1.clone(), name.2.clone()))
+            .collect();
         let own = mine.iter().find(|(source, _)| *source == meta.source);
         format!("{:?}", own.or(mine.first()))
     }
@@ -361,6 +338,12 @@ fn the_model_knows_the_rules() {
     for (code, target, ended) in PROGRAMS {
         let set = super::world();
         let program = set.program(code).unwrap();
-        assert_eq!((program.target_type, program.state == super::ProgramState::Ended), (target, ended));
+        assert_eq!(
+            (
+                program.target_type,
+                program.state == super::ProgramState::Ended
+            ),
+            (target, ended)
+        );
     }
 }

@@ -20,8 +20,15 @@ fn debug_says_nothing_of_a_person() {
         address: secret(),
         payment_address: secret(),
         group_kind: secret(),
-        ids: vec![IdentifierIn { id_type: "NID".to_owned(), value: SECRET.to_owned(), expiry_date: None }],
-        phone_numbers: vec![PhoneNumberIn { phone_no: SECRET.to_owned(), date_collected: None }],
+        ids: vec![IdentifierIn {
+            id_type: "NID".to_owned(),
+            value: SECRET.to_owned(),
+            expiry_date: None,
+        }],
+        phone_numbers: vec![PhoneNumberIn {
+            phone_no: SECRET.to_owned(),
+            date_collected: None,
+        }],
         clear: vec![Clearable::PhoneNumber(format!("+{SECRET}"))],
         ..person(SECRET)
     };
@@ -29,8 +36,14 @@ fn debug_says_nothing_of_a_person() {
     let mut set = world();
     let decision = request(&mut set, "m-1", info.clone(), &[item("cash")]);
     let refused = atomic(&mut set, "m-2", info.clone(), &[item("none")]);
-    let names: Vec<_> = set.created().flat_map(|registrant| registrant.names()).collect();
-    let said = format!("{info:?} {command:?} {set:?} {decision:?} {refused:?} {names:?} {:?} {:?}", info.ids, info.phone_numbers);
+    let names: Vec<_> = set
+        .created()
+        .flat_map(|registrant| registrant.names())
+        .collect();
+    let said = format!(
+        "{info:?} {command:?} {set:?} {decision:?} {refused:?} {names:?} {:?} {:?}",
+        info.ids, info.phone_numbers
+    );
     assert!(!said.contains(SECRET), "{said}");
     assert!(said.len() > 500);
 }

@@ -1,6 +1,8 @@
 //! Random sequences: against the model, and however they are cut (P10).
 
-use super::super::{ChangeEvent, Command, Decision, MembershipId, Meta, ProgramId, Registrant, decide};
+use super::super::{
+    ChangeEvent, Command, Decision, MembershipId, Meta, ProgramId, Registrant, decide,
+};
 use super::model::Tables;
 use super::random::{requests, residents};
 use super::store::Store;
@@ -9,17 +11,27 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// Decides the requests in batches that begin at the marks; every batch is loaded anew and saved.
-fn run(residents: &[Registrant], requests: &[(Meta, Command)], marks: &[bool]) -> (Vec<Decision>, Store) {
+fn run(
+    residents: &[Registrant],
+    requests: &[(Meta, Command)],
+    marks: &[bool],
+) -> (Vec<Decision>, Store) {
     let mut store = Store::of(residents);
     let mut decisions = Vec::new();
     let mut rest = requests;
     while !rest.is_empty() {
         let done = requests.len() - rest.len();
         let begins = |index: &usize| marks.get(*index).copied().unwrap_or(false);
-        let next = (done + 1..requests.len()).find(begins).unwrap_or(requests.len());
+        let next = (done + 1..requests.len())
+            .find(begins)
+            .unwrap_or(requests.len());
         let (batch, after) = rest.split_at(next - done);
         let mut set = store.load(batch);
-        decisions.extend(batch.iter().map(|(meta, command)| decide(meta, command, &mut set)));
+        decisions.extend(
+            batch
+                .iter()
+                .map(|(meta, command)| decide(meta, command, &mut set)),
+        );
         store.save(&set);
         rest = after;
     }
@@ -28,7 +40,11 @@ fn run(residents: &[Registrant], requests: &[(Meta, Command)], marks: &[bool]) -
 
 fn code(program_id: ProgramId) -> String {
     let codes = ["cash", "food", "old", "homes"];
-    codes.into_iter().find(|code| ProgramId::of(code) == program_id).unwrap().to_owned()
+    codes
+        .into_iter()
+        .find(|code| ProgramId::of(code) == program_id)
+        .unwrap()
+        .to_owned()
 }
 
 /// "Events of one membership carry version 1, 2, 3 … without a gap" (P4).
@@ -98,12 +114,28 @@ fn random_requests_meet() {
         }
     }
     for expected in [
-        "Applied", "Unchanged", "Partial", "Rejected", "Enrolled", "Drafted", "PayeeChanged",
-        "ProgramNotFound", "ProgramEnded", "ProgramTargetTypeMismatch", "RegistrantUnnamed",
-        "RegistrantAmbiguous", "RegistrantDisabled", "RegistrantIdentityConflict",
-        "RegistrantKindMismatch", "MembershipAlreadyEnrolled", "StateTransitionInvalid",
+        "Applied",
+        "Unchanged",
+        "Partial",
+        "Rejected",
+        "Enrolled",
+        "Drafted",
+        "PayeeChanged",
+        "ProgramNotFound",
+        "ProgramEnded",
+        "ProgramTargetTypeMismatch",
+        "RegistrantUnnamed",
+        "RegistrantAmbiguous",
+        "RegistrantDisabled",
+        "RegistrantIdentityConflict",
+        "RegistrantKindMismatch",
+        "MembershipAlreadyEnrolled",
+        "StateTransitionInvalid",
         "EnrollmentDateInvalid",
     ] {
-        assert!(seen.get(expected).is_some_and(|count| *count >= 10), "{expected}: {seen:?}");
+        assert!(
+            seen.get(expected).is_some_and(|count| *count >= 10),
+            "{expected}: {seen:?}"
+        );
     }
 }
