@@ -72,16 +72,16 @@ fn every_single_change_differs_and_nothing_else_counts() {
         for pointer in all {
             let stood = base.pointer(&pointer).unwrap();
             for other in others(stood) {
-                let mut changed = base.clone();
-                *changed.pointer_mut(&pointer).unwrap() = other.clone();
-                let Some(found) = fingerprint(message, &changed) else {
+                let mut varied = base.clone();
+                *varied.pointer_mut(&pointer).unwrap() = other.clone();
+                let Some(found) = fingerprint(message, &varied) else {
                     continue;
                 };
                 changes += 1;
                 let means_the_same = (pointer.ends_with("/source")
                     && pointer != "/source"
                     && (other.is_null() && *stood == base["source"]))
-                    || request(message, &changed) == request(message, &base);
+                    || request(message, &varied) == request(message, &base);
                 let same = found == of_base;
                 assert_eq!(
                     same,

@@ -89,14 +89,13 @@ fn a_second_version_is_resolved() {
         (MessageType::EnrollmentRequest, 2)
     );
 
-    let first = decoded(
+    let mut expected = decoded(
         &schemas,
         &example(MessageType::EnrollmentRequest, "full").bytes,
     );
-    let mut expected = first.clone();
     expected.actor = None;
     let bytes = written(&text, fingerprint, |fields| {
-        *field(fields, "priority") = Value::Int(9)
+        *field(fields, "priority") = Value::Int(9);
     });
     assert!(decoded(&schemas, &bytes) == expected);
 

@@ -115,7 +115,7 @@ fn damaged_anywhere() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << bit;
             // Some flips make another valid request (a letter of a name); none may panic or hang.
-            let _ = SCHEMAS.decode(Some(&damaged), MAX).is_ok();
+            drop(SCHEMAS.decode(Some(&damaged), MAX));
         }
     }
 }
@@ -219,11 +219,11 @@ fn times_out_of_reach_are_faults() {
 proptest! {
     #[test]
     fn garbage_never_panics(garbage in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = SCHEMAS.decode(Some(&garbage), MAX).is_ok();
+        drop(SCHEMAS.decode(Some(&garbage), MAX));
         for message in MessageType::ALL {
             let version = SCHEMAS.versions().into_iter().find(|v| v.message == message).unwrap();
             let bytes = [&[0xC3, 0x01], version.fingerprint.as_slice(), &garbage].concat();
-            let _ = SCHEMAS.decode(Some(&bytes), MAX).is_ok();
+            drop(SCHEMAS.decode(Some(&bytes), MAX));
         }
     }
 

@@ -281,19 +281,20 @@ fn what_is_cleared() {
     }
 }
 
+type Break = (&'static str, fn(&mut EnrollmentRequest, Option<Day>));
+
 #[test]
 fn days_and_times_that_no_calendar_has() {
     let beyond = Some(Day(i32::MAX));
-    type Break = (&'static str, fn(&mut EnrollmentRequest, Option<Day>));
     let places: [Break; 5] = [
         ("/registrant/birthdate", |r, day| {
-            r.registrant.birthdate = day
+            r.registrant.birthdate = day;
         }),
         ("/registrant/registration_date", |r, day| {
-            r.registrant.registration_date = day
+            r.registrant.registration_date = day;
         }),
         ("/registrant/ids/0/expiry_date", |r, day| {
-            r.registrant.ids[0].expiry_date = day
+            r.registrant.ids[0].expiry_date = day;
         }),
         ("/registrant/phone_numbers/0/date_collected", |r, day| {
             r.registrant.phone_numbers[0].date_collected = day;

@@ -55,7 +55,7 @@ fn result_event_and_state() {
     };
     let changed = change(event, &cash, from);
     insta::assert_snapshot!("membership_changed", pretty(&changed));
-    let state_now = state(changed.clone()).unwrap();
+    let state_now = state(changed).unwrap();
     insta::assert_snapshot!("membership_state", pretty(&state_now));
 
     // After REMOVE the event has no state, and the state topic gets a tombstone.

@@ -120,12 +120,7 @@ fn groups_are_enrolled_in_programs_for_groups() {
         kind: RegistrantKind::Group,
         ..person("G-1")
     };
-    let decision = request(
-        &mut set,
-        "m-1",
-        group.clone(),
-        &[item("homes"), item("cash")],
-    );
+    let decision = request(&mut set, "m-1", group, &[item("homes"), item("cash")]);
     assert_eq!(decision.status, Status::Partial);
     assert_eq!(decision.items[1].reason, Reason::ProgramTargetTypeMismatch);
     assert_eq!(

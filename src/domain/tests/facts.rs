@@ -126,7 +126,7 @@ fn each_fact_is_laid_over_by_itself() {
         let mut expected = full();
         change(&mut expected);
         let laid_over = after(&[full(), alone]);
-        if index < 14 || index >= 16 {
+        if !(14..16).contains(&index) {
             let mut whole = after(&[expected]);
             whole.identifiers.clone_from(&laid_over.identifiers);
             assert!(laid_over == whole, "change {index}");

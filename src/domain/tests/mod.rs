@@ -16,9 +16,9 @@ mod store;
 mod words;
 
 use super::{
-    Command, Decision, Enrollment, IdentifierIn, Membership, MembershipId, Meta, NameKey, Program,
-    ProgramId, ProgramMembershipIn, ProgramState, Reason, Registrant, RegistrantId, RegistrantInfo,
-    RegistrantKind, RequestedState, State, WorkingSet, decide,
+    Command, Decision, Enrollment, IdentifierFacts, IdentifierIn, Membership, MembershipId, Meta,
+    NameKey, Program, ProgramId, ProgramMembershipIn, ProgramState, Reason, Registrant,
+    RegistrantId, RegistrantInfo, RegistrantKind, RequestedState, State, WorkingSet, decide,
 };
 use time::macros::{date, datetime};
 use time::{Date, Duration};
@@ -141,7 +141,7 @@ fn stored(reference: &str, memberships: &[(&str, State, Option<Date>)]) -> Regis
     let mut registrant = Registrant::new(registrant_id, RegistrantKind::Individual);
     registrant.add_name(
         NameKey::reference("registry", reference),
-        Default::default(),
+        IdentifierFacts::default(),
     );
     for (code, state, enrollment_date) in memberships {
         let name = format!("{reference}/{code}");

@@ -240,6 +240,10 @@ impl Tables {
     }
 
     /// Whether the item changes something, or the rules that it breaks.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of the item, in one line of the model"
+    )]
     fn item(
         &mut self,
         meta: &Meta,

@@ -1,5 +1,5 @@
-//! "When a published fact of a payee changes (payment_address, disabled, ids), each of the DRAFT, ENROLLED or PAUSED
-//! memberships concerned gets version + 1 and a PAYEE_CHANGED event": nobody is paid at an old address.
+//! "When a published fact of a payee changes (`payment_address`, disabled, ids), each of the DRAFT, ENROLLED or PAUSED
+//! memberships concerned gets version + 1 and a `PAYEE_CHANGED` event": nobody is paid at an old address.
 
 use super::super::{
     Change, Clearable, IdentifierIn, ItemOutcome, ProgramId, RegistrantInfo, RegistrantKind, State,

@@ -1,6 +1,6 @@
 //! P9: what Debug prints may end in a log, so it says nothing of a person.
 
-use super::super::{Clearable, IdentifierIn, PhoneNumberIn, RegistrantInfo};
+use super::super::{Clearable, IdentifierIn, PhoneNumberIn, Registrant, RegistrantInfo};
 use super::{atomic, enrollment, item, person, request, world};
 
 /// Seeded into every field of a person.
@@ -36,10 +36,7 @@ fn debug_says_nothing_of_a_person() {
     let mut set = world();
     let decision = request(&mut set, "m-1", info.clone(), &[item("cash")]);
     let refused = atomic(&mut set, "m-2", info.clone(), &[item("none")]);
-    let names: Vec<_> = set
-        .created()
-        .flat_map(|registrant| registrant.names())
-        .collect();
+    let names: Vec<_> = set.created().flat_map(Registrant::names).collect();
     let said = format!(
         "{info:?} {command:?} {set:?} {decision:?} {refused:?} {names:?} {:?} {:?}",
         info.ids, info.phone_numbers

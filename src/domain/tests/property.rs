@@ -69,13 +69,17 @@ proptest! {
     fn decisions_are_those_of_the_model(residents in residents(), requests in requests()) {
         let (decisions, store) = run(&residents, &requests, &[]);
         let mut model = Tables::default();
-        residents.iter().for_each(|registrant| model.settle(registrant));
+        for registrant in &residents {
+            model.settle(registrant);
+        }
         for ((meta, command), decision) in requests.iter().zip(&decisions) {
             prop_assert_eq!(in_words(decision, code), model.request(meta, command));
         }
         versions_adjoin(&residents, &decisions);
         let mut stands = Tables::default();
-        store.registrants().iter().for_each(|registrant| stands.settle(registrant));
+        for registrant in &store.registrants() {
+            stands.settle(registrant);
+        }
         prop_assert_eq!(stands, model);
     }
 

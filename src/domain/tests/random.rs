@@ -1,9 +1,9 @@
 //! Random requests over few registrants, names and programs, so that they meet.
 
 use super::super::{
-    Clearable, Command, Enrollment, IdentifierIn, Membership, MembershipId, Meta, NameKey,
-    PhoneNumberIn, ProgramId, ProgramMembershipIn, Registrant, RegistrantId, RegistrantInfo,
-    RegistrantKind, RequestedState, State,
+    Clearable, Command, Enrollment, IdentifierFacts, IdentifierIn, Membership, MembershipId, Meta,
+    NameKey, PhoneNumberIn, ProgramId, ProgramMembershipIn, Registrant, RegistrantId,
+    RegistrantInfo, RegistrantKind, RequestedState, State,
 };
 use super::{TODAY, meta, nobody};
 use proptest::prelude::*;
@@ -188,9 +188,9 @@ pub(super) fn residents() -> impl Strategy<Value = Vec<Registrant>> {
                 let mut registrant = Registrant::new(id, RegistrantKind::Individual);
                 registrant.add_name(
                     NameKey::reference("registry", reference),
-                    Default::default(),
+                    IdentifierFacts::default(),
                 );
-                registrant.add_name(NameKey::identifier("NID", nid), Default::default());
+                registrant.add_name(NameKey::identifier("NID", nid), IdentifierFacts::default());
                 registrant.disabled = disabled;
                 for (code, (state, enrollment_date, version)) in programs.iter().zip(memberships) {
                     let name = format!("{reference}/{code}");
