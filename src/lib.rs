@@ -9,3 +9,6 @@ pub mod http;
 pub mod lifecycle;
 pub mod store;
 pub mod telemetry;
+
+#[cfg(test)]
+mod arrows;
