@@ -10,6 +10,7 @@
 mod apply;
 mod embedded;
 mod p10;
+mod reconcile;
 mod scene;
 mod support;
 mod support_works;
