@@ -32,7 +32,10 @@ impl Broker {
     /// Connects, and asks for the topics.
     pub(super) fn connect(settings: &Settings) -> Result<Self, Away> {
         let servers = settings.kafka.bootstrap_servers.clone();
-        let away = |error: KafkaError| Away { servers: servers.clone(), problem: error.to_string() };
+        let away = |error: KafkaError| Away {
+            servers: servers.clone(),
+            problem: error.to_string(),
+        };
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &servers);
         for (name, value) in settings.kafka.properties.iter() {
@@ -54,12 +57,24 @@ impl Broker {
             .iter()
             .map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32))
             .collect();
-        Ok(Self { consumer, servers, topics })
+        Ok(Self {
+            consumer,
+            servers,
+            topics,
+        })
     }
 
     /// The first offset that is there and the next that will be given; none if there is no such partition.
-    pub(super) fn watermarks(&self, topic: &str, partition: i32) -> Result<Option<(i64, i64)>, Away> {
-        if self.topics.get(topic).is_none_or(|partitions| *partitions <= partition) {
+    pub(super) fn watermarks(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<Option<(i64, i64)>, Away> {
+        if self
+            .topics
+            .get(topic)
+            .is_none_or(|partitions| *partitions <= partition)
+        {
             return Ok(None);
         }
         let marks = self.consumer.fetch_watermarks(topic, partition, PATIENCE);
@@ -86,7 +101,10 @@ impl Broker {
                 Some(Ok(message)) => {
                     heard = Instant::now();
                     // What an earlier assignment had fetched is told apart by its place.
-                    if message.topic() != topic || message.partition() != partition || message.offset() < from {
+                    if message.topic() != topic
+                        || message.partition() != partition
+                        || message.offset() < from
+                    {
                         continue;
                     }
                     if message.offset() >= until {
@@ -97,31 +115,36 @@ impl Broker {
                         break;
                     }
                 }
-                Some(Err(KafkaError::PartitionEOF(at))) => {
-                    if at == partition {
-                        break;
-                    }
-                }
+                Some(Err(KafkaError::PartitionEOF(at))) if at == partition => break,
                 Some(Err(KafkaError::MessageConsumption(code))) if passes(code) => {}
+                // The end of another partition belongs to an earlier assignment.
+                Some(Err(KafkaError::PartitionEOF(_))) | None => {}
                 Some(Err(error)) => return Err(self.away(&error)),
-                None => {}
             }
             if heard.elapsed() > PATIENCE {
                 let problem = format!("{topic} {partition} gives nothing");
-                return Err(Away { servers: self.servers.clone(), problem });
+                return Err(Away {
+                    servers: self.servers.clone(),
+                    problem,
+                });
             }
         }
         self.consumer.unassign().map_err(|error| self.away(&error))
     }
 
     fn away(&self, error: &KafkaError) -> Away {
-        Away { servers: self.servers.clone(), problem: error.to_string() }
+        Away {
+            servers: self.servers.clone(),
+            problem: error.to_string(),
+        }
     }
 }
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker").field("servers", &self.servers).finish_non_exhaustive()
+        f.debug_struct("Broker")
+            .field("servers", &self.servers)
+            .finish_non_exhaustive()
     }
 }
 

@@ -42,7 +42,7 @@ pub enum Unchecked {
     Kafka(#[from] Away),
     /// A thread ended before its work did.
     #[error("reading from Kafka broke off")]
-    BrokenOff,
+    BrokenOff(#[source] tokio::task::JoinError),
 }
 
 impl From<store::Error> for Unchecked {
@@ -89,8 +89,17 @@ pub async fn reconcile(
             tracing::debug!(%error, "the indexes by time could not be summarized; the walk may take longer");
         }
     }
-    let walk = walk::Walk { pool, settings, start, watch };
-    let broker = if options.offline { None } else { Some(walk.connect().await?) };
+    let walk = walk::Walk {
+        pool,
+        settings,
+        start,
+        watch,
+    };
+    let broker = if options.offline {
+        None
+    } else {
+        Some(walk.connect().await?)
+    };
 
     let (ledger, lost, seen) = walk.ledger(broker.as_ref()).await?;
     let outcomes = walk.outcomes(seen.latest).await?;
@@ -102,6 +111,16 @@ pub async fn reconcile(
     walk.references(&mut references).await?;
     let output = walk.output(broker, outputs, options.full).await?;
     Ok(Report {
-        checks: vec![ledger, lost, outcomes, undelivered, runs, cursors, history, references, output],
+        checks: vec![
+            ledger,
+            lost,
+            outcomes,
+            undelivered,
+            runs,
+            cursors,
+            history,
+            references,
+            output,
+        ],
     })
 }

@@ -33,7 +33,11 @@ impl Output {
             partition,
             acked,
             is_compacted: matches!(topic, "membership-state" | "batch-receipts"),
-            header: if topic == "dead-letters" { "rollcall.dlq.sequence" } else { "ce_sequence" },
+            header: if topic == "dead-letters" {
+                "rollcall.dlq.sequence"
+            } else {
+                "ce_sequence"
+            },
         }
     }
 
@@ -60,7 +64,10 @@ pub(super) struct Sequence {
 impl Sequence {
     /// `from_beginning`: nothing was ever taken away before the first record.
     pub(super) fn new(from_beginning: bool, is_compacted: bool) -> Self {
-        Self { greatest: from_beginning.then_some(0), is_compacted }
+        Self {
+            greatest: from_beginning.then_some(0),
+            is_compacted,
+        }
     }
 
     /// Takes the next number, or says which one is missing before it. A lower number is a repeat: after a failure
@@ -78,7 +85,11 @@ impl Sequence {
 /// The number in the last header of this name.
 fn number(message: &BorrowedMessage<'_>, header: &str) -> Option<i64> {
     let headers = message.headers()?;
-    let value = headers.iter().filter(|entry| entry.key == header).last()?.value?;
+    let value = headers
+        .iter()
+        .filter(|entry| entry.key == header)
+        .last()?
+        .value?;
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
@@ -105,7 +116,8 @@ pub(super) fn count(
         match broker.watermarks(&output.topic, output.partition)? {
             Some(marks) => marked.push((output, marks)),
             None if output.acked > 0 => {
-                let what = "a topic or partition with acknowledged records does not exist".to_owned();
+                let what =
+                    "a topic or partition with acknowledged records does not exist".to_owned();
                 check.find(output.finding(what, Some(output.acked), None));
             }
             None => {}
@@ -128,10 +140,15 @@ pub(super) fn count(
                 check.checked += 1;
                 let offset = Some(message.offset());
                 match number(message, output.header) {
-                    None => check.find(output.finding("a record without a number".to_owned(), None, offset)),
+                    None => check.find(output.finding(
+                        "a record without a number".to_owned(),
+                        None,
+                        offset,
+                    )),
                     Some(number) => {
                         if let Some(missing) = sequence.next(number) {
-                            let what = format!("numbers {missing} to {} are not on the topic", number - 1);
+                            let what =
+                                format!("numbers {missing} to {} are not on the topic", number - 1);
                             check.find(output.finding(what, Some(missing), offset));
                         }
                     }
@@ -139,7 +156,11 @@ pub(super) fn count(
             })?;
             watch(check.checked - before);
         }
-        counted.push(Counted { greatest: sequence.greatest.filter(|_| from < high), output, high });
+        counted.push(Counted {
+            greatest: sequence.greatest.filter(|_| from < high),
+            output,
+            high,
+        });
     }
     Ok(counted)
 }
@@ -149,10 +170,17 @@ pub(super) fn count(
 /// The cursor was read before the topic and `last` is read after it: a cursor follows the topic, and the topic follows
 /// the commit, so this order finds no difference that is only somebody's work in between.
 pub(super) fn judge(counted: &Counted, last: i64, check: &mut Check) {
-    let Counted { output, greatest, high } = counted;
+    let Counted {
+        output,
+        greatest,
+        high,
+    } = counted;
     match greatest {
         Some(greatest) if *greatest < output.acked => {
-            let what = format!("acknowledged up to {}, the topic ends with {greatest}", output.acked);
+            let what = format!(
+                "acknowledged up to {}, the topic ends with {greatest}",
+                output.acked
+            );
             check.find(output.finding(what, Some(output.acked), None));
         }
         Some(greatest) if *greatest > last => {
@@ -160,7 +188,10 @@ pub(super) fn judge(counted: &Counted, last: i64, check: &mut Check) {
             check.find(output.finding(what, Some(*greatest), None));
         }
         None if *high == 0 && output.acked > 0 => {
-            let what = format!("acknowledged up to {}, the topic never held a record", output.acked);
+            let what = format!(
+                "acknowledged up to {}, the topic never held a record",
+                output.acked
+            );
             check.find(output.finding(what, Some(output.acked), None));
         }
         _ => {}
@@ -173,16 +204,19 @@ mod tests {
 
     fn missing(from_beginning: bool, is_compacted: bool, numbers: &[i64]) -> Vec<i64> {
         let mut sequence = Sequence::new(from_beginning, is_compacted);
-        numbers.iter().filter_map(|number| sequence.next(*number)).collect()
+        numbers
+            .iter()
+            .filter_map(|number| sequence.next(*number))
+            .collect()
     }
 
     #[test]
     fn first_occurrences_follow_each_other() {
-        assert_eq!(missing(true, false, &[1, 2, 3, 2, 3, 4]), []);
+        assert_eq!(missing(true, false, &[1, 2, 3, 2, 3, 4]), Vec::<i64>::new());
         assert_eq!(missing(true, false, &[2, 3]), [1]);
         assert_eq!(missing(false, false, &[7, 8, 10]), [9]);
-        assert_eq!(missing(false, false, &[7, 5, 6, 7, 8]), []);
-        assert_eq!(missing(true, true, &[2, 7]), []);
+        assert_eq!(missing(false, false, &[7, 5, 6, 7, 8]), Vec::<i64>::new());
+        assert_eq!(missing(true, true, &[2, 7]), Vec::<i64>::new());
     }
 
     #[test]
@@ -190,7 +224,15 @@ mod tests {
         let found = |greatest, high, acked, last| {
             let output = Output::new(3, "rollcall.", "results", 3, acked);
             let mut check = Check::new("output");
-            judge(&Counted { output, greatest, high }, last, &mut check);
+            judge(
+                &Counted {
+                    output,
+                    greatest,
+                    high,
+                },
+                last,
+                &mut check,
+            );
             check.findings.len()
         };
         assert_eq!(found(Some(5), 9, 5, 5), 0);

@@ -41,13 +41,15 @@ impl Walk<'_> {
 
     pub(super) async fn connect(&self) -> Done<Arc<Broker>> {
         let settings = self.settings.clone();
-        let broker = tokio::task::spawn_blocking(move || Broker::connect(&settings)).await;
-        Ok(Arc::new(broker.map_err(|_| Unchecked::BrokenOff)??))
+        blocking(move || Ok(Arc::new(Broker::connect(&settings)?))).await
     }
 
     /// The ledger's rows against each other, and against the ends of the partitions where Kafka is asked.
-    pub(super) async fn ledger(&self, broker: Option<&Arc<Broker>>) -> Done<(Check, Check, LedgerWalk)> {
-        let (mut check, mut lost) = (Check::new("ledger"), Check::new("lost"));
+    pub(super) async fn ledger(
+        &self,
+        broker: Option<&Arc<Broker>>,
+    ) -> Done<(Check, Check, LedgerWalk)> {
+        let (mut check, mut accepted) = (Check::new("ledger"), Check::new("lost"));
         let mut walk = LedgerWalk::default();
         let mut after = (String::new(), -1, -1);
         loop {
@@ -58,7 +60,7 @@ impl Walk<'_> {
             let Some(last) = rows.last() else { break };
             after = (last.topic.clone(), last.partition, last.first_offset);
             for row in &rows {
-                walk.row(row, &mut check, &mut lost);
+                walk.row(row, &mut check, &mut accepted);
             }
             (self.watch)("ledger", 0);
         }
@@ -66,14 +68,17 @@ impl Walk<'_> {
             let (broker, extents) = (Arc::clone(broker), walk.extents.clone());
             check = blocking(move || {
                 for extent in &extents {
-                    let Some((low, high)) = broker.watermarks(&extent.topic, extent.partition)? else { continue };
+                    let Some((low, high)) = broker.watermarks(&extent.topic, extent.partition)?
+                    else {
+                        continue;
+                    };
                     extent.judge(low, high, &mut check);
                 }
                 Ok(check)
             })
             .await?;
         }
-        Ok((check, lost, walk))
+        Ok((check, accepted, walk))
     }
 
     /// The ledger's bytes against what stands for them, slice by slice of time.
@@ -104,14 +109,24 @@ impl Walk<'_> {
             let ledger = read::ledger_between(&mut tx, from, end).await?;
             tx.rollback().await?;
             let looked_at = said.len() as u64;
-            for said in outcomes::compare(&ledger, said, kept_since, &mut check) {
-                let mut connection = self.pool.acquire().await?;
-                let byte =
-                    read::byte_at(&mut connection, &said.topic, said.partition, said.offset).await?;
+            let open = outcomes::compare(&ledger, said, kept_since, &mut check);
+            let mut connection = self.pool.acquire().await?;
+            for said in open.strays {
+                let byte = read::byte_at(&mut connection, &said.topic, said.partition, said.offset)
+                    .await?;
                 if let Some(finding) = outcomes::stray(&said, byte) {
                     check.find(finding);
                 }
             }
+            for place in open.letters {
+                let letter =
+                    read::letter_at(&mut connection, &place.topic, place.partition, place.offset)
+                        .await?;
+                if let Some(finding) = outcomes::letter(&place, letter.as_deref()) {
+                    check.find(finding);
+                }
+            }
+            drop(connection);
             (self.watch)("outcomes", looked_at);
             from = end;
             if offsets.max(looked_at) < SLICE as u64 / 4 {
@@ -122,9 +137,14 @@ impl Walk<'_> {
     }
 
     /// Offsets that were never delivered, read again.
-    pub(super) async fn undelivered(&self, broker: Option<Arc<Broker>>) -> Done<(Check, Option<Arc<Broker>>)> {
+    pub(super) async fn undelivered(
+        &self,
+        broker: Option<Arc<Broker>>,
+    ) -> Done<(Check, Option<Arc<Broker>>)> {
         const NAME: &str = "undelivered";
-        let Some(broker) = broker else { return Ok((Check::skipped(NAME, "--offline"), None)) };
+        let Some(broker) = broker else {
+            return Ok((Check::skipped(NAME, "--offline"), None));
+        };
         let mut check = Check::new(NAME);
         let mut after = (String::new(), -1, -1);
         loop {
@@ -178,8 +198,14 @@ impl Walk<'_> {
                 };
                 if rows.iter().any(more) {
                     for orphan in read::unnumbered(&mut connection, low, high).await? {
-                        let what = format!("rows of batch {} have no run: they are never published", orphan.batch);
-                        check.find(Finding { stream: Some(orphan.stream), ..Finding::new(what) });
+                        let what = format!(
+                            "rows of batch {} have no run: they are never published",
+                            orphan.batch
+                        );
+                        check.find(Finding {
+                            stream: Some(orphan.stream),
+                            ..Finding::new(what)
+                        });
                     }
                 }
                 low = high;
@@ -198,7 +224,13 @@ impl Walk<'_> {
             .iter()
             .filter_map(|row| {
                 let topic = row.topic.as_deref()?;
-                Some(Output::new(row.stream, &self.settings.topics.prefix, topic, row.shard?, row.acked?))
+                Some(Output::new(
+                    row.stream,
+                    &self.settings.topics.prefix,
+                    topic,
+                    row.shard?,
+                    row.acked?,
+                ))
             })
             .collect();
         Ok((check, outputs))
@@ -268,13 +300,15 @@ impl Walk<'_> {
                     ..Finding::new(what)
                 });
             }
-            let Some(last) = page.into_iter().next_back() else { break };
+            let Some(last) = page.into_iter().next_back() else {
+                break;
+            };
             after = (last.kind, last.scope, last.value);
         }
         let mut after = (Uuid::nil(), String::new());
         loop {
-            let page =
-                read::phone_numbers_after(&mut connection, (after.0, &after.1), PAGE as i64).await?;
+            let page = read::phone_numbers_after(&mut connection, (after.0, &after.1), PAGE as i64)
+                .await?;
             check.checked += page.len() as u64;
             (self.watch)("references", page.len() as u64);
             for phone in page.iter().filter(|phone| !phone.has_registrant) {
@@ -283,7 +317,9 @@ impl Walk<'_> {
                     ..Finding::new("an orphan: the owner of a phone number does not exist")
                 });
             }
-            let Some(last) = page.into_iter().next_back() else { break };
+            let Some(last) = page.into_iter().next_back() else {
+                break;
+            };
             after = (last.registrant_id, last.phone_no);
         }
         Ok(())
@@ -297,12 +333,15 @@ impl Walk<'_> {
         full: bool,
     ) -> Done<Check> {
         const NAME: &str = "output";
-        let Some(broker) = broker else { return Ok(Check::skipped(NAME, "--offline")) };
+        let Some(broker) = broker else {
+            return Ok(Check::skipped(NAME, "--offline"));
+        };
         let watch = Arc::clone(self.watch);
         let (mut check, counted) = blocking(move || {
             let mut check = Check::new(NAME);
-            let counted =
-                output::count(&broker, outputs, full, &mut check, |records| watch(NAME, records))?;
+            let counted = output::count(&broker, outputs, full, &mut check, |records| {
+                watch(NAME, records);
+            })?;
             Ok((check, counted))
         })
         .await?;
@@ -319,6 +358,6 @@ impl Walk<'_> {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Done<T> + Send + 'static) -> Done<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(_) => Err(Unchecked::BrokenOff),
+        Err(ended) => Err(Unchecked::BrokenOff(ended)),
     }
 }

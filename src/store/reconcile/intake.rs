@@ -178,3 +178,21 @@ pub async fn byte_at(
     .await?;
     Ok(byte.and_then(|byte| u8::try_from(byte).ok()))
 }
+
+/// The byte that the letter with these coordinates stands for, if there is one.
+pub async fn letter_at(
+    connection: &mut PgConnection,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT CASE class WHEN 'skipped' THEN 'S' ELSE 'L' END AS "byte!"
+           FROM dead_letters WHERE topic = $1 AND partition = $2 AND "offset" = $3"#,
+        topic,
+        partition,
+        offset,
+    )
+    .fetch_optional(connection)
+    .await?)
+}

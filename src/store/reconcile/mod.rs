@@ -6,8 +6,8 @@ mod references;
 mod streams;
 
 pub use intake::{
-    LedgerRow, Said, byte_at, ledger_after, ledger_between, offsets_between, said_between,
-    undelivered_after,
+    LedgerRow, Said, byte_at, ledger_after, ledger_between, letter_at, offsets_between,
+    said_between, undelivered_after,
 };
 pub use memberships::{HistoryRow, MembershipRow, history_after, memberships_after};
 pub use references::{Name, PhoneNumber, names_after, phone_numbers_after};
@@ -22,7 +22,9 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 /// Begins a read-only transaction whose statements all see the same state: what one transaction wrote is there whole
 /// or not at all. For one page or slice; a snapshot that is held long keeps vacuum from its work.
 pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
-    Ok(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+    Ok(pool
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        .await?)
 }
 
 /// About how many rows there are to look at, as the planner knows it: for a progress bar, not for proof.
@@ -49,9 +51,12 @@ pub async fn summarize(connection: &mut PgConnection) -> Result<()> {
         "inbox_recorded_at_idx",
         "inbox_attempts_recorded_at_idx",
     ] {
-        sqlx::query_scalar!("SELECT brin_summarize_new_values($1::text::regclass)", index)
-            .fetch_one(&mut *connection)
-            .await?;
+        sqlx::query_scalar!(
+            "SELECT brin_summarize_new_values($1::text::regclass)",
+            index
+        )
+        .fetch_one(&mut *connection)
+        .await?;
     }
     Ok(())
 }
