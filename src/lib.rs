@@ -1,5 +1,6 @@
 //! Rollcall: enrollments from Kafka to Postgres to events.
 
+pub mod app;
 pub mod config;
 pub mod contract;
 pub mod domain;

@@ -1,0 +1,3 @@
+//! The composition root: what is put together from the other modules.
+
+pub mod embedded;

@@ -1,0 +1,11 @@
+//! Tests against real servers: one binary, so that they share them. See `support` for where the servers come from.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what went wrong by failing; clippy.toml's allowance does not reach helpers"
+)]
+
+mod embedded;
+mod support;
+mod support_works;
