@@ -1,7 +1,6 @@
 //! The schemas: every published version, known by its CRC-64-AVRO fingerprint.
 
 use apache_avro::Schema;
-use apache_avro::rabin::Rabin;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 use std::collections::HashMap;
@@ -157,10 +156,29 @@ pub const fn embedded_text(message: MessageType) -> &'static str {
     message.text()
 }
 
+/// CRC-64-AVRO of the schema's parsing canonical form.
+///
+/// apache-avro 0.22 writes a type with a logical type as `{"type":"long"}` there, where the specification (and every
+/// other implementation) has `"long"`; its fingerprints are those of nobody else, so they are not used.
 pub(super) fn fingerprint(schema: &Schema) -> Fingerprint {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&schema.fingerprint::<Rabin>().bytes[..8]);
-    bytes
+    let form = schema.canonical_form();
+    crc64(form.replace(r#"{"type":"int"}"#, r#""int""#).replace(r#"{"type":"long"}"#, r#""long""#).as_bytes())
+}
+
+/// What apache-avro 0.22 itself takes for the fingerprint: a sender that uses it writes this into its headers.
+fn apache_avro_fingerprint(schema: &Schema) -> Fingerprint {
+    crc64(schema.canonical_form().as_bytes())
+}
+
+/// CRC-64-AVRO as the Avro specification defines it, in the byte order of the single-object header.
+fn crc64(bytes: &[u8]) -> Fingerprint {
+    const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
+    let crc = bytes.iter().fold(EMPTY, |crc, byte| {
+        (0..8).fold(crc ^ u64::from(*byte), |crc, _| {
+            (crc >> 1) ^ (EMPTY & (crc & 1).wrapping_neg())
+        })
+    });
+    crc.to_le_bytes()
 }
 
 fn header(fingerprint: &Fingerprint) -> [u8; 10] {
@@ -174,17 +192,27 @@ fn header(fingerprint: &Fingerprint) -> [u8; 10] {
 #[derive(Debug)]
 pub struct Schemas {
     versions: HashMap<Fingerprint, Version>,
+    /// Fingerprints that senders with apache-avro 0.22 write, and the right ones.
+    aliases: HashMap<Fingerprint, Fingerprint>,
 }
 
 impl Schemas {
     /// The versions that the binary embeds.
     pub fn embedded() -> Self {
-        let versions = MessageType::ALL.into_iter().map(|message| {
-            let schema = current(message).schema;
-            let fingerprint = fingerprint(schema);
-            (fingerprint, Version { message, number: 1, fingerprint, schema })
-        });
-        Self { versions: versions.collect() }
+        let mut schemas = Self { versions: HashMap::new(), aliases: HashMap::new() };
+        for message in MessageType::ALL {
+            schemas.insert(message, 1, current(message).schema);
+        }
+        schemas
+    }
+
+    fn insert(&mut self, message: MessageType, number: u32, schema: &'static Schema) -> Fingerprint {
+        let fingerprint = fingerprint(schema);
+        self.aliases.insert(apache_avro_fingerprint(schema), fingerprint);
+        self.versions
+            .entry(fingerprint)
+            .or_insert(Version { message, number, fingerprint, schema });
+        fingerprint
     }
 
     /// Adds a version that senders write with, such as the content of `EnrollmentRequest.v2.avsc`.
@@ -206,19 +234,12 @@ impl Schemas {
             .split('.')
             .find_map(|part| part.strip_prefix('v')?.parse().ok())
             .unwrap_or(0);
-        let fingerprint = fingerprint(&schema);
-        self.versions.entry(fingerprint).or_insert_with(|| Version {
-            message,
-            number,
-            fingerprint,
-            schema: Box::leak(Box::new(schema)),
-        });
-        Ok(fingerprint)
+        Ok(self.insert(message, number, Box::leak(Box::new(schema))))
     }
 
     /// The version with this fingerprint.
     pub fn version(&self, fingerprint: &Fingerprint) -> Option<&Version> {
-        self.versions.get(fingerprint)
+        self.versions.get(fingerprint).or_else(|| self.versions.get(self.aliases.get(fingerprint)?))
     }
 
     /// All versions, by message and number.
