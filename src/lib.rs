@@ -5,4 +5,6 @@ pub mod config;
 pub mod contract;
 pub mod domain;
 pub mod lifecycle;
+pub mod publish;
+pub mod store;
 pub mod telemetry;
