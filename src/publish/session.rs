@@ -185,9 +185,12 @@ impl<'a> Session<'a> {
         Ok(true)
     }
 
-    /// Whether the lease may have run out: nothing may be sent any more.
-    fn is_overdue(&self) -> bool {
-        self.confirmed.elapsed() >= self.tools.config.lease
+    /// How long the lease holds for certain; when nothing is left, nothing may be sent.
+    fn lease_left(&self) -> Duration {
+        self.tools
+            .config
+            .lease
+            .saturating_sub(self.confirmed.elapsed())
     }
 
     fn has_room(&self) -> bool {
@@ -219,10 +222,15 @@ impl<'a> Session<'a> {
             .iter()
             .map(|(&stream, &after)| Position { stream, after })
             .collect();
-        let rows = {
+        let read = async {
             let mut db = self.tools.pool.acquire().await?;
-            read_runs(&mut db, &wanted, numbers).await?
+            read_runs(&mut db, &wanted, numbers).await
         };
+        let Ok(rows) = timeout(self.lease_left(), read).await else {
+            self.hungry = true;
+            return Ok(false);
+        };
+        let rows = rows?;
         if rows.is_empty() {
             return Ok(false);
         }
@@ -313,7 +321,7 @@ impl<'a> Session<'a> {
         time: &str,
     ) -> Option<bool> {
         loop {
-            if self.is_overdue() || self.tools.hard.is_cancelled() {
+            if self.lease_left().is_zero() || self.tools.hard.is_cancelled() {
                 return None;
             }
             let lane = self.lanes.get_mut(index)?;

@@ -7,5 +7,6 @@
 )]
 
 mod embedded;
+mod relay;
 mod support;
 mod support_works;
