@@ -1,1 +1,8 @@
-//! (in progress)
+//! How the worker lives and ends: tasks, signals, the order of shutdown, health, time, retries.
+
+pub mod clock;
+pub mod health;
+pub mod retry;
+mod supervisor;
+
+pub use supervisor::{Group, Lifecycle, Outcome};
