@@ -5,11 +5,13 @@ use super::owner::{Command, Commands};
 use crate::apply::TopicPartition;
 use crate::lifecycle::health::Health;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The condition of readiness that says whether brokers answer.
 pub(super) const KAFKA: &str = "kafka";
@@ -25,14 +27,23 @@ fn settings(config: &Config) -> ClientConfig {
     let mut client = ClientConfig::new();
     client
         .set("session.timeout.ms", "45000")
+        // A member learns of a rebalance by its heartbeats.
+        .set("heartbeat.interval.ms", "1000")
         .set("fetch.wait.max.ms", "100")
         .set("fetch.queue.backoff.ms", "20")
         .set("queued.min.messages", FETCH_AHEAD)
-        .set("queued.max.messages.kbytes", (config.fetch_queue / 1024).max(1).to_string())
+        .set(
+            "queued.max.messages.kbytes",
+            (config.fetch_queue / 1024).max(1).to_string(),
+        )
         .set("reconnect.backoff.max.ms", "2000")
         .set("check.crcs", "true");
+    client.set_log_level(RDKafkaLogLevel::Warning);
     for (name, value) in config.properties.iter() {
         client.set(name, value);
+        if name == "debug" {
+            client.set_log_level(RDKafkaLogLevel::Debug);
+        }
     }
     client
         .set("bootstrap.servers", &config.bootstrap_servers)
@@ -70,7 +81,22 @@ pub(super) fn prober(config: &Config) -> KafkaResult<BaseConsumer<Quiet>> {
 #[derive(Debug)]
 pub(super) struct Quiet;
 
+/// librdkafka's lines: about brokers and the group, nothing of a record.
+fn log(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    match level {
+        RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{line}"),
+        RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice => {
+            tracing::info!(target: "librdkafka", facility, "{line}");
+        }
+        _ => tracing::warn!(target: "librdkafka", facility, "{line}"),
+    }
+}
+
 impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        log(level, facility, line);
+    }
+
     fn error(&self, error: KafkaError, _reason: &str) {
         tracing::debug!(%error, "Kafka, beside the group");
     }
@@ -83,9 +109,30 @@ impl ConsumerContext for Quiet {}
 pub(super) struct Context {
     pub(super) commands: Commands,
     pub(super) health: Health,
+    /// Counts callbacks: a poll that served one says no more than a poll that found nothing.
+    pub(super) served: AtomicU64,
+}
+
+impl Context {
+    pub(super) fn new(commands: Commands, health: Health) -> Self {
+        Self {
+            commands,
+            health,
+            served: AtomicU64::new(0),
+        }
+    }
+
+    fn count(&self) {
+        self.served.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.count();
+        log(level, facility, line);
+    }
+
     fn error(&self, error: KafkaError, _reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.health.set_not_ready(KAFKA, "no broker answers");
@@ -100,6 +147,7 @@ impl ConsumerContext for Context {
     /// While the assign call is outstanding librdkafka ignores rebalances, so nothing here waits for anything: assign
     /// with an offset of our own (never the group's), pause, hand over. rdkafka's default drops the errors.
     fn rebalance(&self, client: &Client, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        self.count();
         let cooperative = matches!(client.rebalance_protocol(), RebalanceProtocol::Cooperative);
         let done = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             let assigned = assign(client, list, cooperative);
@@ -107,7 +155,11 @@ impl ConsumerContext for Context {
             assigned
         } else {
             self.commands.send(Command::Revoked(partitions(list)));
-            if cooperative { client.incremental_unassign(list) } else { client.unassign() }
+            if cooperative {
+                client.incremental_unassign(list)
+            } else {
+                client.unassign()
+            }
         };
         if let Err(error) = done {
             self.commands.send(Command::Failed(error));
@@ -115,6 +167,7 @@ impl ConsumerContext for Context {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        self.count();
         if let Err(error) = result {
             // A courtesy for lag tools: the position is in the ledger (P1).
             tracing::debug!(%error, "group offsets were not committed");

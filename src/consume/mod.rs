@@ -43,6 +43,9 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// The consumer's thread, silent for longer, counts as stalled: it waits for nothing but librdkafka.
+const STALL: Duration = Duration::from_mins(1);
+
 /// Settings, as the composition root puts them together.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -125,7 +128,12 @@ pub fn start(
     around: &Surroundings,
 ) -> Result<(), StartError> {
     let config = Arc::new(config);
-    let Surroundings { pool, clock, health, lifecycle } = around.clone();
+    let Surroundings {
+        pool,
+        clock,
+        health,
+        lifecycle,
+    } = around.clone();
     let (commands, inbox) = Commands::channel();
     let (orders, ordered) = tokio::sync::mpsc::unbounded_channel();
     let board = Arc::new(Board::new(Arc::clone(&clock), health.clone()));
@@ -135,11 +143,14 @@ pub fn start(
         records: (config.buffer_records / appliers.len().max(1)).max(1),
         bytes: (config.buffer_bytes / appliers.len().max(1)).max(1),
     };
-    let buffers: Vec<_> = appliers.iter().map(|_| Arc::new(Buffer::new(share))).collect();
+    let buffers: Vec<_> = appliers
+        .iter()
+        .map(|_| Arc::new(Buffer::new(share)))
+        .collect();
     let lanes_left = Arc::new(AtomicUsize::new(appliers.len()));
 
     let wake = commands.clone();
-    let context = client::Context { commands: commands.clone(), health: health.clone() };
+    let context = client::Context::new(commands.clone(), health.clone());
     let member = client::member(&config, context, move || wake.wake())?;
     let names: Vec<_> = config.topics.iter().map(String::as_str).collect();
     rdkafka::consumer::Consumer::subscribe(&*member, &names)?;
@@ -151,7 +162,7 @@ pub fn start(
         buffers: buffers.clone(),
         fences: Arc::clone(&fences),
         board: Arc::clone(&board),
-        heartbeat: health.heartbeat("consume", Duration::from_secs(60)),
+        heartbeat: health.heartbeat("consume", STALL),
         soft: lifecycle.soft().clone(),
         hard: lifecycle.hard().clone(),
         lanes_left: Arc::clone(&lanes_left),

@@ -29,8 +29,8 @@ mod partition;
 const IDLE: Duration = Duration::from_millis(100);
 /// The same while a seek is to be tried again.
 const SOON: Duration = Duration::from_millis(10);
-/// Polls of the client's own queue a round. A poll can end without a message although more waits.
-const POLLS: usize = 8;
+/// Events served of the client's own queue before it is the partitions' turn.
+const EVENTS: usize = 64;
 /// Records taken of one partition before it is the next one's turn.
 const TURN: usize = 256;
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
@@ -59,7 +59,11 @@ pub(super) enum Command {
     /// What was received under this fence cannot be applied: take the lease again and read again.
     Lost { at: TopicPartition, fence: Uuid },
     /// The partition must not go on.
-    Halt { at: TopicPartition, fence: Uuid, stop: Stop },
+    Halt {
+        at: TopicPartition,
+        fence: Uuid,
+        stop: Stop,
+    },
     /// Applied up to here.
     Applied { at: TopicPartition, next: i64 },
 }
@@ -75,7 +79,13 @@ pub(super) struct Commands {
 impl Commands {
     pub(super) fn channel() -> (Self, mpsc::Receiver<Command>) {
         let (sender, receiver) = mpsc::channel();
-        (Self { sender, woken: Arc::default() }, receiver)
+        (
+            Self {
+                sender,
+                woken: Arc::default(),
+            },
+            receiver,
+        )
     }
 
     pub(super) fn send(&self, command: Command) {
@@ -159,8 +169,11 @@ impl Owner {
     /// was split off.
     fn poll(&mut self) {
         let client = Arc::clone(&self.parts.client);
-        for _ in 0..POLLS {
+        let served = &client.context().served;
+        for _ in 0..EVENTS {
+            let before = served.load(Ordering::Relaxed);
             match client.poll(Duration::ZERO) {
+                None if served.load(Ordering::Relaxed) == before => return,
                 None => {}
                 Some(Ok(message)) => {
                     use rdkafka::Message as _;
@@ -204,14 +217,29 @@ impl Owner {
                 tracing::error!(%error, "a rebalance failed");
                 self.broken = true;
             }
-            Command::Start { at, generation, fence, position, letters } => {
+            Command::Start {
+                at,
+                generation,
+                fence,
+                position,
+                letters,
+            } => {
                 let Some(index) = self.find(&at) else { return };
                 if self.partitions[index].generation != generation {
                     return;
                 }
                 self.parts.fences.set(&at, fence);
-                self.buffer(&at).push([Entry::Begin { at, fence, position, letters }]);
-                self.partitions[index].phase = Phase::Seeking { fence, position, again: false };
+                self.buffer(&at).push([Entry::Begin {
+                    at,
+                    fence,
+                    position,
+                    letters,
+                }]);
+                self.partitions[index].phase = Phase::Seeking {
+                    fence,
+                    position,
+                    again: false,
+                };
             }
             Command::Lost { at, fence } => self.lost(&at, fence),
             Command::Halt { at, fence, stop } => {
@@ -244,7 +272,11 @@ impl Owner {
             self.broken = true;
             return;
         };
-        tracing::debug!(topic = &*partition.at.topic, partition.at.partition, "assigned");
+        tracing::debug!(
+            topic = &*partition.at.topic,
+            partition.at.partition,
+            "assigned"
+        );
         self.parts.board.set(&partition.at, PartitionState::Waiting);
         self.order(partition.order(false));
         self.partitions.push(partition);
@@ -294,14 +326,19 @@ impl Owner {
     fn seek(&mut self) -> bool {
         let mut left = false;
         for partition in &mut self.partitions {
-            let Phase::Seeking { fence, position, again } = partition.phase else { continue };
+            let Phase::Seeking {
+                fence,
+                position,
+                again,
+            } = partition.phase
+            else {
+                continue;
+            };
             match partition.seek(&self.parts.client, position) {
                 Ok(()) => {
-                    let cursor = match again {
-                        // The second seek has been done: what comes now is believed.
-                        true => partition.cursor.take().unwrap_or_else(|| Cursor::new(position)),
-                        false => Cursor::new(position),
-                    };
+                    // After the second seek because of a gap, what comes is believed.
+                    let cursor = if again { partition.cursor.take() } else { None };
+                    let cursor = cursor.unwrap_or_else(|| Cursor::new(position));
                     partition.phase = Phase::Running { fence, cursor };
                     self.parts.board.set(&partition.at, PartitionState::Running);
                 }
@@ -345,8 +382,7 @@ impl Owner {
         self.committed_at = Instant::now();
         let mut list = TopicPartitionList::with_capacity(self.to_commit.len());
         for (at, next) in self.to_commit.drain() {
-            let added =
-                list.add_partition_offset(&at.topic, at.partition, Offset::Offset(next));
+            let added = list.add_partition_offset(&at.topic, at.partition, Offset::Offset(next));
             if let Err(error) = added {
                 tracing::debug!(%error, "group offsets were not committed");
             }
@@ -386,7 +422,9 @@ impl Owner {
     }
 
     fn find(&self, at: &TopicPartition) -> Option<usize> {
-        self.partitions.iter().position(|partition| partition.at == *at)
+        self.partitions
+            .iter()
+            .position(|partition| partition.at == *at)
     }
 
     fn buffer(&self, at: &TopicPartition) -> &Buffer {

@@ -8,6 +8,7 @@ use crate::apply::TopicPartition;
 use crate::lifecycle::health::Health;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::metadata::MetadataTopic;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -34,12 +35,17 @@ impl Probe {
     pub(super) fn new(config: Arc<Config>, health: Health) -> KafkaResult<Self> {
         health.require(KAFKA);
         let client = client::prober(&config)?;
-        Ok(Self { config, health, client })
+        Ok(Self {
+            config,
+            health,
+            client,
+        })
     }
 
     /// The cluster's id, once a broker has told it.
     pub(super) async fn cluster_id(self: &Arc<Self>) -> Option<String> {
-        self.ask(|probe| probe.client.client().fetch_cluster_id(TIMEOUT)).await
+        self.ask(|probe| probe.client.client().fetch_cluster_id(TIMEOUT))
+            .await
     }
 
     /// Where a partition's log begins and ends now.
@@ -51,7 +57,9 @@ impl Probe {
     }
 
     fn watermarks_now(&self, at: &TopicPartition) -> Result<Watermarks, KafkaError> {
-        let (low, high) = self.client.fetch_watermarks(&at.topic, at.partition, TIMEOUT)?;
+        let (low, high) = self
+            .client
+            .fetch_watermarks(&at.topic, at.partition, TIMEOUT)?;
         Ok(Watermarks { low, high })
     }
 
@@ -75,7 +83,9 @@ impl Probe {
         loop {
             let (board, stop) = (Arc::clone(&board), token.clone());
             let round = self.ask(move |probe| probe.round(&board, &stop));
-            let Some(well) = token.run_until_cancelled(round).await else { return };
+            let Some(well) = token.run_until_cancelled(round).await else {
+                return;
+            };
             let pause = tokio::time::sleep(if well { PERIOD } else { PERIOD_IN_OUTAGE });
             if token.run_until_cancelled(pause).await.is_none() {
                 return;
@@ -97,7 +107,9 @@ impl Probe {
             }
             match self.watermarks_now(&at) {
                 Ok(marks) => board.watermarks(&at, marks.low, marks.high),
-                Err(error) => tracing::debug!(%error, topic = &*at.topic, at.partition, "no watermarks"),
+                Err(error) => {
+                    tracing::debug!(%error, topic = &*at.topic, at.partition, "no watermarks");
+                }
             }
         }
         true
@@ -107,7 +119,7 @@ impl Probe {
         for topic in &self.config.topics {
             let metadata = self.client.fetch_metadata(Some(topic), TIMEOUT);
             let metadata = metadata.map_err(|error| format!("no answer: {error}"))?;
-            if let Some(error) = metadata.topics().first().and_then(|topic| topic.error()) {
+            if let Some(error) = metadata.topics().first().and_then(MetadataTopic::error) {
                 let code = rdkafka::error::RDKafkaErrorCode::from(error);
                 return Err(format!("topic {topic}: {code}"));
             }

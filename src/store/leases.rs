@@ -73,16 +73,16 @@ pub async fn take(
     )
     .fetch_one(&mut **tx)
     .await?;
-    Ok(Taking::OtherLog { cluster_id: log.cluster_id, group_id: log.group_id })
+    Ok(Taking::OtherLog {
+        cluster_id: log.cluster_id,
+        group_id: log.group_id,
+    })
 }
 
 /// Lets the statements of this transaction wait for a lock as long as a takeover may need.
 ///
 /// The answer is the session's process number, by which another session finds out what is in its way.
-pub async fn wait_for_locks(
-    tx: &mut Transaction<'_, Postgres>,
-    at_most: Duration,
-) -> Result<i32> {
+pub async fn wait_for_locks(tx: &mut Transaction<'_, Postgres>, at_most: Duration) -> Result<i32> {
     let millis = at_most.as_millis().to_string();
     let row = sqlx::query!(
         r#"SELECT set_config('lock_timeout', $1, true) AS "lock!",
