@@ -135,3 +135,6 @@ impl Cutter {
 
 const CAP: &str =
     "dead_letter_cap: more dead letters than dead_letter.max_consecutive or max_ratio accepts";
+
+#[cfg(test)]
+mod tests;

@@ -83,8 +83,6 @@ pub struct Config {
     pub takeover_after: Duration,
     /// The longest pause between two attempts in an outage.
     pub retry_max_delay: Duration,
-    /// A lane that makes no progress for longer counts as stalled.
-    pub stall_after: Duration,
     /// At the end: how long a batch under way may take, even when Postgres is away.
     pub drain: Duration,
 }

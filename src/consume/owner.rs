@@ -1,6 +1,6 @@
 //! The thread that owns the client: polls it, keeps the partitions' states, takes what the lanes have room for.
 
-use super::board::{Board, Stop};
+use super::board::Board;
 use super::buffer::{Buffer, Entry};
 use super::client::Client;
 use super::fences::Fences;
@@ -16,14 +16,17 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+mod command;
 mod partition;
+
+pub(super) use command::{Command, Commands};
 
 /// How long nothing is looked at when nothing wakes the thread.
 const IDLE: Duration = Duration::from_millis(100);
@@ -36,70 +39,6 @@ const TURN: usize = 256;
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 /// How long leaving the group may take: with no broker it would last for ever.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
-
-/// What others tell the thread.
-#[derive(Debug)]
-pub(super) enum Command {
-    /// Something may be there to take.
-    Wake,
-    /// The group gave these partitions to us.
-    Assigned(Vec<TopicPartition>),
-    /// The group took these partitions from us.
-    Revoked(Vec<TopicPartition>),
-    /// A rebalance failed: there is no way on.
-    Failed(KafkaError),
-    /// A lease is taken and checked: read from here.
-    Start {
-        at: TopicPartition,
-        generation: u64,
-        fence: Uuid,
-        position: i64,
-        letters: u64,
-    },
-    /// What was received under this fence cannot be applied: take the lease again and read again.
-    Lost { at: TopicPartition, fence: Uuid },
-    /// The partition must not go on.
-    Halt {
-        at: TopicPartition,
-        fence: Uuid,
-        stop: Stop,
-    },
-    /// Applied up to here.
-    Applied { at: TopicPartition, next: i64 },
-}
-
-/// The way to tell the thread something.
-#[derive(Debug, Clone)]
-pub(super) struct Commands {
-    sender: mpsc::Sender<Command>,
-    /// A wake is under way already.
-    woken: Arc<AtomicBool>,
-}
-
-impl Commands {
-    pub(super) fn channel() -> (Self, mpsc::Receiver<Command>) {
-        let (sender, receiver) = mpsc::channel();
-        (
-            Self {
-                sender,
-                woken: Arc::default(),
-            },
-            receiver,
-        )
-    }
-
-    pub(super) fn send(&self, command: Command) {
-        if self.sender.send(command).is_err() {
-            tracing::trace!("the consumer has ended");
-        }
-    }
-
-    pub(super) fn wake(&self) {
-        if !self.woken.swap(true, Ordering::AcqRel) {
-            self.send(Command::Wake);
-        }
-    }
-}
 
 /// What the thread works with.
 pub(super) struct Parts {
@@ -210,7 +149,7 @@ impl Owner {
 
     fn handle(&mut self, command: Command) {
         match command {
-            Command::Wake => self.parts.commands.woken.store(false, Ordering::Release),
+            Command::Wake => self.parts.commands.awake(),
             Command::Assigned(list) => list.into_iter().for_each(|at| self.assigned(at)),
             Command::Revoked(list) => list.iter().for_each(|at| self.revoked(at)),
             Command::Failed(error) => {
