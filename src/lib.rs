@@ -3,6 +3,7 @@
 pub mod app;
 pub mod apply;
 pub mod config;
+pub mod consume;
 pub mod contract;
 pub mod domain;
 pub mod http;
