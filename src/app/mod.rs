@@ -2,6 +2,7 @@
 
 pub mod kafka;
 pub mod programs;
+pub mod status;
 pub mod submit;
 pub mod topics;
 

@@ -161,7 +161,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Migrate(args) => migrate::main(&args, context).await,
         Command::Topics(command) => topics::main(&command, context).await,
         Command::Programs(command) => programs::main(&command, context).await,
-        Command::Submit(args) => submit::main(args, context).await,
+        Command::Submit(args) => submit::main(args, context),
         Command::Encode(args) => codec::encode(&args, context),
         Command::Decode(args) => codec::decode(&args, context),
         Command::Status(args) => status::main(&args, context).await,

@@ -16,8 +16,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn main(args: &Args, context: &Context) -> Result<Exit> {
-    let _loaded = context.load()?;
-    let _only = &args.only;
+    context.load()?;
+    tracing::debug!(only = ?args.only);
     std::future::ready(()).await;
     Err(Failure::no("not-built", "`run` is not part of this build"))
 }

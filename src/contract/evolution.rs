@@ -54,7 +54,9 @@ fn house(schema: &Value, at: &str, found: &mut Vec<String>) {
             if branches.len() != 2 || branches[0] != "null" {
                 found.push(format!("{at}: a union is [\"null\", T] and nothing else"));
             }
-            branches.iter().for_each(|branch| house(branch, at, found));
+            for branch in branches {
+                house(branch, at, found);
+            }
         }
         Value::Object(object) => match object.get("type") {
             Some(Value::String(kind)) if kind == "record" => {

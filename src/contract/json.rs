@@ -219,7 +219,7 @@ fn message<T: Message>(value: Value) -> Result<T, Vec<Misfit>> {
         return Err(misfits);
     }
     // serde's words could hold values (P9), and the walk has seen all that it knows.
-    serde_json::from_value(value).map_err(|_| {
+    serde_json::from_value(value).map_err(|_error| {
         let detail = "it does not fit the message".to_owned();
         vec![Misfit {
             pointer: String::new(),

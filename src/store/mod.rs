@@ -9,6 +9,7 @@ pub mod names;
 pub mod outbox;
 pub mod programs;
 pub mod registrants;
+pub mod status;
 
 mod error;
 mod pool;

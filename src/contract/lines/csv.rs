@@ -1,6 +1,6 @@
 //! A CSV of enrollments.
 //!
-//! Columns: the texts, dates and flags of a RegistrantInfo by their names (`kind` is INDIVIDUAL unless given),
+//! Columns: the texts, dates and flags of a `RegistrantInfo` by their names (`kind` is INDIVIDUAL unless given),
 //! `ids.<type>`, `phone_no`, `registrant.source`; of the request `message_id`, `source`, `sent_at`, `attempt`, `actor`,
 //! `atomic`; and `program`, `enrollment_date`, `state`. Several programs stand with `;` between them; then dates and
 //! states are one for all, or as many. An empty cell is an absent field.

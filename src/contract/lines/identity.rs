@@ -88,7 +88,7 @@ pub(super) fn unnamed(request: &Request) -> Option<Fault> {
 pub(super) struct Occurrences(HashMap<[u8; 16], u32>);
 
 impl Occurrences {
-    /// Gives the request a `message_id` derived from (source, batch_id, canonical content, n-th occurrence): the
+    /// Gives the request a `message_id` derived from (source, `batch_id`, canonical content, n-th occurrence): the
     /// first 32 hex digits of a SHA-256.
     pub(super) fn name(&mut self, request: &mut Request) {
         let mut hash = Sha256::new();

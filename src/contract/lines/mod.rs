@@ -1,7 +1,7 @@
 //! Files of requests: one JSON object a line, or a CSV of enrollments. Every error is found with its line.
 //!
 //! What a line leaves out is filled in: `source`, `batch`, `sent_at`, and a `message_id` that is a function of
-//! (source, batch_id, canonical content, n-th occurrence), so that the same file again is a run of duplicates.
+//! (source, `batch_id`, canonical content, n-th occurrence), so that the same file again is a run of duplicates.
 
 mod csv;
 mod identity;
@@ -197,6 +197,10 @@ impl<R: BufRead> Reader<R> {
             let error =
                 |fault: crate::domain::Fault| LineError::at(number, &fault.pointer, fault.reason);
             return Err(faults.into_iter().map(error).collect());
+        }
+        if request.encode().is_ok_and(|value| value.len() > MAX_VALUE_BYTES) {
+            let detail = format!("it is larger than {MAX_VALUE_BYTES} bytes; send smaller requests");
+            return Err(vec![LineError::new(number, "", "too-large", detail)]);
         }
         Ok(Line {
             number,
