@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod apply;
+pub mod cli;
 pub mod config;
 pub mod consume;
 pub mod contract;

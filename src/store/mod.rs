@@ -13,6 +13,7 @@ pub mod programs;
 pub mod registrants;
 pub mod relay;
 pub mod relay_progress;
+pub mod status;
 
 mod error;
 mod pool;
