@@ -167,11 +167,6 @@ impl<'a> Session<'a> {
         let left = self.lease_left();
         let renewed = renew_and_move(&mut self.db, self.fence, &moved);
         // A database that does not answer cannot say that the lease is still held.
-        let left = self
-            .tools
-            .config
-            .lease
-            .saturating_sub(self.confirmed.elapsed());
         let Ok(renewed) = timeout(left, renewed).await else {
             return Ok(false);
         };
