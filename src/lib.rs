@@ -5,6 +5,7 @@ pub mod apply;
 pub mod config;
 pub mod contract;
 pub mod domain;
+pub mod http;
 pub mod lifecycle;
 pub mod store;
 pub mod telemetry;
