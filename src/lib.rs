@@ -7,6 +7,7 @@ pub mod contract;
 pub mod domain;
 pub mod http;
 pub mod lifecycle;
+pub mod publish;
 pub mod store;
 pub mod telemetry;
 

@@ -10,6 +10,7 @@
 mod apply;
 mod embedded;
 mod p10;
+mod relay;
 mod scene;
 mod support;
 mod support_works;
