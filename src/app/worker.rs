@@ -69,9 +69,12 @@ pub struct Worker {
 ///
 /// # Errors
 /// When a file there is no schema of a message of the contract.
-pub fn schemas(directory: Option<&Path>) -> Result<Schemas, StartError> {
+pub fn schemas(directory: &str) -> Result<Schemas, StartError> {
     let mut schemas = Schemas::embedded();
-    let Some(directory) = directory else { return Ok(schemas) };
+    if directory.is_empty() {
+        return Ok(schemas);
+    }
+    let directory = Path::new(directory);
     let unreadable = |path: &Path, error: std::io::Error| {
         StartError::File(path.display().to_string(), error.kind())
     };
@@ -119,7 +122,7 @@ pub async fn start(
     let health = Health::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let pool = pool(settings)?;
-    let schemas = Arc::new(schemas(settings.schemas.directory.as_deref())?);
+    let schemas = Arc::new(schemas(&settings.schemas.directory)?);
     let owner = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
     health.require("start");
 
@@ -218,7 +221,7 @@ async fn wait_for_topics(
     let checked = retry::retry_outage(lifecycle.soft(), pauses, "topics", async || {
         match check_topics(config, pool, lifecycle.soft()).await {
             Ok(verdict) => Ok(Ok(verdict)),
-            Err(error @ publish::Error::Topics(_)) => Ok(Err(error)),
+            Err(error @ publish::Error::Topics { .. }) => Ok(Err(error)),
             Err(error) => {
                 health.set_not_ready("start", error.to_string());
                 Err(error)
