@@ -11,6 +11,8 @@ pub mod lines;
 mod publish;
 mod schemas;
 mod shard;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use content::{ALGORITHM, ContentFingerprint};

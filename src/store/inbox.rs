@@ -7,10 +7,8 @@ use time::OffsetDateTime;
 /// A request as it stands in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Its source.
-    pub source: String,
-    /// Its id.
-    pub message_id: String,
+    /// The place of the request among those that were asked for.
+    pub place: i64,
     /// The attempt that was evaluated last.
     pub attempt: i32,
     /// The fingerprint of its content.
@@ -29,9 +27,9 @@ pub async fn find(
 ) -> Result<Vec<Stored>> {
     let rows = sqlx::query_as!(
         Stored,
-        "SELECT inbox.source, inbox.message_id, inbox.attempt, inbox.fingerprint, inbox.status, inbox.result
-         FROM UNNEST($1::text[], $2::text[]) AS asked (source, message_id)
-         JOIN inbox USING (source, message_id)",
+        r#"SELECT asked.n - 1 AS "place!", inbox.attempt, inbox.fingerprint, inbox.status, inbox.result
+           FROM UNNEST($1::text[], $2::text[]) WITH ORDINALITY AS asked (source, message_id, n)
+           JOIN inbox USING (source, message_id)"#,
         sources as &[&str],
         message_ids as &[&str],
     )

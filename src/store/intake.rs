@@ -71,6 +71,8 @@ pub struct Ticket {
     pub batch: i64,
     /// Such as `database_behind_topics`.
     pub halt: Option<String>,
+    /// The backend of this connection, by which others see whom it waits for.
+    pub pid: i32,
 }
 
 /// Asks whether anything may be applied, and takes a batch number.
@@ -78,7 +80,8 @@ pub async fn ticket(connection: &mut PgConnection) -> Result<Ticket> {
     let row = sqlx::query_as!(
         Ticket,
         r#"SELECT nextval('outbox_batch_seq') AS "batch!",
-                  (SELECT name FROM halts ORDER BY since LIMIT 1) AS "halt?""#
+                  (SELECT name FROM halts ORDER BY since LIMIT 1) AS "halt?",
+                  pg_backend_pid() AS "pid!""#
     )
     .fetch_one(connection)
     .await?;
@@ -123,4 +126,80 @@ pub async fn insert_ledger(
     .execute(&mut **tx)
     .await?;
     expect_rows("ledger", rows.topics.len(), done.rows_affected())
+}
+
+/// Ends sessions of Rollcall's that block the backend `blocked` and wait for nothing themselves: their process is
+/// stopped, or gone without a word (I3). Gives how many.
+pub async fn end_blockers(
+    connection: &mut PgConnection,
+    blocked: i32,
+    application_name: &str,
+) -> Result<u64> {
+    let ended = sqlx::query_scalar!(
+        r#"SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) AS "ended!"
+           FROM pg_stat_activity
+           WHERE pid = ANY(pg_blocking_pids($1)) AND application_name = $2
+             AND wait_event_type IS DISTINCT FROM 'Lock'"#,
+        blocked,
+        application_name,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(ended as u64)
+}
+
+/// Writes a row to the tables that every batch writes to, for a transaction that is rolled back: does writing work at
+/// all?
+pub async fn canary(tx: &mut Transaction<'_, Postgres>, now: OffsetDateTime) -> Result<()> {
+    let id = Uuid::new_v4();
+    let name = id.to_string();
+    sqlx::query!(
+        "INSERT INTO registrants (registrant_id, kind, disabled, created_at, updated_at)
+         VALUES ($1, 'INDIVIDUAL', false, $2, $2)",
+        id,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO names (kind, scope, value, registrant_id) VALUES ('REFERENCE', 'canary', $1, $2)",
+        name,
+        id,
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO memberships (membership_id, registrant_id, program_id, state, spell, version, created_at,
+                                  updated_at)
+         VALUES ($1, $1, $1, 'DRAFT', 1, 1, $2, $2)",
+        id,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO membership_history (membership_id, version, change, spell, registrant_id, program_id,
+                                         effective_date, channel, source, message_id, occurred_at, recorded_at)
+         VALUES ($1, 1, 'DRAFTED', 1, $1, $1, '2000-01-01', 'KAFKA', 'canary', $3, $2, $2)",
+        id,
+        now,
+        name,
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO inbox (source, message_id, attempt, fingerprint, status, outcome, result, channel, recorded_at)
+         VALUES ('canary', $1, 1, '', 'SUCCEEDED', 'A', '', 'KAFKA', $2)",
+        name,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO outbox (batch, stream, pos, id, cause) VALUES (nextval('outbox_batch_seq'), 0, 0, $1, '')",
+        id,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
