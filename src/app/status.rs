@@ -70,7 +70,10 @@ pub struct Kafka {
 ///
 /// # Errors
 /// When the database is away or its schema does not fit. That the brokers are away stands in the answer.
-pub async fn status(settings: &Settings, connection: &mut PgConnection) -> Result<Status, store::Unfit> {
+pub async fn status(
+    settings: &Settings,
+    connection: &mut PgConnection,
+) -> Result<Status, store::Unfit> {
     store::verify(connection).await?;
     let mut status = Status {
         healthy: false,
@@ -87,7 +90,9 @@ pub async fn status(settings: &Settings, connection: &mut PgConnection) -> Resul
         kafka: Kafka::default(),
     };
     if let Err(error) = ask_brokers(settings, &mut status) {
-        status.advice.push(format!("{error}; the lag below is what the workers last saw."));
+        status.advice.push(format!(
+            "{error}; the lag below is what the workers last saw."
+        ));
     }
     advice::add(&mut status);
     Ok(status)
@@ -109,8 +114,11 @@ fn ask_brokers(settings: &Settings, status: &mut Status) -> Result<(), Unreachab
         }
         for partition in topic.partitions() {
             let number = partition.id();
-            let (low, high) = consumer.fetch_watermarks(&name, number, PATIENCE).map_err(away)?;
-            let is_it = |known: &&mut stored::Partition| known.topic == name && known.partition == number;
+            let (low, high) = consumer
+                .fetch_watermarks(&name, number, PATIENCE)
+                .map_err(away)?;
+            let is_it =
+                |known: &&mut stored::Partition| known.topic == name && known.partition == number;
             if let Some(known) = status.partitions.iter_mut().find(is_it) {
                 known.set_watermarks(low, high);
             } else {
@@ -120,7 +128,9 @@ fn ask_brokers(settings: &Settings, status: &mut Status) -> Result<(), Unreachab
             }
         }
     }
-    status.partitions.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+    status
+        .partitions
+        .sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
     status.kafka.reachable = true;
     Ok(())
 }

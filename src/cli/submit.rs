@@ -90,12 +90,18 @@ fn text(summary: &Summary) -> String {
         let at = if error.pointer.is_empty() { "" } else { ", " };
         push(
             &mut text,
-            format_args!("line {}{at}{}: {} ({})\n", error.line, error.pointer, error.detail, error.code),
+            format_args!(
+                "line {}{at}{}: {} ({})\n",
+                error.line, error.pointer, error.detail, error.code
+            ),
         );
     }
     let (accepted, refused) = (summary.accepted, summary.refused);
     if summary.checked {
-        push(&mut text, format_args!("{accepted} lines are right, {refused} are wrong; nothing was sent.\n"));
+        push(
+            &mut text,
+            format_args!("{accepted} lines are right, {refused} are wrong; nothing was sent.\n"),
+        );
     } else {
         let source = summary.source.as_deref().unwrap_or("(as the lines say)");
         push(

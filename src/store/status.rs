@@ -11,13 +11,20 @@ use time::format_description::well_known::Rfc3339;
 pub const GONE_AFTER_SECONDS: f64 = 30.0;
 
 /// A time as JSON has it.
-fn rfc3339<S: Serializer>(time: &OffsetDateTime, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+fn rfc3339<S: Serializer>(
+    time: &OffsetDateTime,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
     match time.format(&Rfc3339) {
         Ok(text) => serializer.serialize_str(&text),
         Err(_) => serializer.serialize_none(),
     }
 }
 
+#[expect(
+    clippy::ref_option,
+    reason = "serde calls it with a reference to the field"
+)]
 fn rfc3339_or_null<S: Serializer>(
     time: &Option<OffsetDateTime>,
     serializer: S,
@@ -29,6 +36,10 @@ fn rfc3339_or_null<S: Serializer>(
 }
 
 /// A partition of a request topic.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names are those of the contract"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Partition {
     /// The topic's full name.
@@ -108,7 +119,10 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
                 position: row.position,
                 low: row.low,
                 high: row.high,
-                lag: row.high.zip(start).map(|(high, start)| (high - start).max(0)),
+                lag: row
+                    .high
+                    .zip(start)
+                    .map(|(high, start)| (high - start).max(0)),
                 cause: row.cause,
                 offset: row.offset,
                 since: row.since,
@@ -134,6 +148,10 @@ pub struct Cursor {
 }
 
 /// A numbered stream of output.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names are those of the table"
+)]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stream {
     /// Its number.
@@ -174,7 +192,10 @@ pub async fn streams(connection: &mut PgConnection) -> Result<Vec<Stream>> {
     .await?;
     let mut streams: Vec<Stream> = Vec::new();
     for row in rows {
-        if streams.last().is_none_or(|stream| stream.stream != row.stream) {
+        if streams
+            .last()
+            .is_none_or(|stream| stream.stream != row.stream)
+        {
             streams.push(Stream {
                 stream: row.stream,
                 kind: row.kind,
@@ -278,7 +299,10 @@ pub async fn letters(connection: &mut PgConnection) -> Result<Letters> {
     .fetch_all(connection)
     .await?;
     let by_class: BTreeMap<_, _> = rows.into_iter().map(|row| (row.class, row.count)).collect();
-    Ok(Letters { open: by_class.values().sum(), by_class })
+    Ok(Letters {
+        open: by_class.values().sum(),
+        by_class,
+    })
 }
 
 /// A reason for which nothing is applied or published.
@@ -295,9 +319,11 @@ pub struct Halt {
 
 /// All halts.
 pub async fn halts(connection: &mut PgConnection) -> Result<Vec<Halt>> {
-    Ok(sqlx::query_as!(Halt, "SELECT name, cause, since FROM halts ORDER BY since")
-        .fetch_all(connection)
-        .await?)
+    Ok(
+        sqlx::query_as!(Halt, "SELECT name, cause, since FROM halts ORDER BY since")
+            .fetch_all(connection)
+            .await?,
+    )
 }
 
 /// The database.

@@ -113,10 +113,16 @@ struct Looked {
 /// # Errors
 /// [`Error`]; wrong lines are none, they stand in the summary.
 pub fn submit(options: &Options, settings: &Settings) -> Result<Summary, Error> {
-    let failed = |problem| Error::File { file: options.file.clone(), problem };
+    let failed = |problem| Error::File {
+        file: options.file.clone(),
+        problem,
+    };
     let mut input = Input::open(&options.file).map_err(failed)?;
     let hash = input.sha256().map_err(failed)?;
-    let batch_id = options.batch_id.clone().unwrap_or_else(|| hex::encode(&hash[..16]));
+    let batch_id = options
+        .batch_id
+        .clone()
+        .unwrap_or_else(|| hex::encode(&hash[..16]));
     let format = match options.format {
         Some(format) => format,
         None => guess(&options.file, &mut input).map_err(failed)?,
@@ -129,7 +135,8 @@ pub fn submit(options: &Options, settings: &Settings) -> Result<Summary, Error> 
     };
     let dates = Dates {
         time_zone: settings.dates.time_zone.clone(),
-        max_future: time::Duration::try_from(settings.dates.max_future).unwrap_or(time::Duration::MAX),
+        max_future: time::Duration::try_from(settings.dates.max_future)
+            .unwrap_or(time::Duration::MAX),
     };
     let passes = if options.check { 1 } else { 2 };
     let bar = bar(options.progress, input.len() * passes);
@@ -138,7 +145,11 @@ pub fn submit(options: &Options, settings: &Settings) -> Result<Summary, Error> 
         Reader::new(counted, format, fill.clone(), dates.clone())
     };
 
-    let most = if options.check { MAX_CHECK_ERRORS } else { MAX_ERRORS };
+    let most = if options.check {
+        MAX_CHECK_ERRORS
+    } else {
+        MAX_ERRORS
+    };
     let looked = look(reader(input.rewound().map_err(failed)?), most).map_err(failed)?;
     if !options.check && looked.right > 0 {
         let sender = Sender::connect(settings, &looked.kinds)?;
@@ -208,7 +219,10 @@ impl Looked {
 
 /// By its name, else by its first character: a line of JSON begins with `{`.
 fn guess(file: &Path, input: &mut Input) -> io::Result<Format> {
-    let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let extension = file
+        .extension()
+        .and_then(|extension| extension.to_str())
+        .unwrap_or_default();
     Ok(match extension.to_ascii_lowercase().as_str() {
         "csv" => Format::Csv,
         "ndjson" | "jsonl" | "json" => Format::Ndjson,
@@ -223,7 +237,9 @@ fn bar(visible: bool, bytes: u64) -> ProgressBar {
     }
     let bar = ProgressBar::new(bytes);
     // The template is ours: it cannot be wrong, and without it the bar is merely plain.
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}%  {bytes_per_sec}, {eta} left") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {percent}%  {bytes_per_sec}, {eta} left")
+    {
         bar.set_style(style);
     }
     bar

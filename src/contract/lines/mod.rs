@@ -198,8 +198,12 @@ impl<R: BufRead> Reader<R> {
                 |fault: crate::domain::Fault| LineError::at(number, &fault.pointer, fault.reason);
             return Err(faults.into_iter().map(error).collect());
         }
-        if request.encode().is_ok_and(|value| value.len() > MAX_VALUE_BYTES) {
-            let detail = format!("it is larger than {MAX_VALUE_BYTES} bytes; send smaller requests");
+        if request
+            .encode()
+            .is_ok_and(|value| value.len() > MAX_VALUE_BYTES)
+        {
+            let detail =
+                format!("it is larger than {MAX_VALUE_BYTES} bytes; send smaller requests");
             return Err(vec![LineError::new(number, "", "too-large", detail)]);
         }
         Ok(Line {
