@@ -123,21 +123,22 @@ CREATE TABLE inbox (
 );
 CREATE INDEX inbox_recorded_at_idx ON inbox USING brin (recorded_at) WITH (autosummarize = on);
 
--- Earlier attempts of a request that was evaluated anew: what stood in the inbox before.
+-- What else was said under an id: attempts that were evaluated anew, and other content that was refused (`outcome` R,
+-- the row in the inbox untouched). With it every byte of the ledger finds what it stands for.
 CREATE TABLE inbox_attempts (
-    source      text NOT NULL,
-    message_id  text NOT NULL,
-    attempt     integer NOT NULL,
-    status      text NOT NULL,
-    outcome     text NOT NULL,
-    result      bytea NOT NULL,
-    topic       text,
-    partition   integer,
-    "offset"    bigint,
-    recorded_at timestamptz NOT NULL,
-    CONSTRAINT inbox_attempts_pkey PRIMARY KEY (source, message_id, attempt)
+    inbox_attempt_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source           text NOT NULL,
+    message_id       text NOT NULL,
+    attempt          integer NOT NULL,
+    status           text NOT NULL,
+    outcome          text NOT NULL,
+    result           bytea NOT NULL,
+    topic            text,
+    partition        integer,
+    "offset"         bigint,
+    recorded_at      timestamptz NOT NULL
 );
-CREATE INDEX inbox_attempts_recorded_at_idx ON inbox_attempts (recorded_at);
+CREATE INDEX inbox_attempts_recorded_at_idx ON inbox_attempts USING brin (recorded_at) WITH (autosummarize = on);
 
 -- Who may write for a partition. The fence is random, not a counter: after a failover that lost commits two workers
 -- could hold the same count.

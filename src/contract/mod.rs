@@ -3,17 +3,24 @@
 mod content;
 mod decode;
 mod encode;
+mod evolution;
 mod intake;
+mod json;
 mod limits;
+pub mod lines;
 mod publish;
 mod schemas;
 mod shard;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use content::{ALGORITHM, ContentFingerprint};
 pub use decode::{LetterClass, LetterStage, Request, Unreadable, named_fingerprint};
 pub use encode::{Message, Unfit, decode_own, encode};
+pub use evolution::objections;
 pub use intake::{Identity, Intake, Refused, take};
+pub use json::{Misfit, decode_json, encode_json, misfits, request_from_json};
 pub use limits::{Dates, command};
 pub use publish::{Provenance, change, published_status, result, state};
 pub use schemas::{Fingerprint, MessageType, SchemaError, Schemas, Version, embedded_text};

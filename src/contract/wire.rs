@@ -20,3 +20,31 @@ pub use request::{
     RegistrantIdentifier, RegistrantInfo, RegistrantKind, RegistrantRef, RequestedState,
 };
 pub use scalar::{Bytes, Day, Millis};
+
+/// P9: messages hold values of persons, so their `Debug` is their name and no more.
+macro_rules! redacted_debug {
+    ($($message:ident),* $(,)?) => {
+        $(impl std::fmt::Debug for $message {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($message)).finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+redacted_debug!(
+    RegistrantIdentifier,
+    IdentifierRef,
+    PhoneNumber,
+    RegistrantRef,
+    RegistrantInfo,
+    GroupMember,
+    ReasonIn,
+    EnrollmentRequest,
+    MembershipUpdateRequest,
+    GroupMembershipRequest,
+    PublishedRegistrant,
+    Payee,
+    MembershipChanged,
+    MembershipState,
+);

@@ -1,0 +1,291 @@
+//! The walk over a batch: every record gets its answer, in the order of arrival.
+
+use super::batch::{Record, Taken};
+use super::disposition::Failure;
+use crate::contract::{
+    self, ContentFingerprint, Identity, Intake, Unreadable, decode_own, encode,
+    wire::{Held, HeldWhy, RequestResult, ResultStatus},
+};
+use crate::domain::{ChangeEvent, Decision, Fault, Meta, Reason, Status, WorkingSet, decide};
+use std::collections::HashMap;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+/// What is known of a request id: from the inbox, or from earlier in the batch.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) attempt: i32,
+    pub(super) fingerprint: Vec<u8>,
+    /// REJECTED or PARTIAL: a greater attempt is evaluated anew.
+    pub(super) open: bool,
+    pub(super) result: Vec<u8>,
+    /// The attempt that stands in the table; none if nothing does.
+    pub(super) stored_attempt: Option<i32>,
+    /// The answer of this batch that is to stand there.
+    pub(super) answer: Option<usize>,
+}
+
+/// How an answer goes to the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Write {
+    /// Not at all: a duplicate, a letter.
+    None,
+    /// A new row.
+    Insert,
+    /// In the place of what stood there with this attempt.
+    Replace(i32),
+    /// Only beside it: other content under the same id, or overtaken by a later attempt in the same batch.
+    Keep,
+}
+
+/// What becomes of one record.
+#[derive(Debug)]
+pub(super) struct Answer<'a> {
+    pub(super) record: &'a Record,
+    /// The ledger's byte.
+    pub(super) outcome: u8,
+    pub(super) identity: Option<Identity>,
+    pub(super) fingerprint: Option<ContentFingerprint>,
+    pub(super) status: &'static str,
+    /// The result to publish.
+    pub(super) result: Option<Vec<u8>>,
+    pub(super) result_id: Uuid,
+    pub(super) write: Write,
+    pub(super) meta: Option<&'a Meta>,
+    pub(super) events: Vec<ChangeEvent>,
+    pub(super) letter: Option<(Uuid, Unreadable)>,
+}
+
+/// The namespace of results' own ids.
+const RESULTS: Uuid = Uuid::from_u128(0x2b1e_9c44_0d5f_5a7b_8c21_9e6d_4f03_75aa);
+/// The namespace of letters' ids.
+const LETTERS: Uuid = Uuid::from_u128(0x91c7_55d0_3e2a_5f4c_b6a8_0d1f_7e94_c3b2);
+
+/// The outcome's word in metrics, from the ledger's byte.
+pub(super) const fn outcome_word(byte: u8) -> &'static str {
+    match byte {
+        b'A' => "applied",
+        b'U' => "unchanged",
+        b'P' => "partial",
+        b'R' => "rejected",
+        b'D' => "duplicate",
+        b'K' => "parked",
+        b'L' => "dead_lettered",
+        b'S' => "skipped",
+        _ => "not_delivered",
+    }
+}
+
+const fn outcome_byte(status: Status) -> u8 {
+    match status {
+        Status::Applied => b'A',
+        Status::Unchanged => b'U',
+        Status::Partial => b'P',
+        Status::Rejected => b'R',
+    }
+}
+
+const fn status_symbol(status: Status) -> &'static str {
+    match status {
+        Status::Applied | Status::Unchanged => "SUCCEEDED",
+        Status::Partial => "PARTIAL",
+        Status::Rejected => "REJECTED",
+    }
+}
+
+/// The walk's state.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    pub(super) set: WorkingSet,
+    pub(super) inbox: HashMap<(&'a str, &'a str), Known>,
+    pub(super) recorded_at: OffsetDateTime,
+    /// What was sent before is no longer known of (P7).
+    pub(super) inbox_retention: Duration,
+    pub(super) answers: Vec<Answer<'a>>,
+}
+
+impl<'a> Walk<'a> {
+    /// Answers every record.
+    pub(super) fn run(&mut self, records: &[&'a Taken]) -> Result<(), Failure> {
+        self.answers.reserve(records.len());
+        for taken in records {
+            let answer = self.answer(taken)?;
+            self.answers.push(answer);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, taken: &'a Taken) -> Result<Answer<'a>, Failure> {
+        let record = &taken.record;
+        match &taken.intake {
+            Intake::Letter(cause) => self.letter(record, *cause, None),
+            Intake::Refused(refused) => {
+                let key = (refused.identity.source.as_str(), refused.identity.message_id.as_str());
+                let refusal = Decision::rejected(refused.faults.clone());
+                self.decided(record, key, &refused.identity, refused.fingerprint, None, |_| refusal)
+            }
+            Intake::Command { meta, command, fingerprint } => {
+                let key = (meta.source.as_str(), meta.message_id.as_str());
+                let identity = Identity::of(meta);
+                let expired = meta.sent_at < self.recorded_at - self.inbox_retention;
+                self.decided(record, key, &identity, *fingerprint, Some(meta), |set| {
+                    if expired {
+                        let fault = Fault::at("/sent_at", Reason::RequestExpired);
+                        return Decision::rejected(vec![fault]);
+                    }
+                    decide(meta, command, set)
+                })
+            }
+        }
+    }
+
+    fn decided(
+        &mut self,
+        record: &'a Record,
+        key: (&'a str, &'a str),
+        identity: &Identity,
+        fingerprint: ContentFingerprint,
+        meta: Option<&'a Meta>,
+        decide: impl FnOnce(&mut WorkingSet) -> Decision,
+    ) -> Result<Answer<'a>, Failure> {
+        let mut write = Write::Insert;
+        if let Some(known) = self.inbox.get(&key) {
+            let reused = fingerprint.differs(&known.fingerprint);
+            if !reused && !(known.open && identity.attempt > known.attempt) {
+                return duplicate(record, identity, &known.result);
+            }
+            write = match (reused, known.stored_attempt) {
+                (true, _) => Write::Keep,
+                (false, Some(attempt)) => Write::Replace(attempt),
+                (false, None) => Write::Insert,
+            };
+        }
+        let decision = match (write, meta) {
+            // Limits are checked before the inbox, so a request that breaks them hears of that first.
+            (Write::Keep, Some(_)) => {
+                Decision::rejected(vec![Fault::at("/message_id", Reason::MessageIdReused)])
+            }
+            _ => decide(&mut self.set),
+        };
+        let result = contract::result(identity, &decision, self.recorded_at);
+        let bytes = encode(&result)?;
+        if write != Write::Keep {
+            let at = self.answers.len();
+            let overtaken = self.inbox.get(&key).and_then(|known| known.answer);
+            if let Some(answer) = overtaken.and_then(|at| self.answers.get_mut(at)) {
+                answer.write = Write::Keep;
+            }
+            let stored_attempt = self.inbox.get(&key).and_then(|known| known.stored_attempt);
+            let open = matches!(decision.status, Status::Rejected | Status::Partial);
+            let known = Known {
+                attempt: identity.attempt,
+                fingerprint: fingerprint.0.to_vec(),
+                open,
+                result: bytes.clone(),
+                stored_attempt,
+                answer: Some(at),
+            };
+            self.inbox.insert(key, known);
+        }
+        Ok(Answer {
+            record,
+            outcome: outcome_byte(decision.status),
+            status: status_symbol(decision.status),
+            result_id: result_id(identity, record),
+            identity: Some(identity.clone()),
+            fingerprint: Some(fingerprint),
+            result: Some(bytes),
+            write,
+            meta,
+            events: decision.events,
+            letter: None,
+        })
+    }
+
+    /// A dead letter; whoever sent it hears HELD, if the record says who that is.
+    pub(super) fn letter(
+        &self,
+        record: &'a Record,
+        cause: Unreadable,
+        identity: Option<Identity>,
+    ) -> Result<Answer<'a>, Failure> {
+        let letter_id = letter_id(record);
+        let identity = identity.or_else(|| attributed(record));
+        let result = identity.as_ref().map(|identity| {
+            encode(&RequestResult {
+                message_id: identity.message_id.clone(),
+                source: identity.source.clone(),
+                attempt: identity.attempt,
+                batch_id: identity.batch_id.clone(),
+                status: ResultStatus::Held,
+                r#final: false,
+                duplicate: false,
+                held: Some(Held {
+                    why: HeldWhy::DeadLettered,
+                    letter_id: Some(letter_id.to_string()),
+                }),
+                registrant_id: None,
+                recorded_at: self.recorded_at.into(),
+                errors: Vec::new(),
+                items: Vec::new(),
+            })
+        });
+        Ok(Answer {
+            record,
+            outcome: b'L',
+            result_id: identity.as_ref().map_or(letter_id, |identity| result_id(identity, record)),
+            identity,
+            fingerprint: None,
+            status: "HELD",
+            result: result.transpose()?,
+            write: Write::None,
+            meta: None,
+            events: Vec::new(),
+            letter: Some((letter_id, cause)),
+        })
+    }
+}
+
+/// The stored result once more, marked as a duplicate (P7).
+fn duplicate<'a>(
+    record: &'a Record,
+    identity: &Identity,
+    stored: &[u8],
+) -> Result<Answer<'a>, Failure> {
+    let mut result: RequestResult = decode_own(stored)?;
+    result.duplicate = true;
+    Ok(Answer {
+        record,
+        outcome: b'D',
+        status: "DUPLICATE",
+        result_id: result_id(identity, record),
+        identity: Some(identity.clone()),
+        fingerprint: None,
+        result: Some(encode(&result)?),
+        write: Write::None,
+        meta: None,
+        events: Vec::new(),
+        letter: None,
+    })
+}
+
+/// A result's own id: one for each time that a request was said, the same if that is applied again.
+fn result_id(identity: &Identity, record: &Record) -> Uuid {
+    let said = format!(
+        "{}/{}/{}/{}/{}",
+        identity.source, identity.message_id, record.at.topic, record.at.partition, record.offset
+    );
+    Uuid::new_v5(&RESULTS, said.as_bytes())
+}
+
+/// A letter's id: one for each record, the same if it is applied again.
+pub(super) fn letter_id(record: &Record) -> Uuid {
+    let said = format!("{}/{}/{}", record.at.topic, record.at.partition, record.offset);
+    Uuid::new_v5(&LETTERS, said.as_bytes())
+}
+
+/// Who sent a record that cannot be read, if its headers say so.
+fn attributed(record: &Record) -> Option<Identity> {
+    let batch_id = record.header("ce_batchid");
+    Identity::attributed(record.header("ce_source")?, record.header("ce_id")?, batch_id)
+}

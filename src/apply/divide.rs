@@ -1,0 +1,252 @@
+//! The retry loop: outages are waited for, races run again, and a batch that fails is divided until the one record is
+//! found whose fault it is, or it is clear that it is nobody's.
+
+use super::batch::{Batch, Slice, SliceOutcome, Taken};
+use super::disposition::{Disposition, Failure};
+use super::transaction::Ran;
+use super::{Applier, letter};
+use crate::lifecycle::retry;
+use crate::store;
+use crate::telemetry::metrics;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often a race is run again before it counts as a fault of the batch.
+const RACES: u32 = 8;
+/// The condition of `/readyz` that says whether commits succeed.
+pub(super) const CONDITION: &str = "postgres";
+
+impl Applier {
+    /// Applies a batch. Outages are waited for inside (P6); only `hard` ends that early.
+    pub async fn apply(
+        &self,
+        batch: Batch,
+        hard: &CancellationToken,
+    ) -> Vec<(Slice, SliceOutcome)> {
+        let mut outcomes = Vec::with_capacity(batch.slices.len());
+        // Parts still to be applied, the next one last.
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            match self.attempt(&part, hard).await {
+                Ok(ran) => settle(&mut outcomes, ran, &mut parts),
+                Err(Stop::Cancelled) => {
+                    parts.push(part);
+                    for part in parts {
+                        drop_slices(&mut outcomes, part.slices);
+                    }
+                    return outcomes;
+                }
+                Err(Stop::Fault(failure)) if part.records.len() > 1 => {
+                    tracing::warn!(
+                        records = part.records.len(), %failure,
+                        "a batch fails; it is divided until the record is found"
+                    );
+                    let (first, second) = halves(part);
+                    parts.push(second);
+                    parts.push(first);
+                }
+                Err(Stop::Fault(failure)) => {
+                    let slices = part.slices.clone();
+                    match self.judge(part, &failure, hard).await {
+                        Ok(letter) => parts.push(letter),
+                        Err(cause) => stop(&mut outcomes, &mut parts, slices, &cause),
+                    }
+                }
+            }
+        }
+        outcomes
+    }
+
+    /// Runs a part until it commits, until it proves to be at fault, or until `hard`.
+    async fn attempt(
+        &self,
+        part: &Batch,
+        hard: &CancellationToken,
+    ) -> Result<Vec<(Slice, SliceOutcome)>, Stop> {
+        let mut also = BTreeSet::new();
+        let mut races = 0;
+        let mut pauses = retry::outage(self.options.retry_max_delay);
+        loop {
+            let failure = match hard.run_until_cancelled(self.watched(part, &also)).await {
+                None => return Err(Stop::Cancelled),
+                Some(Ok(Ran::Done(outcomes))) => {
+                    self.health.set_ready(CONDITION);
+                    return Ok(outcomes);
+                }
+                Some(Ok(Ran::Again(names))) => {
+                    also.extend(names);
+                    Failure::Store(store::Error::Changed("a name"))
+                }
+                Some(Err(failure)) => failure,
+            };
+            match failure.disposition() {
+                Disposition::Divide => return Err(Stop::Fault(failure)),
+                Disposition::Again if races == RACES => return Err(Stop::Fault(failure)),
+                Disposition::Again => {
+                    races += 1;
+                    metrics::transaction_retry("race");
+                }
+                Disposition::Wait => {
+                    metrics::transaction_retry("outage");
+                    self.health.set_not_ready(CONDITION, failure.to_string());
+                    tracing::warn!(%failure, "a batch waits: the system is away");
+                }
+            }
+            let pause = pauses.next().unwrap_or(self.options.retry_max_delay);
+            if hard.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return Err(Stop::Cancelled);
+            }
+        }
+    }
+
+    /// One try, with an eye on who blocks it (I3) and an end to waiting for an answer.
+    async fn watched(&self, part: &Batch, also: &BTreeSet<crate::domain::NameKey>) -> Result<Ran, Failure> {
+        let pid = AtomicI32::new(0);
+        let run = self.run(part, also, &pid);
+        let watch = async {
+            tokio::time::sleep(self.options.takeover_after).await;
+            loop {
+                let blocked = pid.load(Ordering::Relaxed);
+                if blocked != 0 && let Ok(mut connection) = self.pool.acquire().await {
+                    let ended = store::intake::end_blockers(
+                        &mut connection,
+                        blocked,
+                        &self.options.application_name,
+                    )
+                    .await;
+                    if let Ok(ended @ 1..) = ended {
+                        tracing::warn!(ended, "ended stopped sessions that blocked a batch");
+                    }
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            ran = run => ran,
+            never = watch => never,
+            () = tokio::time::sleep(self.options.transaction_deadline) => Err(Failure::Late),
+        }
+    }
+
+    /// A record that fails alone: its fault only if it fails twice the same way and a canary write succeeds. The
+    /// answer is the part to apply instead, with the record as a letter, or the cause for which the partition stops.
+    async fn judge(
+        &self,
+        mut part: Batch,
+        failure: &Failure,
+        hard: &CancellationToken,
+    ) -> Result<Batch, String> {
+        let code = failure.code();
+        let is_letter = part.records.iter().all(|taken| letter::is_letter(taken));
+        if part.records.is_empty() || is_letter {
+            return Err(format!("apply_failed: {code}: even the letter of the record cannot be stored"));
+        }
+        match self.attempt(&part, hard).await {
+            Ok(_) | Err(Stop::Cancelled) => return Ok(part),
+            Err(Stop::Fault(again)) if again.code() != code => {
+                return Err(format!("apply_failed: {code}, then {}", again.code()));
+            }
+            Err(Stop::Fault(_)) => {}
+        }
+        if let Err(error) = self.canary().await {
+            return Err(format!("apply_failed: {code}; a canary write fails too: {error}"));
+        }
+        tracing::error!(%failure, "a record fails for good: it becomes a dead letter");
+        for taken in &mut part.records {
+            letter::condemn(taken);
+        }
+        Ok(part)
+    }
+
+    /// Whether anything can be written to the tables of a batch.
+    async fn canary(&self) -> store::Result<()> {
+        let mut tx = self.pool.begin().await?;
+        store::intake::canary(&mut tx, self.clock.now()).await?;
+        tx.rollback().await?;
+        Ok(())
+    }
+}
+
+enum Stop {
+    Cancelled,
+    Fault(Failure),
+}
+
+/// Splits a batch in the middle of its records; each part has its own piece of every slice.
+fn halves(mut batch: Batch) -> (Batch, Batch) {
+    let second_records = batch.records.split_off(batch.records.len() / 2);
+    let mut first = Batch { slices: Vec::new(), records: batch.records };
+    let mut second = Batch { slices: Vec::new(), records: second_records };
+    for slice in batch.slices {
+        let last = |records: &[Taken]| {
+            records.iter().rev().find(|taken| taken.record.at == slice.at).map(|t| t.record.offset)
+        };
+        match (last(&first.records), last(&second.records)) {
+            (None, _) => second.slices.push(slice),
+            (Some(_), None) => first.slices.push(slice),
+            (Some(end), Some(_)) => {
+                first.slices.push(Slice { next_offset: end + 1, ..slice.clone() });
+                second.slices.push(Slice { first_offset: end + 1, ..slice });
+            }
+        }
+    }
+    (first, second)
+}
+
+/// Notes what became of a part. A partition that was not committed keeps its later pieces from being tried.
+fn settle(
+    outcomes: &mut Vec<(Slice, SliceOutcome)>,
+    ran: Vec<(Slice, SliceOutcome)>,
+    parts: &mut [Batch],
+) {
+    for (slice, outcome) in ran {
+        if outcome != SliceOutcome::Committed {
+            remove(parts, &slice);
+        }
+        record(outcomes, slice, outcome);
+    }
+}
+
+/// One entry a partition: the pieces of a divided slice join.
+fn record(outcomes: &mut Vec<(Slice, SliceOutcome)>, slice: Slice, outcome: SliceOutcome) {
+    match outcomes.iter_mut().find(|(known, _)| known.at == slice.at) {
+        Some((known, stands)) => {
+            known.next_offset = known.next_offset.max(slice.next_offset);
+            *stands = outcome;
+        }
+        None => outcomes.push((slice, outcome)),
+    }
+}
+
+fn remove(parts: &mut [Batch], slice: &Slice) {
+    for part in parts {
+        part.slices.retain(|other| other.at != slice.at);
+        part.records.retain(|taken| taken.record.at != slice.at);
+    }
+}
+
+fn drop_slices(outcomes: &mut Vec<(Slice, SliceOutcome)>, slices: Vec<Slice>) {
+    for slice in slices {
+        record(outcomes, slice, SliceOutcome::Dropped);
+    }
+}
+
+/// Stops the partitions of a part; other partitions go on.
+fn stop(
+    outcomes: &mut Vec<(Slice, SliceOutcome)>,
+    parts: &mut [Batch],
+    slices: Vec<Slice>,
+    cause: &str,
+) {
+    for slice in slices {
+        remove(parts, &slice);
+        let offset = slice.first_offset;
+        tracing::error!(
+            topic = &*slice.at.topic, partition = slice.at.partition, offset, cause,
+            "a partition stops; see `rollcall status`"
+        );
+        record(outcomes, slice, SliceOutcome::Stopped { offset, cause: cause.to_owned() });
+    }
+}

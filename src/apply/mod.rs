@@ -1,0 +1,97 @@
+//! The batch: load ▸ decide ▸ save, one transaction each; the disposition of every error; the only retry loop around a
+//! transaction.
+//!
+//! Up to the commit all work may be thrown away and done again: nothing outside Postgres has happened yet.
+
+mod answer;
+mod batch;
+mod disposition;
+mod divide;
+mod letter;
+mod load;
+mod outbound;
+mod save;
+mod transaction;
+
+/// Leases, for `consume`, which does not use the store itself.
+pub use crate::store::leases;
+pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
+
+use crate::contract::{self, Dates, Intake, Schemas};
+use crate::domain::Command;
+use crate::lifecycle::clock::Clock;
+use crate::lifecycle::health::Health;
+use sqlx::PgPool;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// What applying depends on.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `inbox.retention`: what was sent before is refused as expired (P7).
+    pub inbox_retention: time::Duration,
+    /// The longest pause between two tries in an outage.
+    pub retry_max_delay: Duration,
+    /// After this long a transaction looks who blocks it, and ends stopped sessions of Rollcall's (I3).
+    pub takeover_after: Duration,
+    /// After this long without an answer a transaction is given up with its connection.
+    pub transaction_deadline: Duration,
+    /// The sessions that may be ended: `database.application_name`.
+    pub application_name: String,
+    /// How many shards the outbox has.
+    pub shards: u32,
+    /// Larger values are letters of class `too_large`.
+    pub max_record_bytes: usize,
+}
+
+/// Applies batches; one a lane.
+#[derive(Debug, Clone)]
+pub struct Applier {
+    pool: PgPool,
+    schemas: Arc<Schemas>,
+    dates: Arc<Dates>,
+    clock: Arc<dyn Clock>,
+    /// Pokes the relay after a commit.
+    wake: Arc<Notify>,
+    health: Health,
+    options: Arc<Options>,
+    sessions: Arc<transaction::Sessions>,
+}
+
+impl Applier {
+    /// An applier over a pool. `wake` is poked after each commit.
+    pub fn new(
+        pool: PgPool,
+        schemas: Arc<Schemas>,
+        dates: Arc<Dates>,
+        clock: Arc<dyn Clock>,
+        wake: Arc<Notify>,
+        health: Health,
+        options: Options,
+    ) -> Self {
+        Self { pool, schemas, dates, clock, wake, health, options: Arc::new(options), sessions: Arc::default() }
+    }
+
+    /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.
+    pub fn take(&self, record: Record) -> Taken {
+        let intake = contract::take(
+            &self.schemas,
+            record.value.as_deref(),
+            self.options.max_record_bytes,
+            record.timestamp,
+            &self.dates,
+        );
+        Taken { record, intake }
+    }
+}
+
+/// How many memberships and members a record asks for, one at least: what `batch.max_items` counts.
+pub fn items(taken: &Taken) -> usize {
+    match &taken.intake {
+        Intake::Command { command: Command::Enroll(enrollment), .. } => {
+            enrollment.program_memberships.len().max(1)
+        }
+        Intake::Refused(_) | Intake::Letter(_) => 1,
+    }
+}

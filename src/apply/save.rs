@@ -1,0 +1,193 @@
+//! Save: releases before takes, then what was said, then numbers, then the ledger.
+
+use super::answer::{Answer, Write};
+use super::batch::Slice;
+use super::disposition::Failure;
+use super::load::Loaded;
+use super::outbound::Outbound;
+use crate::domain::Registrant;
+use crate::store::{self, inbox, memberships::History};
+use sqlx::{Postgres, Transaction};
+use time::OffsetDateTime;
+
+/// What one transaction writes.
+pub(super) struct Save<'a, 'b> {
+    pub(super) loaded: &'b Loaded,
+    pub(super) answers: &'b [Answer<'a>],
+    pub(super) outbound: &'b Outbound<'a>,
+    pub(super) slices: &'b [Slice],
+    pub(super) batch: i64,
+    pub(super) recorded_at: OffsetDateTime,
+}
+
+/// How requests came that are read from Kafka.
+const CHANNEL: &str = "KAFKA";
+
+impl Save<'_, '_> {
+    /// Names, registrants, memberships.
+    pub(super) async fn state(&self, tx: &mut Transaction<'_, Postgres>) -> Result<(), Failure> {
+        let changes = self.loaded.name_changes();
+        if !changes.released.is_empty() {
+            let mut rows = store::names::Rows::default();
+            for key in &changes.released {
+                rows.push(key, None, None);
+            }
+            store::names::release(tx, &rows).await?;
+        }
+        if !changes.updated.is_empty() {
+            let mut rows = store::names::Rows::default();
+            for (key, owner, expiry_date) in &changes.updated {
+                rows.push(key, Some(*owner), *expiry_date);
+            }
+            store::names::update(tx, &rows).await?;
+        }
+        let set = &self.loaded.set;
+        let mut created: Vec<_> = set.created().collect();
+        created.sort_by_key(|registrant| registrant.registrant_id);
+        let changed: Vec<_> = set.changed().collect();
+        if !created.is_empty() {
+            store::registrants::insert(tx, &created, self.recorded_at).await?;
+        }
+        if !changed.is_empty() {
+            store::registrants::update(tx, &changed, self.recorded_at).await?;
+        }
+        let all: Vec<&Registrant> = created.iter().chain(&changed).copied().collect();
+        store::registrants::replace_phone_numbers(tx, &changed, &all).await?;
+        let removed: Vec<_> = set.removed_memberships().map(|id| id.0).collect();
+        if !removed.is_empty() {
+            store::memberships::delete(tx, &removed).await?;
+        }
+        store::memberships::update(tx, set.updated_memberships(), self.recorded_at).await?;
+        store::memberships::insert(tx, set.inserted_memberships(), self.recorded_at).await?;
+        Ok(())
+    }
+
+    /// History, inbox, letters, outbox, numbers, ledger.
+    pub(super) async fn said(&self, tx: &mut Transaction<'_, Postgres>) -> Result<(), Failure> {
+        let history = self.history();
+        if !history.membership_ids.is_empty() {
+            store::memberships::insert_history(tx, &history, CHANNEL, self.recorded_at).await?;
+        }
+        let new = self.inbox(|write| write == Write::Insert);
+        if !new.is_empty() {
+            inbox::insert(tx, &new, CHANNEL, self.recorded_at).await?;
+        }
+        let anew = self.inbox(|write| matches!(write, Write::Replace(_)));
+        if !anew.is_empty() {
+            let previous = self.replaced();
+            inbox::replace(tx, &anew, &previous, CHANNEL, self.recorded_at).await?;
+        }
+        let kept = self.inbox(|write| write == Write::Keep);
+        if !kept.is_empty() {
+            inbox::keep(tx, &kept, self.recorded_at).await?;
+        }
+        self.outbound.insert(tx, self.batch, self.recorded_at).await?;
+        self.ledger(tx).await
+    }
+
+    /// The answers that are written so, by key.
+    fn sorted(&self, written: impl Fn(Write) -> bool) -> Vec<&Answer<'_>> {
+        let mut answers: Vec<_> =
+            self.answers.iter().filter(|answer| written(answer.write)).collect();
+        answers.sort_by_key(|answer| {
+            answer.identity.as_ref().map(|identity| (&identity.source, &identity.message_id))
+        });
+        answers
+    }
+
+    fn replaced(&self) -> Vec<i32> {
+        self.sorted(|write| matches!(write, Write::Replace(_)))
+            .iter()
+            .filter_map(|answer| match answer.write {
+                Write::Replace(attempt) => Some(attempt),
+                Write::None | Write::Insert | Write::Keep => None,
+            })
+            .collect()
+    }
+
+    fn inbox(&self, written: impl Fn(Write) -> bool) -> inbox::Rows<'_> {
+        let mut rows = inbox::Rows::default();
+        for answer in self.sorted(written) {
+            let (Some(identity), Some(fingerprint), Some(result)) =
+                (&answer.identity, &answer.fingerprint, &answer.result)
+            else {
+                continue;
+            };
+            rows.sources.push(&identity.source);
+            rows.message_ids.push(&identity.message_id);
+            rows.attempts.push(identity.attempt);
+            rows.fingerprints.push(&fingerprint.0);
+            rows.statuses.push(answer.status);
+            rows.outcomes.push(match answer.outcome {
+                b'A' => "A",
+                b'U' => "U",
+                b'P' => "P",
+                _ => "R",
+            });
+            rows.results.push(result);
+            rows.batch_ids.push(identity.batch_id.as_deref());
+            rows.topics.push(Some(&answer.record.at.topic));
+            rows.partitions.push(Some(answer.record.at.partition));
+            rows.offsets.push(Some(answer.record.offset));
+        }
+        rows
+    }
+
+    fn history(&self) -> History<'_> {
+        let mut rows = History::default();
+        for answer in self.answers {
+            let Some(meta) = answer.meta else { continue };
+            for event in &answer.events {
+                let membership = &event.membership;
+                rows.membership_ids.push(membership.membership_id.0);
+                rows.versions.push(membership.version);
+                rows.changes.push(event.change.as_str());
+                rows.previous_states.push(event.previous_state.map(crate::domain::State::as_str));
+                rows.states.push(event.present.then(|| membership.state.as_str()));
+                rows.spells.push(membership.spell);
+                rows.registrant_ids.push(membership.registrant_id.0);
+                rows.program_ids.push(membership.program_id.0);
+                rows.enrollment_dates.push(membership.enrollment_date);
+                rows.exit_dates.push(membership.exit_date);
+                rows.effective_dates.push(event.effective_date);
+                rows.reason_codes.push(event.reason_code.as_deref());
+                rows.reason_notes.push(event.reason_note.as_deref());
+                rows.sources.push(&meta.source);
+                rows.message_ids.push(&meta.message_id);
+                rows.actors.push(meta.actor.as_deref());
+                rows.batch_ids.push(meta.batch.as_ref().map(|batch| batch.batch_id.as_str()));
+                rows.topics.push(Some(&answer.record.at.topic));
+                rows.partitions.push(Some(answer.record.at.partition));
+                rows.offsets.push(Some(answer.record.offset));
+                rows.occurred.push(meta.sent_at);
+            }
+        }
+        rows
+    }
+
+    /// One byte an offset: what became of its record, or that none was delivered (P2).
+    async fn ledger(&self, tx: &mut Transaction<'_, Postgres>) -> Result<(), Failure> {
+        let mut slices: Vec<_> = self.slices.iter().collect();
+        slices.sort_by(|a, b| a.at.cmp(&b.at));
+        let mut rows = store::intake::LedgerRows::default();
+        for slice in slices {
+            let mut outcomes = vec![b'-'; (slice.next_offset - slice.first_offset) as usize];
+            for answer in self.answers.iter().filter(|answer| answer.record.at == slice.at) {
+                let at = usize::try_from(answer.record.offset - slice.first_offset).ok();
+                if let Some(byte) = at.and_then(|at| outcomes.get_mut(at)) {
+                    *byte = answer.outcome;
+                }
+            }
+            rows.topics.push(&slice.at.topic);
+            rows.partitions.push(slice.at.partition);
+            rows.first_offsets.push(slice.first_offset);
+            rows.next_offsets.push(slice.next_offset);
+            rows.fences.push(slice.fence);
+            rows.outcomes.push(outcomes);
+        }
+        if rows.topics.is_empty() {
+            return Ok(());
+        }
+        Ok(store::intake::insert_ledger(tx, &rows, self.recorded_at).await?)
+    }
+}

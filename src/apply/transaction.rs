@@ -1,0 +1,245 @@
+//! One try of a batch: one transaction (P1).
+
+use super::answer::{Answer, Known, Walk, outcome_word};
+use super::batch::{Batch, Slice, SliceOutcome, Taken};
+use super::disposition::Failure;
+use super::load::{Loaded, load};
+use super::outbound::Outbound;
+use super::save::Save;
+use super::Applier;
+use crate::contract::Intake;
+use crate::domain::NameKey;
+use crate::store;
+use crate::telemetry::metrics;
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Instant;
+use time::{Duration, OffsetDateTime};
+
+/// Connections of the appliers, outside the pool: one whose transaction ended otherwise than by its own answer (an error,
+/// or a future that was dropped) is closed, so that no transaction of unknown state is ever used again.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(std::sync::Mutex<Vec<PgConnection>>);
+
+impl Sessions {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<PgConnection>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn take(&self, pool: &PgPool) -> Result<PgConnection, store::Error> {
+        let idle = self.idle().pop();
+        match idle {
+            Some(session) => Ok(session),
+            None => Ok(PgConnection::connect_with(&pool.connect_options()).await?),
+        }
+    }
+
+    fn put(&self, session: PgConnection) {
+        self.idle().push(session);
+    }
+}
+
+/// What a transaction came to.
+pub(super) enum Ran {
+    /// Every slice has its outcome.
+    Done(Vec<(Slice, SliceOutcome)>),
+    /// Names would be given up that were not locked in their order: run again with these locked too.
+    Again(BTreeSet<NameKey>),
+}
+
+impl Applier {
+    /// Runs a batch once.
+    pub(super) async fn run(
+        &self,
+        batch: &Batch,
+        also: &BTreeSet<NameKey>,
+        pid: &std::sync::atomic::AtomicI32,
+    ) -> Result<Ran, Failure> {
+        let started = Instant::now();
+        let mut session = self.sessions.take(&self.pool).await?;
+        let mut tx = session.begin().await.map_err(store::Error::from)?;
+        let ticket = store::intake::ticket(&mut tx).await?;
+        pid.store(ticket.pid, std::sync::atomic::Ordering::Relaxed);
+        if let Some(halt) = ticket.halt {
+            return Err(Failure::Halted(halt));
+        }
+        let mut outcomes = check(&mut tx, &batch.slices).await?;
+        let slices: Vec<_> = outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
+        if !slices.is_empty() {
+            // I1: a partition that moved away takes its own records with it, and no others.
+            let records: Vec<&Taken> = batch
+                .records
+                .iter()
+                .filter(|taken| {
+                    slices.len() == batch.slices.len()
+                        || slices.iter().any(|slice| slice.at == taken.record.at)
+                })
+                .collect();
+            let recorded_at = self.clock.now();
+            let inbox = known(&mut tx, &records).await?;
+            let answered: HashSet<_> = inbox
+                .iter()
+                .filter(|(_, known)| !known.open)
+                .map(|(key, _)| *key)
+                .collect();
+            let to_decide = records.iter().copied().filter(|taken| match &taken.intake {
+                Intake::Command { meta, .. } => {
+                    !answered.contains(&(meta.source.as_str(), meta.message_id.as_str()))
+                }
+                Intake::Refused(_) | Intake::Letter(_) => false,
+            });
+            let mut loaded = load(&mut tx, to_decide, also).await?;
+            metrics::stage("load", started.elapsed());
+
+            let deciding = Instant::now();
+            let answers =
+                walk(&mut loaded, inbox, &records, recorded_at, self.options.inbox_retention)?;
+            let unheld = loaded.name_changes().unheld;
+            if !unheld.is_empty() {
+                return Ok(Ran::Again(unheld));
+            }
+            let outbound =
+                Outbound::build(&answers, &loaded.set, self.options.shards, recorded_at)?;
+            metrics::stage("decide", deciding.elapsed());
+
+            let saving = Instant::now();
+            let save = Save {
+                loaded: &loaded,
+                answers: &answers,
+                outbound: &outbound,
+                slices: &slices,
+                batch: ticket.batch,
+                recorded_at,
+            };
+            save.state(&mut tx).await?;
+            save.said(&mut tx).await?;
+            metrics::stage("save", saving.elapsed());
+
+            let committing = Instant::now();
+            tx.commit().await.map_err(store::Error::from)?;
+            metrics::stage("commit", committing.elapsed());
+            self.committed(&answers, recorded_at, started);
+        } else {
+            tx.rollback().await.map_err(store::Error::from)?;
+        }
+        self.sessions.put(session);
+        for outcome in &mut outcomes {
+            outcome.1.get_or_insert(SliceOutcome::Committed);
+        }
+        Ok(Ran::Done(
+            outcomes
+                .into_iter()
+                .map(|(slice, outcome)| (slice, outcome.unwrap_or(SliceOutcome::Committed)))
+                .collect(),
+        ))
+    }
+
+    /// After the commit: the relay wakes, the figures move.
+    fn committed(&self, answers: &[Answer<'_>], recorded_at: OffsetDateTime, started: Instant) {
+        self.wake.notify_one();
+        metrics::apply_transaction(started.elapsed());
+        metrics::last_commit(recorded_at);
+        let mut counts: BTreeMap<(&str, u8), u64> = BTreeMap::new();
+        for answer in answers {
+            *counts.entry((&answer.record.at.topic, answer.outcome)).or_default() += 1;
+        }
+        for ((topic, outcome), count) in counts {
+            metrics::records(topic, outcome_word(outcome), count);
+        }
+    }
+}
+
+/// Locks the leases and compares fence and position (I2): what is to be applied has no outcome yet.
+async fn check(
+    tx: &mut Transaction<'_, Postgres>,
+    slices: &[Slice],
+) -> Result<Vec<(Slice, Option<SliceOutcome>)>, Failure> {
+    let topics: Vec<&str> = slices.iter().map(|slice| &*slice.at.topic).collect();
+    let partitions: Vec<i32> = slices.iter().map(|slice| slice.at.partition).collect();
+    store::intake::lock_leases(tx, &topics, &partitions).await?;
+    let standings: HashMap<(String, i32), _> =
+        store::intake::standings(tx, &topics, &partitions)
+            .await?
+            .into_iter()
+            .map(|standing| {
+                ((standing.topic.clone(), standing.partition), (standing.fence, standing.position))
+            })
+            .collect();
+    Ok(slices
+        .iter()
+        .map(|slice| {
+            let standing = standings.get(&(slice.at.topic.to_string(), slice.at.partition));
+            let outcome = match standing {
+                Some((Some(fence), position)) if *fence == slice.fence => match position {
+                    None => None,
+                    Some(position) if *position == slice.first_offset => None,
+                    Some(position) if *position == slice.next_offset => {
+                        Some(SliceOutcome::Committed)
+                    }
+                    Some(position) => Some(SliceOutcome::Moved { position: *position }),
+                },
+                _ => Some(SliceOutcome::Fenced),
+            };
+            (slice.clone(), outcome)
+        })
+        .collect())
+}
+
+/// What the inbox knows of the batch's requests.
+async fn known<'a>(
+    tx: &mut Transaction<'_, Postgres>,
+    records: &[&'a Taken],
+) -> Result<HashMap<(&'a str, &'a str), Known>, Failure> {
+    let keys: BTreeSet<(&'a str, &'a str)> = records
+        .iter()
+        .filter_map(|taken| match &taken.intake {
+            Intake::Command { meta, .. } => Some((&*meta.source, &*meta.message_id)),
+            Intake::Refused(refused) => {
+                Some((&*refused.identity.source, &*refused.identity.message_id))
+            }
+            Intake::Letter(_) => None,
+        })
+        .collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (sources, message_ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
+    let mut known = HashMap::with_capacity(keys.len());
+    for row in store::inbox::find(tx, &sources, &message_ids).await? {
+        let place = row.place as usize;
+        let (Some(source), Some(message_id)) = (sources.get(place), message_ids.get(place)) else {
+            continue;
+        };
+        known.insert(
+            (*source, *message_id),
+            Known {
+                attempt: row.attempt,
+                open: matches!(row.status.as_str(), "REJECTED" | "PARTIAL"),
+                fingerprint: row.fingerprint,
+                result: row.result,
+                stored_attempt: Some(row.attempt),
+                answer: None,
+            },
+        );
+    }
+    Ok(known)
+}
+
+fn walk<'a>(
+    loaded: &mut Loaded,
+    inbox: HashMap<(&'a str, &'a str), Known>,
+    records: &[&'a Taken],
+    recorded_at: OffsetDateTime,
+    inbox_retention: Duration,
+) -> Result<Vec<Answer<'a>>, Failure> {
+    let mut walk = Walk {
+        set: std::mem::take(&mut loaded.set),
+        inbox,
+        recorded_at,
+        inbox_retention,
+        answers: Vec::new(),
+    };
+    walk.run(records)?;
+    loaded.set = walk.set;
+    Ok(walk.answers)
+}

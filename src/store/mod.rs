@@ -1,0 +1,22 @@
+//! All SQL. Functions over a connection for reads, over a transaction for what must be atomic with something else: the
+//! type is the witness. Set-wise, keys sorted, row counts checked.
+
+pub mod inbox;
+pub mod intake;
+pub mod leases;
+pub mod letters;
+pub mod memberships;
+pub mod names;
+pub mod outbox;
+pub mod outbox_partitions;
+pub mod programs;
+pub mod registrants;
+pub mod relay;
+pub mod relay_progress;
+pub mod status;
+
+mod error;
+mod pool;
+
+pub use error::{Error, Result};
+pub use pool::{Options, SCHEMA_VERSION, Unfit, connect, migrate, verify};
