@@ -37,6 +37,8 @@ fn settings(config: &Config) -> ClientConfig {
             (config.fetch_queue / 1024).max(1).to_string(),
         )
         .set("reconnect.backoff.max.ms", "2000")
+        // A topic that is created, or that grows, after the start is noticed by this.
+        .set("topic.metadata.refresh.interval.ms", "30000")
         // With librdkafka 2.12's default, an outage of all brokers can leave the group's coordinator without a
         // connection for ever (seen: a broker stopped for 9 s).
         .set("metadata.recovery.strategy", "none")
