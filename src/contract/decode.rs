@@ -1,5 +1,8 @@
 //! Bytes to message: framing, schema, resolution.
-#![expect(clippy::map_err_ignore, reason = "apache-avro's errors print values (P9): none of them may travel on")]
+#![expect(
+    clippy::map_err_ignore,
+    reason = "apache-avro's errors print values (P9): none of them may travel on"
+)]
 
 use super::schemas::{MAGIC, MessageType, Schemas, Version, current};
 use super::wire::{EnrollmentRequest, GroupMembershipRequest, MembershipUpdateRequest};
@@ -126,7 +129,7 @@ pub(super) const NO_REQUEST: Unreadable = Unreadable {
     code: "not_a_request",
     detail: "the schema is known, but not one of a request that is taken here",
 };
-const INVALID: Unreadable = Unreadable {
+pub(super) const INVALID: Unreadable = Unreadable {
     class: LetterClass::Undecodable,
     stage: LetterStage::Decode,
     code: "invalid_avro",

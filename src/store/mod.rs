@@ -3,13 +3,18 @@
 
 pub mod inbox;
 pub mod intake;
+pub mod leases;
 pub mod letters;
 pub mod memberships;
 pub mod names;
 pub mod outbox;
+pub mod outbox_partitions;
 pub mod programs;
 pub mod reconcile;
 pub mod registrants;
+pub mod relay;
+pub mod relay_progress;
+pub mod status;
 
 mod error;
 mod pool;

@@ -1,24 +1,17 @@
 //! Reading from Kafka, by itself: no group, no commits.
 
+use crate::app::kafka::{self, Unreachable};
 use crate::config::Settings;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
-use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Without a word for longer, Kafka is away.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Kafka could not be read. Holds librdkafka's words, which name brokers and topics, never a record.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("Kafka at {servers} cannot be read: {problem}")]
-pub struct Away {
-    servers: String,
-    problem: String,
-}
 
 /// A consumer that is told what to read. Its methods block.
 pub(super) struct Broker {
@@ -30,17 +23,9 @@ pub(super) struct Broker {
 
 impl Broker {
     /// Connects, and asks for the topics.
-    pub(super) fn connect(settings: &Settings) -> Result<Self, Away> {
-        let servers = settings.kafka.bootstrap_servers.clone();
-        let away = |error: KafkaError| Away {
-            servers: servers.clone(),
-            problem: error.to_string(),
-        };
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &servers);
-        for (name, value) in settings.kafka.properties.iter() {
-            config.set(name, value);
-        }
+    pub(super) fn connect(settings: &Settings) -> Result<Self, Unreachable> {
+        let away = |error: KafkaError| Unreachable::new(settings, &error);
+        let mut config = kafka::client(settings);
         // A group is needed for the client's sake; nothing joins or commits it.
         config
             .set("group.id", format!("{}-reconcile", settings.kafka.group_id))
@@ -57,11 +42,7 @@ impl Broker {
             .iter()
             .map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32))
             .collect();
-        Ok(Self {
-            consumer,
-            servers,
-            topics,
-        })
+        Ok(Self { consumer, servers: settings.kafka.bootstrap_servers.clone(), topics })
     }
 
     /// The first offset that is there and the next that will be given; none if there is no such partition.
@@ -69,12 +50,8 @@ impl Broker {
         &self,
         topic: &str,
         partition: i32,
-    ) -> Result<Option<(i64, i64)>, Away> {
-        if self
-            .topics
-            .get(topic)
-            .is_none_or(|partitions| *partitions <= partition)
-        {
+    ) -> Result<Option<(i64, i64)>, Unreachable> {
+        if self.topics.get(topic).is_none_or(|partitions| *partitions <= partition) {
             return Ok(None);
         }
         let marks = self.consumer.fetch_watermarks(topic, partition, PATIENCE);
@@ -89,7 +66,7 @@ impl Broker {
         from: i64,
         until: i64,
         mut record: impl FnMut(&BorrowedMessage<'_>),
-    ) -> Result<(), Away> {
+    ) -> Result<(), Unreachable> {
         let mut assignment = TopicPartitionList::new();
         assignment
             .add_partition_offset(topic, partition, Offset::Offset(from))
@@ -123,28 +100,20 @@ impl Broker {
             }
             if heard.elapsed() > PATIENCE {
                 let problem = format!("{topic} {partition} gives nothing");
-                return Err(Away {
-                    servers: self.servers.clone(),
-                    problem,
-                });
+                return Err(Unreachable { servers: self.servers.clone(), problem });
             }
         }
         self.consumer.unassign().map_err(|error| self.away(&error))
     }
 
-    fn away(&self, error: &KafkaError) -> Away {
-        Away {
-            servers: self.servers.clone(),
-            problem: error.to_string(),
-        }
+    fn away(&self, error: &KafkaError) -> Unreachable {
+        Unreachable { servers: self.servers.clone(), problem: error.to_string() }
     }
 }
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker")
-            .field("servers", &self.servers)
-            .finish_non_exhaustive()
+        f.debug_struct("Broker").field("servers", &self.servers).finish_non_exhaustive()
     }
 }
 

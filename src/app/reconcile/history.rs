@@ -19,17 +19,10 @@ pub(super) fn bound(
         (memberships.len() >= limit).then(|| memberships.last().map(|row| row.membership_id));
     let of_history = (history.len() >= limit).then(|| {
         let last = history.last()?.membership_id;
-        let earlier = history
-            .iter()
-            .rev()
-            .map(|row| row.membership_id)
-            .find(|id| *id != last);
+        let earlier = history.iter().rev().map(|row| row.membership_id).find(|id| *id != last);
         Some(earlier.unwrap_or(Uuid::nil()))
     });
-    [of_memberships.flatten(), of_history.flatten()]
-        .into_iter()
-        .flatten()
-        .min()
+    [of_memberships.flatten(), of_history.flatten()].into_iter().flatten().min()
 }
 
 /// Compares memberships with their changes, both sorted by id and complete between the same ids.
@@ -42,10 +35,7 @@ pub(super) fn compare(
     let orphan = |row: &MembershipRow, check: &mut Check| {
         check.find(Finding {
             registrant_id: Some(row.registrant_id),
-            ..Finding::at_membership(
-                "a state without event: it has no history",
-                row.membership_id,
-            )
+            ..Finding::at_membership("a state without event: it has no history", row.membership_id)
         });
     };
     for changes in history.chunk_by(|a, b| a.membership_id == b.membership_id) {
@@ -106,24 +96,15 @@ pub(super) fn owners(memberships: &[MembershipRow], check: &mut Check) {
 fn versions(changes: &[HistoryRow], check: &mut Check) {
     for (expected, change) in (1..).zip(changes) {
         if change.version != expected {
-            let what = format!(
-                "the history has version {} where {expected} is due",
-                change.version
-            );
+            let what =
+                format!("the history has version {} where {expected} is due", change.version);
             check.find(Finding::at_membership(what, change.membership_id));
             return;
         }
     }
-    let removed = changes
-        .iter()
-        .rev()
-        .skip(1)
-        .find(|change| change.state.is_none());
+    let removed = changes.iter().rev().skip(1).find(|change| change.state.is_none());
     if let Some(change) = removed {
-        let what = format!(
-            "the history goes on after the removal by version {}",
-            change.version
-        );
+        let what = format!("the history goes on after the removal by version {}", change.version);
         check.find(Finding::at_membership(what, change.membership_id));
     }
 }
@@ -142,23 +123,12 @@ fn state(row: &MembershipRow, last: &HistoryRow, check: &mut Check) {
         ("spell", row.spell == last.spell),
         ("registrant", row.registrant_id == last.registrant_id),
         ("program", row.program_id == last.program_id),
-        (
-            "enrollment_date",
-            row.enrollment_date == last.enrollment_date,
-        ),
+        ("enrollment_date", row.enrollment_date == last.enrollment_date),
         ("exit_date", row.exit_date == last.exit_date),
     ];
-    differs.extend(
-        facts
-            .iter()
-            .filter(|fact| !fact.1)
-            .map(|fact| fact.0.to_owned()),
-    );
+    differs.extend(facts.iter().filter(|fact| !fact.1).map(|fact| fact.0.to_owned()));
     if !differs.is_empty() {
-        let what = format!(
-            "the state is not that of the last change: {}",
-            differs.join(", ")
-        );
+        let what = format!("the state is not that of the last change: {}", differs.join(", "));
         check.find(Finding {
             registrant_id: Some(row.registrant_id),
             ..Finding::at_membership(what, row.membership_id)
@@ -181,10 +151,7 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn new(cut: OffsetDateTime, shards: u32) -> Self {
-        Self {
-            cut,
-            counts: vec![(0, 0); shards as usize],
-        }
+        Self { cut, counts: vec![(0, 0); shards as usize] }
     }
 
     pub(super) fn count(&mut self, history: &[HistoryRow]) {
@@ -262,11 +229,7 @@ mod tests {
     fn found(memberships: &[MembershipRow], history: &[HistoryRow]) -> Vec<u128> {
         let (mut check, mut references) = (Check::new("history"), Check::new("references"));
         compare(memberships, history, &mut check, &mut references);
-        check
-            .findings
-            .iter()
-            .map(|finding| finding.membership_id.unwrap().as_u128())
-            .collect()
+        check.findings.iter().map(|finding| finding.membership_id.unwrap().as_u128()).collect()
     }
 
     #[test]
@@ -278,35 +241,20 @@ mod tests {
             change(2, 1, enrolled),
             change(2, 2, None),
         ];
-        assert_eq!(
-            found(&[membership(1, 2, "PAUSED")], &history),
-            Vec::<u128>::new()
-        );
+        assert_eq!(found(&[membership(1, 2, "PAUSED")], &history), Vec::<u128>::new());
         assert_eq!(found(&[membership(1, 1, "PAUSED")], &history), [1]);
         assert_eq!(found(&[membership(1, 2, "ENROLLED")], &history), [1]);
         assert_eq!(found(&[], &history), [1]);
-        assert_eq!(
-            found(
-                &[membership(1, 2, "PAUSED"), membership(2, 2, "PAUSED")],
-                &history
-            ),
-            [2]
-        );
-        let stateless = [
-            membership(0, 1, "DRAFT"),
-            membership(1, 2, "PAUSED"),
-            membership(9, 1, "DRAFT"),
-        ];
+        assert_eq!(found(&[membership(1, 2, "PAUSED"), membership(2, 2, "PAUSED")], &history), [2]);
+        let stateless =
+            [membership(0, 1, "DRAFT"), membership(1, 2, "PAUSED"), membership(9, 1, "DRAFT")];
         assert_eq!(found(&stateless, &history), [0, 9]);
         assert_eq!(
             found(&[membership(1, 2, "PAUSED")], &history[1..]),
             [1],
             "version 1 is missing"
         );
-        let spell = MembershipRow {
-            spell: 2,
-            ..membership(1, 2, "PAUSED")
-        };
+        let spell = MembershipRow { spell: 2, ..membership(1, 2, "PAUSED") };
         assert_eq!(found(&[spell], &history), [1]);
     }
 
@@ -314,11 +262,7 @@ mod tests {
     fn pages_are_compared_as_far_as_both_are_whole() {
         let id = Uuid::from_u128;
         let history = [change(1, 1, None), change(2, 1, None), change(2, 2, None)];
-        let memberships = [
-            membership(1, 1, ""),
-            membership(5, 1, ""),
-            membership(6, 1, ""),
-        ];
+        let memberships = [membership(1, 1, ""), membership(5, 1, ""), membership(6, 1, "")];
         assert_eq!(bound(&memberships, &history, 9), None);
         assert_eq!(bound(&memberships, &history, 3), Some(id(1)));
         assert_eq!(bound(&memberships, &history[..2], 3), Some(id(6)));
@@ -338,11 +282,7 @@ mod tests {
             tally.judge(
                 0,
                 1000,
-                Numbers {
-                    next: given + 1,
-                    given,
-                    given_before_cut: 0,
-                },
+                Numbers { next: given + 1, given, given_before_cut: 0 },
                 next,
                 &mut check,
             );

@@ -23,10 +23,7 @@ impl Extent {
     pub(super) fn judge(&self, low: i64, high: i64, check: &mut Check) {
         let at = |what: &str, offset| Finding::at_offset(what, &self.topic, self.partition, offset);
         if self.first > low {
-            check.find(at(
-                "a hole: records before the ledger's first are still there",
-                low,
-            ));
+            check.find(at("a hole: records before the ledger's first are still there", low));
         }
         if self.next > high {
             check.find(at("the ledger is ahead of the partition", high));
@@ -49,14 +46,7 @@ pub(super) struct LedgerWalk {
 impl LedgerWalk {
     /// Looks at the next row. What was lost by decision is a finding of a check of its own.
     pub(super) fn row(&mut self, row: &LedgerRow, check: &mut Check, lost: &mut Check) {
-        let LedgerRow {
-            topic,
-            partition,
-            first_offset,
-            next_offset,
-            outcomes,
-            ..
-        } = row;
+        let LedgerRow { topic, partition, first_offset, next_offset, outcomes, .. } = row;
         let at = |what: String, offset| Finding::at_offset(what, topic, *partition, offset);
         check.checked += outcomes.len() as u64;
         self.latest = self.latest.max(Some(row.recorded_at));
@@ -65,10 +55,7 @@ impl LedgerWalk {
                 let position = extent.next;
                 if *first_offset > position {
                     let count = first_offset - position;
-                    check.find(at(
-                        format!("a hole: {count} offsets have no outcome"),
-                        position,
-                    ));
+                    check.find(at(format!("a hole: {count} offsets have no outcome"), position));
                 }
                 if *first_offset < position {
                     let count = position.min(*next_offset) - first_offset;
@@ -98,10 +85,7 @@ impl LedgerWalk {
             }
             if *byte == b'!' {
                 lost.checked += 1;
-                lost.find(at(
-                    "lost, and accepted as lost by an operator".to_owned(),
-                    offset,
-                ));
+                lost.find(at("lost, and accepted as lost by an operator".to_owned(), offset));
             }
         }
     }
@@ -112,11 +96,8 @@ mod tests {
     use super::*;
 
     fn walk(rows: &[(i32, i64, i64, &str)]) -> (Vec<Finding>, Vec<Finding>, Vec<Extent>) {
-        let (mut walk, mut check, mut lost) = (
-            LedgerWalk::default(),
-            Check::new("ledger"),
-            Check::new("lost"),
-        );
+        let (mut walk, mut check, mut lost) =
+            (LedgerWalk::default(), Check::new("ledger"), Check::new("lost"));
         for (partition, first_offset, next_offset, outcomes) in rows {
             let row = LedgerRow {
                 topic: "t".to_owned(),
@@ -132,25 +113,15 @@ mod tests {
     }
 
     fn at(findings: &[Finding]) -> Vec<(i32, i64)> {
-        findings
-            .iter()
-            .map(|f| (f.partition.unwrap(), f.offset.unwrap()))
-            .collect()
+        findings.iter().map(|f| (f.partition.unwrap(), f.offset.unwrap())).collect()
     }
 
     #[test]
     fn rows_that_adjoin_are_nothing_to_speak_of() {
-        let (findings, lost, extents) = walk(&[
-            (0, 5, 8, "AUP"),
-            (0, 8, 9, "R"),
-            (1, 0, 4, "DLS-"),
-            (1, 4, 5, "K"),
-        ]);
+        let (findings, lost, extents) =
+            walk(&[(0, 5, 8, "AUP"), (0, 8, 9, "R"), (1, 0, 4, "DLS-"), (1, 4, 5, "K")]);
         assert_eq!((findings, lost), (Vec::new(), Vec::new()));
-        assert_eq!(
-            (extents[0].first, extents[0].next, extents[1].next),
-            (5, 9, 5)
-        );
+        assert_eq!((extents[0].first, extents[0].next, extents[1].next), (5, 9, 5));
     }
 
     #[test]
@@ -167,20 +138,11 @@ mod tests {
 
     #[test]
     fn a_ledger_lies_within_its_partition() {
-        let extent = Extent {
-            topic: "t".to_owned(),
-            partition: 0,
-            first: 5,
-            next: 9,
-        };
+        let extent = Extent { topic: "t".to_owned(), partition: 0, first: 5, next: 9 };
         let found = |low, high| {
             let mut check = Check::new("ledger");
             extent.judge(low, high, &mut check);
-            check
-                .findings
-                .into_iter()
-                .filter_map(|finding| finding.offset)
-                .collect::<Vec<_>>()
+            check.findings.into_iter().filter_map(|finding| finding.offset).collect::<Vec<_>>()
         };
         assert!(found(5, 9).is_empty());
         assert!(found(7, 20).is_empty());

@@ -14,9 +14,9 @@ mod streams;
 mod undelivered;
 mod walk;
 
-pub use broker::Away;
 pub use report::{Check, Finding, KEPT, Report};
 
+use crate::app::kafka::Unreachable;
 use crate::config::Settings;
 use crate::lifecycle::clock::Clock;
 use crate::store;
@@ -39,7 +39,7 @@ pub enum Unchecked {
     Database(#[from] store::Unfit),
     /// Kafka could not be read.
     #[error(transparent)]
-    Kafka(#[from] Away),
+    Kafka(#[from] Unreachable),
     /// A thread ended before its work did.
     #[error("reading from Kafka broke off")]
     BrokenOff(#[source] tokio::task::JoinError),
@@ -89,17 +89,8 @@ pub async fn reconcile(
             tracing::debug!(%error, "the indexes by time could not be summarized; the walk may take longer");
         }
     }
-    let walk = walk::Walk {
-        pool,
-        settings,
-        start,
-        watch,
-    };
-    let broker = if options.offline {
-        None
-    } else {
-        Some(walk.connect().await?)
-    };
+    let walk = walk::Walk { pool, settings, start, watch };
+    let broker = if options.offline { None } else { Some(walk.connect().await?) };
 
     let (ledger, lost, seen) = walk.ledger(broker.as_ref()).await?;
     let outcomes = walk.outcomes(seen.latest).await?;

@@ -44,10 +44,7 @@ pub(super) fn compare(
         let mut next = said.partition_point(|said| place(said) < coordinates(row.first_offset));
         for (offset, byte) in (row.first_offset..).zip(&row.outcomes) {
             let from = next;
-            while said
-                .get(next)
-                .is_some_and(|said| place(said) == coordinates(offset))
-            {
+            while said.get(next).is_some_and(|said| place(said) == coordinates(offset)) {
                 next += 1;
             }
             if let Some(places) = spoken_of.get_mut(from..next) {
@@ -56,21 +53,13 @@ pub(super) fn compare(
             let found = said.get(from..next).unwrap_or_default();
             if judge(row, offset, *byte, found, kept_since, check) == Verdict::LetterAsked {
                 let (topic, partition, byte) = (row.topic.clone(), row.partition, *byte);
-                letters.push(Place {
-                    topic,
-                    partition,
-                    offset,
-                    byte,
-                });
+                letters.push(Place { topic, partition, offset, byte });
             }
         }
     }
     let mut spoken_of = spoken_of.into_iter();
     said.retain(|_| !spoken_of.next().unwrap_or(false));
-    Open {
-        strays: said,
-        letters,
-    }
+    Open { strays: said, letters }
 }
 
 fn place(said: &Said) -> (&str, i32, i64) {
@@ -115,27 +104,20 @@ fn judge(
     match (first, byte) {
         (None, b'L' | b'S') => return Verdict::LetterAsked,
         (None, b'A' | b'U' | b'P' | b'R' | b'K') if row.recorded_at >= kept_since => {
-            check.find(at(format!(
-                "the ledger says {outcome}, the inbox has no row for it"
-            )));
+            check.find(at(format!("the ledger says {outcome}, the inbox has no row for it")));
         }
         (Some(said), b'A' | b'U' | b'P' | b'R' | b'K' | b'L' | b'S') => {
             if said.outcome.as_bytes() != [byte] {
-                let what = format!(
-                    "the ledger says {outcome}, {} says {}",
-                    table_of(said),
-                    said.outcome
-                );
+                let what =
+                    format!("the ledger says {outcome}, {} says {}", table_of(said), said.outcome);
                 check.find(with(at(what), said));
             } else if said.letter_id.is_none() && said.recorded_at != row.recorded_at {
                 check.find(with(at(another(said, byte)), said));
             }
         }
         (Some(said), b'D' | b'-' | b'!') => {
-            let what = format!(
-                "the ledger says {outcome}, yet {} has a row for it",
-                table_of(said)
-            );
+            let what =
+                format!("the ledger says {outcome}, yet {} has a row for it", table_of(said));
             check.find(with(at(what), said));
         }
         // Nothing is to be there, or no longer; or the byte is none, which is found elsewhere.
@@ -160,12 +142,7 @@ pub(super) fn letter(place: &Place, outcome: Option<&str>) -> Option<Finding> {
         Some(outcome) => format!("the ledger says {byte}, dead_letters says {outcome}"),
         None => format!("the ledger says {byte}, dead_letters has no row for it"),
     };
-    Some(Finding::at_offset(
-        what,
-        &place.topic,
-        place.partition,
-        place.offset,
-    ))
+    Some(Finding::at_offset(what, &place.topic, place.partition, place.offset))
 }
 
 /// A row for an offset that the ledger knows under another transaction, or does not know.
@@ -173,23 +150,13 @@ pub(super) fn stray(said: &Said, byte: Option<u8>) -> Option<Finding> {
     let what = match byte {
         Some(byte) if may_come_later(byte) => return None,
         Some(byte) => another(said, byte),
-        None => format!(
-            "{} has a row for an offset that the ledger does not have",
-            table_of(said)
-        ),
+        None => format!("{} has a row for an offset that the ledger does not have", table_of(said)),
     };
-    Some(with(
-        Finding::at_offset(what, &said.topic, said.partition, said.offset),
-        said,
-    ))
+    Some(with(Finding::at_offset(what, &said.topic, said.partition, said.offset), said))
 }
 
 fn table_of(said: &Said) -> &'static str {
-    if said.letter_id.is_some() {
-        "dead_letters"
-    } else {
-        "the inbox"
-    }
+    if said.letter_id.is_some() { "dead_letters" } else { "the inbox" }
 }
 
 fn with(finding: Finding, said: &Said) -> Finding {
@@ -238,47 +205,22 @@ mod tests {
         let open = compare(ledger, said, NOW - Duration::days(400), &mut check);
         let letters = open.letters.iter().filter_map(|place| letter(place, None));
         check.findings.extend(letters);
-        (
-            check
-                .findings
-                .iter()
-                .filter_map(|finding| finding.offset)
-                .collect(),
-            open.strays.len(),
-        )
+        (check.findings.iter().filter_map(|finding| finding.offset).collect(), open.strays.len())
     }
 
     #[test]
     fn each_byte_finds_what_it_stands_for() {
         let rows = [ledger(10, "RDLS-!K"), ledger(5, "AUP")];
-        let said = [
-            (5, "A"),
-            (6, "U"),
-            (7, "P"),
-            (10, "R"),
-            (12, "L"),
-            (13, "S"),
-            (16, "K"),
-        ];
-        let said = said
-            .into_iter()
-            .rev()
-            .map(|(offset, outcome)| self::said(offset, outcome))
-            .collect();
+        let said = [(5, "A"), (6, "U"), (7, "P"), (10, "R"), (12, "L"), (13, "S"), (16, "K")];
+        let said =
+            said.into_iter().rev().map(|(offset, outcome)| self::said(offset, outcome)).collect();
         assert_eq!(found(&rows, said), (vec![], 0));
     }
 
     #[test]
     fn what_does_not_match_is_found() {
-        let moved = Said {
-            recorded_at: NOW - Duration::HOUR,
-            ..said(0, "A")
-        };
-        assert_eq!(
-            found(&[ledger(0, "A")], vec![moved]).0,
-            [0],
-            "another transaction's"
-        );
+        let moved = Said { recorded_at: NOW - Duration::HOUR, ..said(0, "A") };
+        assert_eq!(found(&[ledger(0, "A")], vec![moved]).0, [0], "another transaction's");
         let cases: [(&str, &[(i64, &str)], &[i64]); 8] = [
             ("AA", &[(0, "A")], &[1]),
             ("L", &[], &[0]),
@@ -290,54 +232,26 @@ mod tests {
             ("A", &[(0, "A"), (0, "A")], &[0]),
         ];
         for (outcomes, rows, expected) in cases {
-            let said = rows
-                .iter()
-                .map(|(offset, outcome)| said(*offset, outcome))
-                .collect();
-            assert_eq!(
-                found(&[ledger(0, outcomes)], said).0,
-                expected,
-                "{outcomes} {rows:?}"
-            );
+            let said = rows.iter().map(|(offset, outcome)| said(*offset, outcome)).collect();
+            assert_eq!(found(&[ledger(0, outcomes)], said).0, expected, "{outcomes} {rows:?}");
         }
-        assert_eq!(
-            found(&[ledger(0, "A")], vec![said(0, "A"), said(1, "A")]),
-            (vec![], 1)
-        );
+        assert_eq!(found(&[ledger(0, "A")], vec![said(0, "A"), said(1, "A")]), (vec![], 1));
         assert!(stray(&said(1, "A"), None).is_some());
         assert!(stray(&said(1, "A"), Some(b'A')).is_some());
     }
 
     #[test]
     fn what_came_later_or_was_cleared_away_is_no_lie() {
-        let replayed = Said {
-            recorded_at: NOW + Duration::hours(1),
-            ..said(0, "A")
-        };
-        assert_eq!(
-            found(&[ledger(0, "L")], vec![said(0, "L"), replayed.clone()]),
-            (vec![], 0)
-        );
+        let replayed = Said { recorded_at: NOW + Duration::hours(1), ..said(0, "A") };
+        assert_eq!(found(&[ledger(0, "L")], vec![said(0, "L"), replayed.clone()]), (vec![], 0));
         assert_eq!(stray(&replayed, Some(b'L')), None);
         let mut check = Check::new("outcomes");
-        let open = compare(
-            &[ledger(0, "ARKL")],
-            vec![],
-            NOW + Duration::SECOND,
-            &mut check,
-        );
+        let open = compare(&[ledger(0, "ARKL")], vec![], NOW + Duration::SECOND, &mut check);
         assert!(check.findings.is_empty());
         assert_eq!(open.letters.len(), 1, "only the letter is kept for ever");
-        assert_eq!(
-            letter(&open.letters[0], Some("L")),
-            None,
-            "it failed first in another slice"
-        );
+        assert_eq!(letter(&open.letters[0], Some("L")), None, "it failed first in another slice");
         assert!(letter(&open.letters[0], None).is_some());
-        let earlier = Said {
-            recorded_at: NOW - Duration::HOUR,
-            ..said(0, "L")
-        };
+        let earlier = Said { recorded_at: NOW - Duration::HOUR, ..said(0, "L") };
         assert_eq!(found(&[ledger(0, "L")], vec![earlier]), (vec![], 0));
     }
 }

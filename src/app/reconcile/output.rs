@@ -1,7 +1,8 @@
 //! Output topics counted: the numbers on a partition follow each other, and end where the cursors and runs say (P4).
 
-use super::broker::{Away, Broker};
+use super::broker::Broker;
 use super::report::{Check, Finding};
+use crate::app::kafka::Unreachable;
 use rdkafka::Message as _;
 use rdkafka::message::{BorrowedMessage, Headers as _};
 
@@ -33,11 +34,7 @@ impl Output {
             partition,
             acked,
             is_compacted: matches!(topic, "membership-state" | "batch-receipts"),
-            header: if topic == "dead-letters" {
-                "rollcall.dlq.sequence"
-            } else {
-                "ce_sequence"
-            },
+            header: if topic == "dead-letters" { "rollcall.dlq.sequence" } else { "ce_sequence" },
         }
     }
 
@@ -64,10 +61,7 @@ pub(super) struct Sequence {
 impl Sequence {
     /// `from_beginning`: nothing was ever taken away before the first record.
     pub(super) fn new(from_beginning: bool, is_compacted: bool) -> Self {
-        Self {
-            greatest: from_beginning.then_some(0),
-            is_compacted,
-        }
+        Self { greatest: from_beginning.then_some(0), is_compacted }
     }
 
     /// Takes the next number, or says which one is missing before it. A lower number is a repeat: after a failure
@@ -85,11 +79,7 @@ impl Sequence {
 /// The number in the last header of this name.
 fn number(message: &BorrowedMessage<'_>, header: &str) -> Option<i64> {
     let headers = message.headers()?;
-    let value = headers
-        .iter()
-        .filter(|entry| entry.key == header)
-        .last()?
-        .value?;
+    let value = headers.iter().filter(|entry| entry.key == header).last()?.value?;
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
@@ -110,7 +100,7 @@ pub(super) fn count(
     full: bool,
     check: &mut Check,
     watch: impl Fn(u64),
-) -> Result<Vec<Counted>, Away> {
+) -> Result<Vec<Counted>, Unreachable> {
     let mut marked = Vec::with_capacity(outputs.len());
     for output in outputs {
         match broker.watermarks(&output.topic, output.partition)? {
@@ -156,11 +146,7 @@ pub(super) fn count(
             })?;
             watch(check.checked - before);
         }
-        counted.push(Counted {
-            greatest: sequence.greatest.filter(|_| from < high),
-            output,
-            high,
-        });
+        counted.push(Counted { greatest: sequence.greatest.filter(|_| from < high), output, high });
     }
     Ok(counted)
 }
@@ -170,17 +156,11 @@ pub(super) fn count(
 /// The cursor was read before the topic and `last` is read after it: a cursor follows the topic, and the topic follows
 /// the commit, so this order finds no difference that is only somebody's work in between.
 pub(super) fn judge(counted: &Counted, last: i64, check: &mut Check) {
-    let Counted {
-        output,
-        greatest,
-        high,
-    } = counted;
+    let Counted { output, greatest, high } = counted;
     match greatest {
         Some(greatest) if *greatest < output.acked => {
-            let what = format!(
-                "acknowledged up to {}, the topic ends with {greatest}",
-                output.acked
-            );
+            let what =
+                format!("acknowledged up to {}, the topic ends with {greatest}", output.acked);
             check.find(output.finding(what, Some(output.acked), None));
         }
         Some(greatest) if *greatest > last => {
@@ -188,10 +168,8 @@ pub(super) fn judge(counted: &Counted, last: i64, check: &mut Check) {
             check.find(output.finding(what, Some(*greatest), None));
         }
         None if *high == 0 && output.acked > 0 => {
-            let what = format!(
-                "acknowledged up to {}, the topic never held a record",
-                output.acked
-            );
+            let what =
+                format!("acknowledged up to {}, the topic never held a record", output.acked);
             check.find(output.finding(what, Some(output.acked), None));
         }
         _ => {}
@@ -204,10 +182,7 @@ mod tests {
 
     fn missing(from_beginning: bool, is_compacted: bool, numbers: &[i64]) -> Vec<i64> {
         let mut sequence = Sequence::new(from_beginning, is_compacted);
-        numbers
-            .iter()
-            .filter_map(|number| sequence.next(*number))
-            .collect()
+        numbers.iter().filter_map(|number| sequence.next(*number)).collect()
     }
 
     #[test]
@@ -224,15 +199,7 @@ mod tests {
         let found = |greatest, high, acked, last| {
             let output = Output::new(3, "rollcall.", "results", 3, acked);
             let mut check = Check::new("output");
-            judge(
-                &Counted {
-                    output,
-                    greatest,
-                    high,
-                },
-                last,
-                &mut check,
-            );
+            judge(&Counted { output, greatest, high }, last, &mut check);
             check.findings.len()
         };
         assert_eq!(found(Some(5), 9, 5, 5), 0);

@@ -39,10 +39,7 @@ pub struct Finding {
 impl Finding {
     /// A finding without coordinates.
     pub fn new(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            ..Self::default()
-        }
+        Self { what: what.into(), ..Self::default() }
     }
 
     /// At a record of Kafka.
@@ -57,19 +54,12 @@ impl Finding {
 
     /// At a number of a stream.
     pub fn at_number(what: impl Into<String>, stream: i16, sequence: i64) -> Self {
-        Self {
-            stream: Some(stream),
-            sequence: Some(sequence),
-            ..Self::new(what)
-        }
+        Self { stream: Some(stream), sequence: Some(sequence), ..Self::new(what) }
     }
 
     /// At a membership.
     pub fn at_membership(what: impl Into<String>, membership_id: Uuid) -> Self {
-        Self {
-            membership_id: Some(membership_id),
-            ..Self::new(what)
-        }
+        Self { membership_id: Some(membership_id), ..Self::new(what) }
     }
 }
 
@@ -91,21 +81,12 @@ pub struct Check {
 impl Check {
     /// A check that has looked at nothing yet.
     pub const fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            checked: 0,
-            found: 0,
-            findings: Vec::new(),
-            note: None,
-        }
+        Self { name, checked: 0, found: 0, findings: Vec::new(), note: None }
     }
 
     /// A check that is left out.
     pub fn skipped(name: &'static str, why: &str) -> Self {
-        Self {
-            note: Some(format!("skipped: {why}")),
-            ..Self::new(name)
-        }
+        Self { note: Some(format!("skipped: {why}")), ..Self::new(name) }
     }
 
     /// Adds a finding.
@@ -159,9 +140,7 @@ mod tests {
         for offset in 0..1_500 {
             check.find(Finding::at_offset("a hole", "requests", 3, offset));
         }
-        let report = Report {
-            checks: vec![check, Check::skipped("output", "--offline")],
-        };
+        let report = Report { checks: vec![check, Check::skipped("output", "--offline")] };
         let json = report.to_json();
         assert_eq!(json["proved"], false);
         let findings = json["checks"][0]["findings"].as_array().unwrap();
@@ -175,11 +154,6 @@ mod tests {
             json["checks"][1],
             serde_json::json!({"name": "output", "checked": 0, "findings": []})
         );
-        assert!(
-            Report {
-                checks: vec![Check::new("ledger")]
-            }
-            .proved()
-        );
+        assert!(Report { checks: vec![Check::new("ledger")] }.proved());
     }
 }

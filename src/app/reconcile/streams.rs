@@ -34,40 +34,24 @@ pub(super) struct RunWalk {
 
 impl RunWalk {
     pub(super) fn new(cut: OffsetDateTime, ranges: &[OutboxRange]) -> Self {
-        let oldest = ranges
-            .iter()
-            .map(|range| range.low)
-            .min()
-            .unwrap_or(i64::MAX);
-        Self {
-            cut,
-            oldest,
-            numbers: BTreeMap::new(),
-            rows: BTreeMap::new(),
-        }
+        let oldest = ranges.iter().map(|range| range.low).min().unwrap_or(i64::MAX);
+        Self { cut, oldest, numbers: BTreeMap::new(), rows: BTreeMap::new() }
     }
 
     /// Looks at the next run. `ranges` are the table partitions that were there after its rows were counted: a run
     /// whose rows may be gone is not held against the outbox.
     pub(super) fn run(&mut self, run: &Run, ranges: &[OutboxRange], check: &mut Check) {
-        let numbers = self.numbers.entry(run.stream).or_insert(Numbers {
-            next: 1,
-            ..Numbers::default()
-        });
+        let numbers =
+            self.numbers.entry(run.stream).or_insert(Numbers { next: 1, ..Numbers::default() });
         let at = |what: String, sequence| Finding::at_number(what, run.stream, sequence);
         check.checked += 1;
         if run.first_seq > numbers.next {
             let count = run.first_seq - numbers.next;
-            check.find(at(
-                format!("a missing run: {count} numbers were never given"),
-                numbers.next,
-            ));
+            check
+                .find(at(format!("a missing run: {count} numbers were never given"), numbers.next));
         }
         if run.first_seq < numbers.next {
-            check.find(at(
-                "a double: numbers were given twice".to_owned(),
-                run.first_seq,
-            ));
+            check.find(at("a double: numbers were given twice".to_owned(), run.first_seq));
         }
         if run.count <= 0 {
             check.find(at("a run without numbers".to_owned(), run.first_seq));
@@ -79,19 +63,11 @@ impl RunWalk {
             numbers.given_before_cut += count;
         }
         if run.batch >= self.oldest {
-            *self
-                .rows
-                .entry((run.batch.div_euclid(BUCKET), run.stream))
-                .or_default() += count;
+            *self.rows.entry((run.batch.div_euclid(BUCKET), run.stream)).or_default() += count;
         }
-        let is_kept = ranges
-            .iter()
-            .any(|range| (range.low..range.high).contains(&run.batch));
+        let is_kept = ranges.iter().any(|range| (range.low..range.high).contains(&run.batch));
         if is_kept && run.rows != count {
-            let what = format!(
-                "a run of {count} numbers has {} rows in the outbox",
-                run.rows
-            );
+            let what = format!("a run of {count} numbers has {} rows in the outbox", run.rows);
             check.find(at(what, run.first_seq));
         } else if is_kept && (run.first_pos, run.last_pos) != (Some(0), Some(run.count - 1)) {
             check.find(at(
@@ -134,9 +110,9 @@ pub(super) fn cursors(rows: &[CursorRow], check: &mut Check) {
             Some((kind, topics)) if topics_of(kind).contains(&topic) => {
                 topics.insert(topic);
             }
-            Some(_) => check.find(at(
-                "a cursor of a topic that the stream does not feed".to_owned()
-            )),
+            Some(_) => {
+                check.find(at("a cursor of a topic that the stream does not feed".to_owned()))
+            }
             None => check.find(at("a cursor of a stream that does not exist".to_owned())),
         }
         if acked < 0 {
@@ -148,15 +124,9 @@ pub(super) fn cursors(rows: &[CursorRow], check: &mut Check) {
         }
     }
     for (stream, (kind, topics)) in streams {
-        for topic in topics_of(kind)
-            .iter()
-            .filter(|topic| !topics.contains(*topic))
-        {
+        for topic in topics_of(kind).iter().filter(|topic| !topics.contains(*topic)) {
             let what = format!("a stream has no cursor of the topic {topic}");
-            check.find(Finding {
-                stream: Some(stream),
-                ..Finding::new(what)
-            });
+            check.find(Finding { stream: Some(stream), ..Finding::new(what) });
         }
     }
 }
@@ -165,10 +135,7 @@ pub(super) fn cursors(rows: &[CursorRow], check: &mut Check) {
 mod tests {
     use super::*;
 
-    const ALL: &[OutboxRange] = &[OutboxRange {
-        low: 100,
-        high: 200,
-    }];
+    const ALL: &[OutboxRange] = &[OutboxRange { low: 100, high: 200 }];
 
     fn run(first_seq: i64, count: i32, batch: i64) -> Run {
         Run {
@@ -184,26 +151,17 @@ mod tests {
     }
 
     fn walk(runs: &[Run]) -> Vec<i64> {
-        let (mut walk, mut check) = (
-            RunWalk::new(OffsetDateTime::UNIX_EPOCH, ALL),
-            Check::new("runs"),
-        );
+        let (mut walk, mut check) =
+            (RunWalk::new(OffsetDateTime::UNIX_EPOCH, ALL), Check::new("runs"));
         for run in runs {
             walk.run(run, ALL, &mut check);
         }
-        check
-            .findings
-            .iter()
-            .filter_map(|finding| finding.sequence)
-            .collect()
+        check.findings.iter().filter_map(|finding| finding.sequence).collect()
     }
 
     #[test]
     fn runs_adjoin_from_one() {
-        assert_eq!(
-            walk(&[run(1, 2, 100), run(3, 1, 101), run(4, 5, 199)]),
-            Vec::<i64>::new()
-        );
+        assert_eq!(walk(&[run(1, 2, 100), run(3, 1, 101), run(4, 5, 199)]), Vec::<i64>::new());
         assert_eq!(walk(&[run(2, 2, 100)]), [1]);
         assert_eq!(walk(&[run(1, 2, 100), run(5, 1, 101)]), [3]);
         assert_eq!(walk(&[run(1, 2, 100), run(2, 2, 101)]), [2]);
@@ -211,26 +169,10 @@ mod tests {
 
     #[test]
     fn rows_of_a_run_are_counted_while_they_are_kept() {
-        let short = Run {
-            rows: 1,
-            ..run(1, 2, 100)
-        };
+        let short = Run { rows: 1, ..run(1, 2, 100) };
         assert_eq!(walk(std::slice::from_ref(&short)), [1]);
-        assert_eq!(
-            walk(&[Run {
-                last_pos: Some(7),
-                ..run(1, 2, 100)
-            }]),
-            [1]
-        );
-        assert!(
-            walk(&[Run {
-                batch: 99,
-                rows: 0,
-                ..short
-            }])
-            .is_empty()
-        );
+        assert_eq!(walk(&[Run { last_pos: Some(7), ..run(1, 2, 100) }]), [1]);
+        assert!(walk(&[Run { batch: 99, rows: 0, ..short }]).is_empty());
     }
 
     fn cursor(topic: Option<&str>, acked: i64, last: i64) -> CursorRow {
@@ -255,18 +197,8 @@ mod tests {
         assert_eq!(found(cursor(Some("results"), 7, 7)), 0);
         assert_eq!(found(cursor(Some("results"), 8, 7)), 1);
         assert_eq!(found(cursor(Some("results"), -1, 7)), 1);
-        assert_eq!(
-            found(cursor(Some("dead-letters"), 1, 7)),
-            2,
-            "and the right one is missing"
-        );
+        assert_eq!(found(cursor(Some("dead-letters"), 1, 7)), 2, "and the right one is missing");
         assert_eq!(found(cursor(None, 0, 7)), 1);
-        assert_eq!(
-            found(CursorRow {
-                kind: None,
-                ..cursor(Some("results"), 0, 0)
-            }),
-            1
-        );
+        assert_eq!(found(CursorRow { kind: None, ..cursor(Some("results"), 0, 0) }), 1);
     }
 }

@@ -1,7 +1,8 @@
 //! Offsets of which the ledger says that Kafka never delivered them, read again.
 
-use super::broker::{Away, Broker};
+use super::broker::Broker;
 use super::report::{Check, Finding};
+use crate::app::kafka::Unreachable;
 use crate::store::reconcile::LedgerRow;
 use rdkafka::Message as _;
 
@@ -20,18 +21,14 @@ pub(super) struct Stretch {
 pub(super) fn stretches(rows: &[LedgerRow]) -> Vec<Stretch> {
     let mut stretches: Vec<Stretch> = Vec::new();
     for row in rows {
-        let undelivered = (row.first_offset..)
-            .zip(&row.outcomes)
-            .filter(|(_, byte)| **byte == b'-');
+        let undelivered =
+            (row.first_offset..).zip(&row.outcomes).filter(|(_, byte)| **byte == b'-');
         for (offset, _) in undelivered {
             match stretches.last_mut() {
                 Some(last)
                     if last.topic == row.topic
                         && last.partition == row.partition
-                        && last
-                            .offsets
-                            .last()
-                            .is_some_and(|last| offset - last <= NEAR) =>
+                        && last.offsets.last().is_some_and(|last| offset - last <= NEAR) =>
                 {
                     last.offsets.push(offset);
                 }
@@ -51,13 +48,8 @@ pub(super) fn read_again(
     broker: &Broker,
     stretches: &[Stretch],
     check: &mut Check,
-) -> Result<(), Away> {
-    for Stretch {
-        topic,
-        partition,
-        offsets,
-    } in stretches
-    {
+) -> Result<(), Unreachable> {
+    for Stretch { topic, partition, offsets } in stretches {
         let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else {
             continue;
         };
@@ -71,12 +63,7 @@ pub(super) fn read_again(
         broker.read(topic, *partition, (*first).max(low), last + 1, |message| {
             if offsets.binary_search(&message.offset()).is_ok() {
                 let what = "the ledger says never delivered, yet the record is there";
-                check.find(Finding::at_offset(
-                    what,
-                    topic,
-                    *partition,
-                    message.offset(),
-                ));
+                check.find(Finding::at_offset(what, topic, *partition, message.offset()));
             }
         })?;
     }
@@ -105,10 +92,7 @@ mod tests {
             row(1, 3, "-"),
             row(2, 0, "AA"),
         ]);
-        let found: Vec<_> = found
-            .into_iter()
-            .map(|s| (s.partition, s.offsets))
-            .collect();
+        let found: Vec<_> = found.into_iter().map(|s| (s.partition, s.offsets)).collect();
         assert_eq!(found, [(0, vec![1, 3, 4]), (0, vec![90_000]), (1, vec![3])]);
     }
 }

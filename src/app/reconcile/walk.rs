@@ -202,10 +202,7 @@ impl Walk<'_> {
                             "rows of batch {} have no run: they are never published",
                             orphan.batch
                         );
-                        check.find(Finding {
-                            stream: Some(orphan.stream),
-                            ..Finding::new(what)
-                        });
+                        check.find(Finding { stream: Some(orphan.stream), ..Finding::new(what) });
                     }
                 }
                 low = high;

@@ -22,9 +22,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 /// Begins a read-only transaction whose statements all see the same state: what one transaction wrote is there whole
 /// or not at all. For one page or slice; a snapshot that is held long keeps vacuum from its work.
 pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
-    Ok(pool
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await?)
+    Ok(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
 }
 
 /// About how many rows there are to look at, as the planner knows it: for a progress bar, not for proof.
@@ -46,17 +44,12 @@ pub async fn estimate(connection: &mut PgConnection) -> Result<u64> {
 /// # Errors
 /// Among others when the role may not, or the server is a standby.
 pub async fn summarize(connection: &mut PgConnection) -> Result<()> {
-    for index in [
-        "intake_ledger_recorded_at_idx",
-        "inbox_recorded_at_idx",
-        "inbox_attempts_recorded_at_idx",
-    ] {
-        sqlx::query_scalar!(
-            "SELECT brin_summarize_new_values($1::text::regclass)",
-            index
-        )
-        .fetch_one(&mut *connection)
-        .await?;
+    for index in
+        ["intake_ledger_recorded_at_idx", "inbox_recorded_at_idx", "inbox_attempts_recorded_at_idx"]
+    {
+        sqlx::query_scalar!("SELECT brin_summarize_new_values($1::text::regclass)", index)
+            .fetch_one(&mut *connection)
+            .await?;
     }
     Ok(())
 }

@@ -18,9 +18,7 @@ pub struct Name {
 
 impl std::fmt::Debug for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Name")
-            .field("registrant_id", &self.registrant_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Name").field("registrant_id", &self.registrant_id).finish_non_exhaustive()
     }
 }
 

@@ -97,9 +97,7 @@ pub async fn outbox_rows(
 
 /// The highest batch with rows in the outbox.
 pub async fn last_batch(connection: &mut PgConnection) -> Result<Option<i64>> {
-    Ok(sqlx::query_scalar!("SELECT max(batch) FROM outbox")
-        .fetch_one(connection)
-        .await?)
+    Ok(sqlx::query_scalar!("SELECT max(batch) FROM outbox").fetch_one(connection).await?)
 }
 
 /// Rows of the outbox that no run numbers: they would never be published.

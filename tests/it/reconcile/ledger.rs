@@ -24,11 +24,8 @@ async fn lies_of_the_ledger_are_found() {
         )
     };
     let inbox_row = |table: &str, message_id: &str, offset: i64| {
-        let more = if table == "inbox" {
-            ("fingerprint, channel,", "'', 'KAFKA',")
-        } else {
-            ("", "")
-        };
+        let more =
+            if table == "inbox" { ("fingerprint, channel,", "'', 'KAFKA',") } else { ("", "") };
         format!(
             r#"INSERT INTO {table} (source, message_id, attempt, {} status, outcome, result, topic, partition, "offset", recorded_at)
                SELECT 'registry', '{message_id}', 1, {} 'SUCCEEDED', 'A', '', topic, partition, {offset}, recorded_at

@@ -22,34 +22,17 @@ use crate::scene::{Scene, enrollment, partition, raw, record};
 
 async fn run(scene: &Scene, settings: &Settings, options: Options) -> Report {
     let clock = ManualClock::new(datetime!(2026-03-02 01:00 UTC));
-    reconcile(
-        &scene.pool,
-        settings,
-        &clock,
-        options,
-        &(Arc::new(|_, _| {}) as _),
-    )
-    .await
-    .expect("the servers answer")
+    reconcile(&scene.pool, settings, &clock, options, &(Arc::new(|_, _| {}) as _))
+        .await
+        .expect("the servers answer")
 }
 
 async fn offline(scene: &Scene) -> Report {
-    run(
-        scene,
-        &Settings::default(),
-        Options {
-            offline: true,
-            full: false,
-        },
-    )
-    .await
+    run(scene, &Settings::default(), Options { offline: true, full: false }).await
 }
 
 async fn execute(scene: &Scene, sql: &str) {
-    sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
-        .execute(&scene.pool)
-        .await
-        .expect(sql);
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&scene.pool).await.expect(sql);
 }
 
 /// Records of all outcomes that there are without parking: the ledger of partition 0 reads `AALR`, `D-RR`, `AA`.
@@ -78,17 +61,9 @@ async fn seed(scene: &Scene, at: &TopicPartition) {
         record(at, 9, &enrollment("m5", "r5", "CASH")),
     ];
     scene.apply(fence, batch).await;
-    let other = TopicPartition {
-        partition: 1,
-        ..at.clone()
-    };
+    let other = TopicPartition { partition: 1, ..at.clone() };
     let fence = scene.lease(&other).await;
-    scene
-        .apply(
-            fence,
-            vec![record(&other, 7, &enrollment("m6", "r6", "CASH"))],
-        )
-        .await;
+    scene.apply(fence, vec![record(&other, 7, &enrollment("m6", "r6", "CASH"))]).await;
     let ledger = scene
         .text("SELECT string_agg(convert_from(outcomes, 'UTF8'), ' ' ORDER BY partition, first_offset) FROM intake_ledger")
         .await;
@@ -102,18 +77,11 @@ async fn what_apply_writes_is_proved() {
     seed(&scene, &partition(0)).await;
     let report = offline(&scene).await;
     assert!(report.proved(), "{}", report.to_json());
-    let checked: Vec<_> = report
-        .checks
-        .iter()
-        .map(|check| (check.name, check.checked))
-        .collect();
+    let checked: Vec<_> = report.checks.iter().map(|check| (check.name, check.checked)).collect();
     assert_eq!(checked[0], ("ledger", 11));
     assert_eq!(checked[2], ("outcomes", 11));
     assert_eq!(checked[5], ("cursors", 60));
-    assert!(
-        checked[4].1 > 0 && checked[6].1 > 0 && checked[7].1 > 0,
-        "{checked:?}"
-    );
+    assert!(checked[4].1 > 0 && checked[6].1 > 0 && checked[7].1 > 0, "{checked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,11 +115,8 @@ async fn years_of_transactions_are_walked_slice_by_slice() {
 async fn no_finding_shows_a_value_of_a_person() {
     let scene = Scene::new().await;
     seed(&scene, &partition(0)).await;
-    execute(
-        &scene,
-        "DELETE FROM registrants; DELETE FROM membership_history; DELETE FROM inbox",
-    )
-    .await;
+    execute(&scene, "DELETE FROM registrants; DELETE FROM membership_history; DELETE FROM inbox")
+        .await;
     let said = offline(&scene).await.to_json().to_string();
     assert!(said.contains("an orphan") && said.contains("a state without event"));
     for value in ["r1", "r2", "r5", "Seeded"] {
@@ -171,27 +136,18 @@ struct Lie {
 }
 
 fn lie(check: &'static str, what: &'static str, at: Value, sql: impl Into<String>) -> Lie {
-    Lie {
-        sql: sql.into(),
-        check,
-        what,
-        at,
-    }
+    Lie { sql: sql.into(), check, what, at }
 }
 
 fn is_found(report: &Report, lie: &Lie) -> bool {
-    report
-        .checks
-        .iter()
-        .filter(|check| check.name == lie.check)
-        .any(|check| {
-            check.findings.iter().any(|finding| {
-                let found = serde_json::to_value(finding).expect("a finding is JSON");
-                let at = lie.at.as_object().expect("coordinates");
-                finding.what.starts_with(lie.what)
-                    && at.iter().all(|(key, value)| found.get(key) == Some(value))
-            })
+    report.checks.iter().filter(|check| check.name == lie.check).any(|check| {
+        check.findings.iter().any(|finding| {
+            let found = serde_json::to_value(finding).expect("a finding is JSON");
+            let at = lie.at.as_object().expect("coordinates");
+            finding.what.starts_with(lie.what)
+                && at.iter().all(|(key, value)| found.get(key) == Some(value))
         })
+    })
 }
 
 /// Tells each lie by itself, and takes it back.
@@ -213,17 +169,9 @@ async fn tell(scene: &Scene, lies: &[Lie]) {
     let mut restore =
         "DELETE FROM relay_cursors; INSERT INTO relay_cursors SELECT * FROM true_relay_cursors;"
             .to_owned();
-    execute(
-        scene,
-        "CREATE TABLE true_relay_cursors AS TABLE relay_cursors",
-    )
-    .await;
+    execute(scene, "CREATE TABLE true_relay_cursors AS TABLE relay_cursors").await;
     for table in TABLES {
-        execute(
-            scene,
-            &format!("CREATE TABLE true_{table} AS TABLE {table}"),
-        )
-        .await;
+        execute(scene, &format!("CREATE TABLE true_{table} AS TABLE {table}")).await;
         restore += "TRUNCATE {table}; INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM true_{table};"
             .replace("{table}", table)
             .as_str();
@@ -232,12 +180,7 @@ async fn tell(scene: &Scene, lies: &[Lie]) {
         execute(scene, &lie.sql).await;
         let report = offline(scene).await;
         assert!(!report.proved(), "{}", lie.sql);
-        assert!(
-            is_found(&report, lie),
-            "{}\n{:#}",
-            lie.sql,
-            report.to_json()
-        );
+        assert!(is_found(&report, lie), "{}\n{:#}", lie.sql, report.to_json());
         execute(scene, &restore).await;
     }
     let report = offline(scene).await;

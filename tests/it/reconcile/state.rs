@@ -10,12 +10,9 @@ async fn lies_of_state_and_references_are_found() {
     let scene = Scene::new().await;
     seed(&scene, &partition(0)).await;
     // Of r1: drafted, then enrolled.
-    let id = scene
-        .text("SELECT membership_id::text FROM memberships WHERE version = 2")
-        .await;
-    let registrant = scene
-        .text("SELECT registrant_id::text FROM memberships WHERE version = 2")
-        .await;
+    let id = scene.text("SELECT membership_id::text FROM memberships WHERE version = 2").await;
+    let registrant =
+        scene.text("SELECT registrant_id::text FROM memberships WHERE version = 2").await;
     let stream = 1000 + rollcall::contract::shard(id.as_bytes(), 12) as i16;
     let at = json!({"membership_id": id, "registrant_id": registrant});
     let of_membership = json!({"membership_id": id});

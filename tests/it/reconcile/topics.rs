@@ -21,9 +21,7 @@ async fn publish(scene: &Scene, topics: &Topics) {
     .await
     .unwrap();
     for (_, shard, number, topic) in rows {
-        topics
-            .produce(&topic, &[numbered(&topic, shard, number)])
-            .await;
+        topics.produce(&topic, &[numbered(&topic, shard, number)]).await;
     }
     execute(
         scene,
@@ -35,18 +33,11 @@ async fn publish(scene: &Scene, topics: &Topics) {
 }
 
 fn numbered(topic: &str, partition: i32, number: i64) -> NewRecord {
-    let header = if topic == "dead-letters" {
-        "rollcall.dlq.sequence"
-    } else {
-        "ce_sequence"
-    };
+    let header = if topic == "dead-letters" { "rollcall.dlq.sequence" } else { "ce_sequence" };
     NewRecord {
         partition: Some(partition),
         value: Some(b"body".to_vec()),
-        headers: vec![(
-            header.to_owned(),
-            Some(format!("{number:020}").into_bytes()),
-        )],
+        headers: vec![(header.to_owned(), Some(format!("{number:020}").into_bytes()))],
         ..NewRecord::default()
     }
 }
@@ -56,21 +47,14 @@ async fn topics_are_read_again_and_counted() {
     let prefix = unique_prefix();
     let kafka = kafka().await;
     let topics = kafka.topics(&prefix);
-    for topic in [
-        "results",
-        "membership-events",
-        "membership-state",
-        "batch-receipts",
-        "dead-letters",
-    ] {
+    for topic in
+        ["results", "membership-events", "membership-state", "batch-receipts", "dead-letters"]
+    {
         topics.create(topic, 12, &[]).await;
     }
     topics.create("enrollment-requests", 2, &[]).await;
     let scene = Scene::new().await;
-    let at = TopicPartition {
-        topic: format!("{prefix}enrollment-requests").into(),
-        partition: 0,
-    };
+    let at = TopicPartition { topic: format!("{prefix}enrollment-requests").into(), partition: 0 };
     seed(&scene, &at).await;
     // Ten records of partition 0 are there, also the one that the ledger says was never delivered. Of partition 1 the
     // ledger knows only the eighth.
@@ -121,22 +105,14 @@ async fn topics_are_read_again_and_counted() {
     let stream = rollcall::contract::shard(b"r1", 12) as i16;
     let shard = i32::from(stream);
     topics
-        .produce(
-            "results",
-            &[numbered("results", shard, 1), numbered("results", shard, 2)],
-        )
+        .produce("results", &[numbered("results", shard, 1), numbered("results", shard, 2)])
         .await;
     assert!(online().await.proved());
-    topics
-        .produce("results", &[numbered("results", shard, 90)])
-        .await;
+    topics.produce("results", &[numbered("results", shard, 90)]).await;
     topics
         .produce(
             "dead-letters",
-            &[NewRecord {
-                headers: Vec::new(),
-                ..numbered("dead-letters", 0, 1)
-            }],
+            &[NewRecord { headers: Vec::new(), ..numbered("dead-letters", 0, 1) }],
         )
         .await;
     execute(
@@ -154,12 +130,7 @@ async fn topics_are_read_again_and_counted() {
             json!({"topic": &results, "partition": shard, "stream": stream}),
             "",
         ),
-        lie(
-            "output",
-            "the topic is ahead of the database: 90",
-            at(90),
-            "",
-        ),
+        lie("output", "the topic is ahead of the database: 90", at(90), ""),
         lie(
             "output",
             "a record without a number",
@@ -173,11 +144,6 @@ async fn topics_are_read_again_and_counted() {
             "",
         ),
     ] {
-        assert!(
-            is_found(&report, &lie),
-            "{}\n{:#}",
-            lie.what,
-            report.to_json()
-        );
+        assert!(is_found(&report, &lie), "{}\n{:#}", lie.what, report.to_json());
     }
 }
