@@ -174,6 +174,8 @@ mod tests {
     use time::Duration;
     use uuid::Uuid;
 
+    type Rows = &'static [(i64, &'static str)];
+
     const NOW: OffsetDateTime = time::macros::datetime!(2026-01-31 12:00 UTC);
 
     fn ledger(first_offset: i64, outcomes: &str) -> LedgerRow {
@@ -221,7 +223,7 @@ mod tests {
     fn what_does_not_match_is_found() {
         let moved = Said { recorded_at: NOW - Duration::HOUR, ..said(0, "A") };
         assert_eq!(found(&[ledger(0, "A")], vec![moved]).0, [0], "another transaction's");
-        let cases: [(&str, &[(i64, &str)], &[i64]); 8] = [
+        let cases: [(&str, Rows, &[i64]); 8] = [
             ("AA", &[(0, "A")], &[1]),
             ("L", &[], &[0]),
             ("A", &[(0, "R")], &[0]),

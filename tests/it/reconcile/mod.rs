@@ -37,6 +37,10 @@ async fn execute(scene: &Scene, sql: &str) {
 
 /// Records of all outcomes that there are without parking: the ledger of partition 0 reads `AALR`, `D-RR`, `AA`.
 async fn seed(scene: &Scene, at: &TopicPartition) {
+    Box::pin(apply_seed(scene, at)).await;
+}
+
+async fn apply_seed(scene: &Scene, at: &TopicPartition) {
     let fence = scene.lease(at).await;
     let mut draft = enrollment("m1", "r1", "CASH");
     draft.program_memberships[0].state = RequestedState::Draft;
@@ -47,7 +51,7 @@ async fn seed(scene: &Scene, at: &TopicPartition) {
         raw(at, 2, None, Some(Bytes::from_static(b"junk"))),
         record(at, 3, &refused),
     ];
-    scene.apply(fence, batch).await;
+    Box::pin(scene.apply(fence, batch)).await;
     let mut again = refused.clone();
     again.attempt = 2;
     let batch = vec![
@@ -55,15 +59,15 @@ async fn seed(scene: &Scene, at: &TopicPartition) {
         record(at, 6, &enrollment("m1", "r9", "FOOD")),
         record(at, 7, &again),
     ];
-    scene.apply(fence, batch).await;
+    Box::pin(scene.apply(fence, batch)).await;
     let batch = vec![
         record(at, 8, &enrollment("m4", "r1", "CASH")),
         record(at, 9, &enrollment("m5", "r5", "CASH")),
     ];
-    scene.apply(fence, batch).await;
+    Box::pin(scene.apply(fence, batch)).await;
     let other = TopicPartition { partition: 1, ..at.clone() };
     let fence = scene.lease(&other).await;
-    scene.apply(fence, vec![record(&other, 7, &enrollment("m6", "r6", "CASH"))]).await;
+    Box::pin(scene.apply(fence, vec![record(&other, 7, &enrollment("m6", "r6", "CASH"))])).await;
     let ledger = scene
         .text("SELECT string_agg(convert_from(outcomes, 'UTF8'), ' ' ORDER BY partition, first_offset) FROM intake_ledger")
         .await;

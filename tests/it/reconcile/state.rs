@@ -6,7 +6,7 @@ use super::{lie, seed, tell};
 use crate::scene::{Scene, partition};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lies_of_state_and_references_are_found() {
+async fn lies_of_state_are_found() {
     let scene = Scene::new().await;
     seed(&scene, &partition(0)).await;
     // Of r1: drafted, then enrolled.
@@ -17,7 +17,6 @@ async fn lies_of_state_and_references_are_found() {
     let at = json!({"membership_id": id, "registrant_id": registrant});
     let of_membership = json!({"membership_id": id});
     let this = format!("WHERE membership_id = '{id}'");
-    let owner = format!("WHERE registrant_id = '{registrant}'");
     let history = |version: i32, state: &str| {
         format!(
             "INSERT INTO membership_history (membership_id, version, change, state, spell, registrant_id, program_id,
@@ -80,6 +79,24 @@ async fn lies_of_state_and_references_are_found() {
                 json!({"stream": stream}),
                 history(3, "state") + &format!("UPDATE memberships SET version = 3, enrollment_date = NULL, exit_date = NULL {this}"),
             ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lies_of_references_are_found() {
+    let scene = Scene::new().await;
+    seed(&scene, &partition(0)).await;
+    let id = scene.text("SELECT membership_id::text FROM memberships WHERE version = 2").await;
+    let registrant =
+        scene.text("SELECT registrant_id::text FROM memberships WHERE version = 2").await;
+    let at = json!({"membership_id": id, "registrant_id": registrant});
+    let of_membership = json!({"membership_id": id});
+    let owner = format!("WHERE registrant_id = '{registrant}'");
+    tell(
+        &scene,
+        &[
             lie(
                 "references",
                 "an orphan: the membership's registrant",
@@ -98,7 +115,12 @@ async fn lies_of_state_and_references_are_found() {
                 at,
                 "DELETE FROM programs WHERE code = 'CASH'",
             ),
-            lie("references", "version 1 in the history", of_membership, "DELETE FROM programs WHERE code = 'CASH'"),
+            lie(
+                "references",
+                "version 1 in the history",
+                of_membership,
+                "DELETE FROM programs WHERE code = 'CASH'",
+            ),
             lie(
                 "references",
                 "a name without owner",
