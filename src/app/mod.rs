@@ -3,9 +3,11 @@
 pub mod embedded;
 pub mod kafka;
 pub mod programs;
+pub mod run;
 pub mod status;
 pub mod submit;
 pub mod topics;
+pub mod worker;
 
 /// A part of the worker, for `run --only`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -16,4 +18,9 @@ pub enum Part {
     Relay,
     /// Serves HTTP.
     Http,
+}
+
+impl Part {
+    /// What a worker is made of if nothing else is said.
+    pub const ALL: [Self; 3] = [Self::Consume, Self::Relay, Self::Http];
 }

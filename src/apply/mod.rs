@@ -13,6 +13,8 @@ mod outbound;
 mod save;
 mod transaction;
 
+/// Leases, for the consumer: with the fences that a batch checks.
+pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 
 use crate::contract::{self, Dates, Intake, Schemas};
@@ -68,7 +70,16 @@ impl Applier {
         health: Health,
         options: Options,
     ) -> Self {
-        Self { pool, schemas, dates, clock, wake, health, options: Arc::new(options), sessions: Arc::default() }
+        Self {
+            pool,
+            schemas,
+            dates,
+            clock,
+            wake,
+            health,
+            options: Arc::new(options),
+            sessions: Arc::default(),
+        }
     }
 
     /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.

@@ -18,10 +18,8 @@ pub(super) async fn main(_: &Args, context: &Context) -> Result<Exit> {
     store::migrate(loaded.settings.require_database()?.expose_secret()).await?;
     database::verified(&loaded.settings).await?;
     let version = store::SCHEMA_VERSION;
-    context
-        .output
-        .answer(&json!({"schema_version": version}), || {
-            format!("The schema has version {version}.")
-        })?;
+    context.output.answer(&json!({"schema_version": version}), || {
+        format!("The schema has version {version}.")
+    })?;
     Ok(Exit::Done)
 }

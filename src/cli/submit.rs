@@ -48,21 +48,13 @@ pub(super) struct Args {
 
 fn source(text: &str) -> std::result::Result<String, String> {
     let rule = "a source is 1 to 64 letters, digits, dots, underscores, tildes or dashes";
-    if is_source(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(rule.to_owned())
-    }
+    if is_source(text) { Ok(text.to_owned()) } else { Err(rule.to_owned()) }
 }
 
 fn batch_id(text: &str) -> std::result::Result<String, String> {
     let rule =
         "a batch is named by 1 to 99 letters, digits, dots, underscores, tildes, colons or dashes";
-    if is_batch_id(text) {
-        Ok(text.to_owned())
-    } else {
-        Err(rule.to_owned())
-    }
+    if is_batch_id(text) { Ok(text.to_owned()) } else { Err(rule.to_owned()) }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -80,9 +72,7 @@ impl From<Error> for Failure {
             Error::File { .. } => Self::usage("file", message),
             Error::Unreachable(error) => error.into(),
             Error::NoTopic(_) => Self::usage("no-topic", message),
-            Error::Undelivered {
-                sent, acknowledged, ..
-            } => Self {
+            Error::Undelivered { sent, acknowledged, .. } => Self {
                 details: json!({"sent": sent, "acknowledged": acknowledged}),
                 ..Self::unreachable("undelivered", message)
             },
@@ -121,12 +111,7 @@ fn text(summary: &Summary) -> String {
             ),
         );
     }
-    if summary.source.is_none()
-        && summary
-            .errors
-            .iter()
-            .any(|error| error.pointer == "/source")
-    {
+    if summary.source.is_none() && summary.errors.iter().any(|error| error.pointer == "/source") {
         text.push_str("Say with --source which registry the lines come from.\n");
     }
     let (accepted, refused) = (summary.accepted, summary.refused);

@@ -3,6 +3,7 @@
 
 pub mod inbox;
 pub mod intake;
+pub mod leases;
 pub mod letters;
 pub mod memberships;
 pub mod names;

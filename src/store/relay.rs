@@ -60,9 +60,7 @@ pub async fn take_lease(db: &mut PgConnection, claim: Claim<'_>) -> Result<bool>
 
 /// Gives the lease back, if it is still held.
 pub async fn release_lease(db: &mut PgConnection, fence: Uuid) -> Result<()> {
-    sqlx::query!("DELETE FROM relay_lease WHERE fence = $1", fence)
-        .execute(db)
-        .await?;
+    sqlx::query!("DELETE FROM relay_lease WHERE fence = $1", fence).execute(db).await?;
     Ok(())
 }
 
@@ -177,6 +175,15 @@ pub struct OutboxRow {
     pub header_values: Option<Vec<Option<Vec<u8>>>>,
 }
 
+/// Lets every statement of this session be planned anew: a plan kept from when a partition was empty would scan it
+/// when it is full.
+pub async fn plan_anew(db: &mut PgConnection) -> Result<()> {
+    sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', false) AS mode")
+        .fetch_one(db)
+        .await?;
+    Ok(())
+}
+
 /// Reads whole runs of many streams: those that begin within the next `numbers` of each. In no order.
 ///
 /// Whole runs, because only then can it be seen that no row of one is missing.
@@ -216,9 +223,5 @@ pub async fn read_runs(
 
 /// A duration as Postgres takes it.
 pub(super) fn interval(duration: Duration) -> PgInterval {
-    PgInterval {
-        months: 0,
-        days: 0,
-        microseconds: duration.as_micros() as i64,
-    }
+    PgInterval { months: 0, days: 0, microseconds: duration.as_micros() as i64 }
 }
