@@ -148,7 +148,9 @@ pub fn compare(wanted: &[Wanted], found: &BTreeMap<String, Found>) -> Vec<Step> 
             });
             continue;
         };
-        if there.partitions < topic.partitions {
+        // More partitions than shards stay unused, so an output topic needs no more than that.
+        let least = if topic.output { SHARDS } else { topic.partitions };
+        if there.partitions < least {
             let why = if topic.output {
                 "the partition of a published record is its shard, so an output topic's number of partitions is never \
                  changed: move the topic away and let it be created anew, before anything is published"
@@ -161,8 +163,8 @@ pub fn compare(wanted: &[Wanted], found: &BTreeMap<String, Found>) -> Vec<Step> 
                 action: Action::ByHand,
                 key: Some("partitions".to_owned()),
                 found: Some(there.partitions.to_string()),
-                wanted: Some(topic.partitions.to_string()),
-                detail: why.to_owned(),
+                wanted: Some(least.to_string()),
+                detail: format!("{} partitions, not {least}: {why}", there.partitions),
             });
         }
         for (key, value) in &topic.config {
