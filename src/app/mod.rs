@@ -3,6 +3,7 @@
 pub mod embedded;
 pub mod kafka;
 pub mod programs;
+pub mod reconcile;
 pub mod run;
 pub mod status;
 pub mod submit;

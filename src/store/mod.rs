@@ -10,6 +10,7 @@ pub mod names;
 pub mod outbox;
 pub mod outbox_partitions;
 pub mod programs;
+pub mod reconcile;
 pub mod registrants;
 pub mod relay;
 pub mod relay_progress;

@@ -10,6 +10,7 @@
 mod apply;
 mod embedded;
 mod p10;
+mod reconcile;
 mod relay;
 mod scene;
 mod support;
