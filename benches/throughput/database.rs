@@ -12,8 +12,15 @@ use std::time::Duration;
 
 /// The tables that a run fills.
 const TABLES: [&str; 9] = [
-    "inbox", "names", "registrants", "memberships", "membership_history", "outbox", "outbox_runs",
-    "intake_ledger", "plain",
+    "inbox",
+    "names",
+    "registrants",
+    "memberships",
+    "membership_history",
+    "outbox",
+    "outbox_runs",
+    "intake_ledger",
+    "plain",
 ];
 
 /// A database with the schema and the programs.
@@ -53,7 +60,12 @@ impl Database {
         tx.commit().await?;
         server.execute("CHECKPOINT").await?;
         server.close().await?;
-        Ok(Self { name, server: options.postgres.clone(), url, pool })
+        Ok(Self {
+            name,
+            server: options.postgres.clone(),
+            url,
+            pool,
+        })
     }
 
     /// Makes sure that so many partitions of the outbox are there.

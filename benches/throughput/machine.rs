@@ -21,8 +21,15 @@ pub(crate) async fn describe(options: &Options) -> Result<Value> {
     let mut postgres = PgConnection::connect(&options.postgres).await?;
     let mut settings = serde_json::Map::new();
     for name in [
-        "server_version", "fsync", "full_page_writes", "synchronous_commit", "shared_buffers",
-        "max_wal_size", "wal_sync_method", "wal_compression", "autovacuum",
+        "server_version",
+        "fsync",
+        "full_page_writes",
+        "synchronous_commit",
+        "shared_buffers",
+        "max_wal_size",
+        "wal_sync_method",
+        "wal_compression",
+        "autovacuum",
     ] {
         let value: String = sqlx::query_scalar("SELECT current_setting($1)")
             .bind(name)

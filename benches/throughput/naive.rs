@@ -20,7 +20,9 @@ const CONNECTIONS: u32 = 8;
 pub(crate) async fn run(options: &Options, prepared: &'static [Prepared]) -> Result<Measured> {
     eprintln!("naive …");
     let database = Database::fresh(options, CONNECTIONS).await?;
-    database.outbox_partitions(prepared.len() / 100_000 + 1).await?;
+    database
+        .outbox_partitions(prepared.len() / 100_000 + 1)
+        .await?;
     let next = Arc::new(AtomicUsize::new(0));
     let wal = database.wal().await?;
     let cpu = Cpu::now(options, std::process::id());
@@ -31,7 +33,9 @@ pub(crate) async fn run(options: &Options, prepared: &'static [Prepared]) -> Res
         lanes.spawn(async move {
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some(record) = prepared.get(at..=at) else { return anyhow::Ok(()) };
+                let Some(record) = prepared.get(at..=at) else {
+                    return anyhow::Ok(());
+                };
                 let rows = Rows::of(record, at as i64 + 1);
                 let mut tx = pool.begin().await?;
                 rows.write(&mut tx).await?;

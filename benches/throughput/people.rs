@@ -19,12 +19,40 @@ pub(crate) const PROGRAMS: [(&str, &str); 5] = [
 ];
 
 const GIVEN: [&str; 16] = [
-    "Amara", "Juan", "Nguyễn", "José", "सुनीता", "राम", "فاطمة", "محمد", "Ольга", "ሰላም", "நிலா",
-    "සඳුනි", "สมชาย", "明", "Zsófia", "Rosa",
+    "Amara",
+    "Juan",
+    "Nguyễn",
+    "José",
+    "सुनीता",
+    "राम",
+    "فاطمة",
+    "محمد",
+    "Ольга",
+    "ሰላም",
+    "நிலா",
+    "සඳුනි",
+    "สมชาย",
+    "明",
+    "Zsófia",
+    "Rosa",
 ];
 const FAMILY: [&str; 16] = [
-    "Okafor", "García", "Trần", "dela Cruz", "शर्मा", "थापा", "العلي", "حسن", "Іваненко", "በቀለ",
-    "முருகன்", "පෙරේරා", "ใจดี", "王", "Kovács", "Ramaroson",
+    "Okafor",
+    "García",
+    "Trần",
+    "dela Cruz",
+    "शर्मा",
+    "थापा",
+    "العلي",
+    "حسن",
+    "Іваненко",
+    "በቀለ",
+    "முருகன்",
+    "පෙරේරා",
+    "ใจดี",
+    "王",
+    "Kovács",
+    "Ramaroson",
 ];
 
 /// The n-th value of a sequence that visits every number below 10¹⁰ once, in no order: so keys of new registrants
@@ -50,8 +78,10 @@ pub(crate) fn request(n: u64, message_id: String, sent_at_ms: i64) -> Enrollment
     };
     // Given and family name of the same script more often than not.
     let given = pick(&GIVEN, n);
-    let family = pick(&FAMILY, if n % 5 == 0 { n / 7 } else { n });
-    let program = PROGRAMS.get((n % 5) as usize).map_or("", |program| program.0);
+    let family = pick(&FAMILY, if n.is_multiple_of(5) { n / 7 } else { n });
+    let program = PROGRAMS
+        .get((n % 5) as usize)
+        .map_or("", |program| program.0);
     EnrollmentRequest {
         message_id,
         source: SOURCE.to_owned(),
@@ -73,7 +103,7 @@ pub(crate) fn request(n: u64, message_id: String, sent_at_ms: i64) -> Enrollment
             given_name: Some(given.to_owned()),
             family_name: Some(family.to_owned()),
             addl_name: None,
-            gender: Some(if n % 2 == 0 { "F" } else { "M" }.to_owned()),
+            gender: Some(if n.is_multiple_of(2) { "F" } else { "M" }.to_owned()),
             birthdate: Some(Day(-10_000 + (n % 20_000) as i32)),
             birth_place: None,
             email: None,

@@ -3,7 +3,7 @@
 use crate::backlog::Backlog;
 use crate::database::Database;
 use crate::options::Options;
-use crate::people::{ID_TYPE, KEYS, PROGRAMS, SOURCE, SPREAD};
+use crate::people::{ID_TYPE, KEYS, SOURCE, SPREAD};
 use crate::report::Report;
 use crate::worker;
 use anyhow::Result;
@@ -34,17 +34,33 @@ pub(crate) async fn fill(database: &Database, memberships: u64) -> Result<()> {
     let sql = |text: &str| {
         let last = FIRST + memberships - 1;
         let text = text
-            .replace("{people}", &format!("generate_series({FIRST}::bigint, {last}) AS n"))
-            .replace("{person}", "overlay(md5('person' || n) placing '8' from 13)::uuid")
-            .replace("{membership}", "overlay(md5('membership' || n) placing '8' from 13)::uuid")
-            .replace("{program}", "(SELECT ids[n % 5 + 1] FROM programs_by_number)")
+            .replace(
+                "{people}",
+                &format!("generate_series({FIRST}::bigint, {last}) AS n"),
+            )
+            .replace(
+                "{person}",
+                "overlay(md5('person' || n) placing '8' from 13)::uuid",
+            )
+            .replace(
+                "{membership}",
+                "overlay(md5('membership' || n) placing '8' from 13)::uuid",
+            )
+            .replace(
+                "{program}",
+                "(SELECT ids[n % 5 + 1] FROM programs_by_number)",
+            )
             .replace("{source}", SOURCE)
             .replace("{id_type}", ID_TYPE)
             .replace("{key}", &format!("((n * {SPREAD}) % {KEYS})"))
-            .replace("{id}", &format!("((((n + 5000000000) % {KEYS})::numeric * {SPREAD} % {KEYS})::bigint * 97)"));
+            .replace(
+                "{id}",
+                &format!(
+                    "((((n + 5000000000) % {KEYS})::numeric * {SPREAD} % {KEYS})::bigint * 97)"
+                ),
+            );
         AssertSqlSafe(text)
     };
-    let _ = PROGRAMS;
     for (what, statement) in STATEMENTS {
         database.pool.execute(sql(statement)).await?;
         eprintln!("preload: {what}, {:.0} s", begun.elapsed().as_secs_f64());

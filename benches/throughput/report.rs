@@ -16,7 +16,10 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) async fn new(options: &Options) -> Result<Self> {
-        Ok(Self { machine: machine::describe(options).await?, runs: Vec::new() })
+        Ok(Self {
+            machine: machine::describe(options).await?,
+            runs: Vec::new(),
+        })
     }
 
     pub(crate) fn add(&mut self, run: &str, measured: Measured) {
@@ -43,7 +46,11 @@ impl Report {
     fn goals(&self) -> Vec<(&'static str, f64, &'static str, bool)> {
         let speed = |run| self.median(run).map(Measured::records_per_second);
         let ratio = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
-        let bare = ["bare, 1 connection", "bare, 2 connections", "bare, 4 connections"];
+        let bare = [
+            "bare, 1 connection",
+            "bare, 2 connections",
+            "bare, 4 connections",
+        ];
         let best = bare.iter().filter_map(|run| speed(run)).reduce(f64::max);
         let worker = self.median("rollcall");
         let memory = |run: &str| Some(self.median(run)?.worker.as_ref()?.peak_memory as f64);
@@ -54,13 +61,35 @@ impl Report {
             }
         };
         let rollcall = speed("rollcall");
-        goal("rollcall / bare on one connection", ratio(rollcall, speed(bare[0])), "≥ 0.7", |v| v >= 0.7);
-        goal("rollcall / bare at its best", ratio(rollcall, best), "", |_| true);
-        goal("rollcall / naive", ratio(rollcall, speed("naive")), "≥ 5", |v| v >= 5.0);
-        goal("plain / rollcall", ratio(speed("plain"), rollcall), "", |_| true);
+        goal(
+            "rollcall / bare on one connection",
+            ratio(rollcall, speed(bare[0])),
+            "≥ 0.7",
+            |v| v >= 0.7,
+        );
+        goal(
+            "rollcall / bare at its best",
+            ratio(rollcall, best),
+            "",
+            |_| true,
+        );
+        goal(
+            "rollcall / naive",
+            ratio(rollcall, speed("naive")),
+            "≥ 5",
+            |v| v >= 5.0,
+        );
+        goal(
+            "plain / rollcall",
+            ratio(speed("plain"), rollcall),
+            "",
+            |_| true,
+        );
         goal(
             "CPU of worker / Postgres",
-            worker.filter(|m| m.postgres_cpu > 0.0).map(|m| m.client_cpu / m.postgres_cpu),
+            worker
+                .filter(|m| m.postgres_cpu > 0.0)
+                .map(|m| m.client_cpu / m.postgres_cpu),
             "≤ 1",
             |v| v <= 1.0,
         );
@@ -78,7 +107,10 @@ impl Report {
         );
         goal(
             "peak memory, backlog × 3 / × 1",
-            ratio(memory("rollcall, backlog × 3"), memory("rollcall, backlog × 1")),
+            ratio(
+                memory("rollcall, backlog × 3"),
+                memory("rollcall, backlog × 1"),
+            ),
             "≤ 1.1",
             |v| v <= 1.1,
         );
@@ -90,12 +122,21 @@ impl Report {
         let machine = |name: &str| self.machine.get(name).map_or(String::new(), plain_text);
         println!(
             "{} × {}, {}, Linux {}, load before {}",
-            machine("cores"), machine("cpu"), machine("memory"), machine("kernel"), machine("load_before")
+            machine("cores"),
+            machine("cpu"),
+            machine("memory"),
+            machine("kernel"),
+            machine("load_before")
         );
-        let postgres = self.machine.pointer("/postgres/server_version").map_or(String::new(), plain_text);
+        let postgres = self
+            .machine
+            .pointer("/postgres/server_version")
+            .map_or(String::new(), plain_text);
         println!(
             "Postgres {postgres} (fsync on), Kafka {}, librdkafka {}, rollcall {}\n",
-            machine("kafka"), machine("librdkafka"), machine("rollcall")
+            machine("kafka"),
+            machine("librdkafka"),
+            machine("rollcall")
         );
         println!(
             "{:<24} {:>8} {:>10} {:>10} {:>28} {:>8}",
@@ -119,17 +160,27 @@ impl Report {
             );
         }
         for (run, _) in &self.runs {
-            let Some((m, worker)) = self.median(run).and_then(|m| Some((m, m.worker.as_ref()?))) else {
+            let Some((m, worker)) = self.median(run).and_then(|m| Some((m, m.worker.as_ref()?)))
+            else {
                 continue;
             };
             println!(
                 "\n{run}: applied after {:.1} s, published after {:.1} s; {:.1} s from the start of the process; {:.0} transactions; {:.0} MB at most",
-                worker.applied_seconds, m.seconds, worker.wall_seconds, worker.transactions,
+                worker.applied_seconds,
+                m.seconds,
+                worker.wall_seconds,
+                worker.transactions,
                 worker.peak_memory as f64 / 1e6
             );
-            let stages: Vec<_> =
-                worker.stages.iter().map(|(stage, s)| format!("{stage} {s:.1}")).collect();
-            println!("  seconds by stage, summed over lanes: {}", stages.join(", "));
+            let stages: Vec<_> = worker
+                .stages
+                .iter()
+                .map(|(stage, s)| format!("{stage} {s:.1}"))
+                .collect();
+            println!(
+                "  seconds by stage, summed over lanes: {}",
+                stages.join(", ")
+            );
         }
         println!();
         for (name, value, goal, reached) in self.goals() {
@@ -148,11 +199,25 @@ impl Report {
     /// Bare and Rollcall must have written the same.
     fn difference(&self) -> Option<String> {
         let (bare, rollcall) = (self.median("bare, 1 connection")?, self.median("rollcall")?);
-        let differs = |table: &&&str| bare.tables.get(**table) != rollcall.tables.get(**table);
-        let tables = ["inbox", "names", "registrants", "memberships", "membership_history", "outbox"];
-        let different: Vec<_> = tables.iter().filter(|table| differs(&table)).copied().collect();
+        let differs = |table: &&str| bare.tables.get(*table) != rollcall.tables.get(*table);
+        let tables = [
+            "inbox",
+            "names",
+            "registrants",
+            "memberships",
+            "membership_history",
+            "outbox",
+        ];
+        let different: Vec<_> = tables
+            .iter()
+            .filter(|table| differs(table))
+            .copied()
+            .collect();
         if !different.is_empty() {
-            return Some(format!("bare and rollcall wrote other rows: {}", different.join(", ")));
+            return Some(format!(
+                "bare and rollcall wrote other rows: {}",
+                different.join(", ")
+            ));
         }
         let (bare, rollcall) = (bare.body_bytes, rollcall.body_bytes);
         (bare != rollcall).then(|| format!("bodies: bare {bare} bytes, rollcall {rollcall}"))
@@ -188,5 +253,7 @@ impl Report {
 }
 
 fn plain_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -34,7 +34,10 @@ pub(crate) struct Numbers(BTreeMap<i16, i64>);
 impl<'a> Rows<'a> {
     /// The rows of these records, without numbers and positions. They are sorted as the worker sorts them.
     pub(crate) fn of(records: &'a [Prepared], batch: i64) -> Self {
-        let mut rows = Self { batch, ..Self::default() };
+        let mut rows = Self {
+            batch,
+            ..Self::default()
+        };
         let mut keys: Vec<_> = records
             .iter()
             .filter_map(|record| record.created.as_ref())
@@ -44,10 +47,14 @@ impl<'a> Rows<'a> {
         for (name, owner) in keys {
             rows.names.push(name, Some(owner), None);
         }
-        rows.registrants.extend(records.iter().filter_map(|r| Some(&r.created.as_ref()?.0)));
+        rows.registrants
+            .extend(records.iter().filter_map(|r| Some(&r.created.as_ref()?.0)));
         rows.registrants.sort_by_key(|made| made.registrant_id);
         rows.memberships.extend(
-            records.iter().flat_map(|r| &r.events).map(|event| &event.change.membership),
+            records
+                .iter()
+                .flat_map(|r| &r.events)
+                .map(|event| &event.change.membership),
         );
         rows.memberships.sort_by_key(|made| made.membership_id);
         for record in records {
@@ -77,8 +84,9 @@ impl<'a> Rows<'a> {
         }
         let mut slices: BTreeMap<i32, (i64, Vec<u8>)> = BTreeMap::new();
         for record in records {
-            let slice =
-                slices.entry(record.partition).or_insert_with(|| (record.offset, Vec::new()));
+            let slice = slices
+                .entry(record.partition)
+                .or_insert_with(|| (record.offset, Vec::new()));
             slice.1.extend_from_slice(record.outcome.as_bytes());
         }
         for (partition, (first, outcomes)) in slices {
@@ -99,7 +107,8 @@ impl<'a> Rows<'a> {
             rows.membership_ids.push(membership.membership_id.0);
             rows.versions.push(membership.version);
             rows.changes.push(event.change.change.as_str());
-            rows.previous_states.push(event.change.previous_state.map(State::as_str));
+            rows.previous_states
+                .push(event.change.previous_state.map(State::as_str));
             rows.states.push(Some(membership.state.as_str()));
             rows.spells.push(membership.spell);
             rows.registrant_ids.push(membership.registrant_id.0);
@@ -141,7 +150,12 @@ impl<'a> Rows<'a> {
             let result = (record.result_id, &record.key, &record.result, None);
             sorted.push((record.result_stream, result, record));
             for event in &record.events {
-                let said = (event.id, &event.key, &event.body, event.state_body.as_deref());
+                let said = (
+                    event.id,
+                    &event.key,
+                    &event.body,
+                    event.state_body.as_deref(),
+                );
                 sorted.push((event.stream, said, record));
             }
         }

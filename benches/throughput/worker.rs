@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 /// Without progress for so long, the run is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs the worker over the backlog; with `preload`, on tables that hold so many memberships already.
 pub(crate) async fn run(
@@ -40,7 +40,13 @@ pub(crate) async fn run(
     let pid = child.id().context("the worker has just started")?;
     let ended = wait(&database.pool, backlog, &mut child).await;
     let mut cpu = Cpu::now(options, pid);
-    cpu = Cpu { client: cpu.client, ..cpu.since(Cpu { client: 0.0, ..others }) };
+    cpu = Cpu {
+        client: cpu.client,
+        ..cpu.since(Cpu {
+            client: 0.0,
+            ..others
+        })
+    };
     let peak_memory = process::peak_memory(pid).unwrap_or_default();
     let metrics = metrics(http).await;
     stop(&mut child, pid).await?;
@@ -49,17 +55,22 @@ pub(crate) async fn run(
     let (stages, transactions) = stages(&metrics.unwrap_or_default());
     let since = |from: OffsetDateTime, to: OffsetDateTime| (to - from).as_seconds_f64();
     let worker = Worker {
-        wall_seconds: since(started_at, ended.published_at),
-        applied_seconds: since(ended.taken_at, ended.applied_at),
+        wall_seconds: since(started_at, ended.published),
+        applied_seconds: since(ended.taken, ended.applied),
         peak_memory,
         stages,
         transactions,
     };
-    ensure!(worker.wall_seconds <= took.as_secs_f64() + 1.0, "the clocks differ");
+    ensure!(
+        worker.wall_seconds <= took.as_secs_f64() + 1.0,
+        "the clocks differ"
+    );
     verify(&database.pool, backlog, &topics).await?;
     topics.delete().await?;
-    let seconds = since(ended.taken_at, ended.published_at);
-    let mut measured = database.finish(backlog.records.len(), seconds, cpu, wal).await?;
+    let seconds = since(ended.taken, ended.published);
+    let mut measured = database
+        .finish(backlog.records.len(), seconds, cpu, wal)
+        .await?;
     for (table, rows) in &before.0 {
         if let Some(after) = measured.tables.get_mut(table) {
             *after -= rows;
@@ -72,13 +83,17 @@ pub(crate) async fn run(
 }
 
 async fn now(pool: &PgPool) -> Result<OffsetDateTime> {
-    Ok(sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await?)
+    Ok(sqlx::query_scalar("SELECT clock_timestamp()")
+        .fetch_one(pool)
+        .await?)
 }
 
 fn start(options: &Options, topics: &Topics, database_url: &str) -> Result<(Child, u16)> {
     let log = std::fs::File::create(&options.worker_log)
         .with_context(|| options.worker_log.display().to_string())?;
-    let http = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let http = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port();
     let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ROLLCALL_") {
@@ -88,7 +103,10 @@ fn start(options: &Options, topics: &Topics, database_url: &str) -> Result<(Chil
     let child = command
         .arg("run")
         .env("ROLLCALL_KAFKA__BOOTSTRAP_SERVERS", &options.kafka)
-        .env("ROLLCALL_KAFKA__GROUP_ID", format!("{}rollcall", topics.prefix))
+        .env(
+            "ROLLCALL_KAFKA__GROUP_ID",
+            format!("{}rollcall", topics.prefix),
+        )
         .env("ROLLCALL_TOPICS__PREFIX", &topics.prefix)
         .env("ROLLCALL_HTTP__LISTEN", format!("127.0.0.1:{http}"))
         .env("DATABASE_URL", database_url)
@@ -105,9 +123,9 @@ fn start(options: &Options, topics: &Topics, database_url: &str) -> Result<(Chil
 /// When things happened, by the clocks of worker and server, which are one machine's.
 #[derive(Debug)]
 struct Ended {
-    taken_at: OffsetDateTime,
-    applied_at: OffsetDateTime,
-    published_at: OffsetDateTime,
+    taken: OffsetDateTime,
+    applied: OffsetDateTime,
+    published: OffsetDateTime,
 }
 
 /// Waits until every offset is in the ledger and every number acknowledged.
@@ -146,28 +164,30 @@ async fn wait(pool: &PgPool, backlog: &Backlog, child: &mut Child) -> Result<End
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let published_at = now(pool).await?;
-    let taken_at = sqlx::query_scalar("SELECT min(taken_at) FROM partition_leases");
+    let published = now(pool).await?;
+    let taken = sqlx::query_scalar("SELECT min(taken_at) FROM partition_leases");
     Ok(Ended {
-        taken_at: taken_at.fetch_one(pool).await?,
-        applied_at: applied_at.unwrap_or(published_at),
-        published_at,
+        taken: taken.fetch_one(pool).await?,
+        applied: applied_at.unwrap_or(published),
+        published,
     })
 }
 
 /// A fast run that did the wrong thing is worth nothing.
 async fn verify(pool: &PgPool, backlog: &Backlog, topics: &Topics) -> Result<()> {
-    let outcomes: Vec<u8> = sqlx::query_scalar(
-        "SELECT string_agg(outcomes, '' ORDER BY partition, first_offset) FROM intake_ledger",
+    let outcomes: String = sqlx::query_scalar(
+        "SELECT string_agg(convert_from(outcomes, 'UTF8'), '') FROM intake_ledger",
     )
     .fetch_one(pool)
     .await?;
-    let count = |byte: u8| outcomes.iter().filter(|outcome| **outcome == byte).count();
+    let count = |byte| outcomes.chars().filter(|outcome| *outcome == byte).count();
     let fresh = backlog.records.len() - backlog.hits;
     ensure!(
-        (count(b'A'), count(b'U')) == (fresh, backlog.hits),
+        (count('A'), count('U')) == (fresh, backlog.hits),
         "{} applied and {} unchanged instead of {fresh} and {}",
-        count(b'A'), count(b'U'), backlog.hits
+        count('A'),
+        count('U'),
+        backlog.hits
     );
     for (topic, expected) in [
         ("results", backlog.records.len()),
@@ -175,7 +195,10 @@ async fn verify(pool: &PgPool, backlog: &Backlog, topics: &Topics) -> Result<()>
         ("membership-state", fresh),
     ] {
         let found = topics.count(topic)?;
-        ensure!(found >= expected as i64, "{topic} holds {found} records instead of {expected}");
+        ensure!(
+            found >= expected as i64,
+            "{topic} holds {found} records instead of {expected}"
+        );
     }
     Ok(())
 }
@@ -198,7 +221,9 @@ fn stages(metrics: &str) -> (BTreeMap<String, f64>, f64) {
 
 async fn metrics(http: u16) -> Result<String> {
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", http)).await?;
-    stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").await?;
+    stream
+        .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        .await?;
     let mut answer = String::new();
     tokio::time::timeout(Duration::from_secs(5), stream.read_to_string(&mut answer)).await??;
     Ok(answer)
@@ -207,7 +232,10 @@ async fn metrics(http: u16) -> Result<String> {
 /// SIGTERM, then an end in order.
 async fn stop(child: &mut Child, pid: u32) -> Result<()> {
     let script = format!("kill -s TERM {pid}");
-    Command::new("/bin/sh").args(["-c", &script]).status().await?;
+    Command::new("/bin/sh")
+        .args(["-c", &script])
+        .status()
+        .await?;
     match tokio::time::timeout(Duration::from_secs(30), child.wait()).await {
         Ok(status) => {
             let status = status?;
