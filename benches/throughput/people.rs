@@ -58,7 +58,7 @@ const FAMILY: [&str; 16] = [
 /// The n-th value of a sequence that visits every number below 10¹⁰ once, in no order: so keys of new registrants
 /// fall between those that are there, and not behind them. `preload` has the same in SQL.
 pub(crate) const fn spread(n: u64) -> u64 {
-    n.wrapping_mul(SPREAD) % KEYS
+    n * SPREAD % KEYS
 }
 
 /// Odd and no multiple of 5, so it has no factor in common with [`KEYS`].
@@ -95,7 +95,7 @@ pub(crate) fn request(n: u64, message_id: String, sent_at_ms: i64) -> Enrollment
             reference: Some(reference(n)),
             ids: vec![RegistrantIdentifier {
                 id_type: ID_TYPE.to_owned(),
-                value: format!("{:012}", spread(n.wrapping_add(5_000_000_000)) * 97),
+                value: format!("{:012}", spread(n + 500_000_000) * 97),
                 expiry_date: None,
             }],
             kind: RegistrantKind::Individual,

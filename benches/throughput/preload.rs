@@ -55,9 +55,7 @@ pub(crate) async fn fill(database: &Database, memberships: u64) -> Result<()> {
             .replace("{key}", &format!("((n * {SPREAD}) % {KEYS})"))
             .replace(
                 "{id}",
-                &format!(
-                    "((((n + 5000000000) % {KEYS})::numeric * {SPREAD} % {KEYS})::bigint * 97)"
-                ),
+                &format!("(((n + 500000000) * {SPREAD}) % {KEYS} * 97)"),
             );
         AssertSqlSafe(text)
     };
