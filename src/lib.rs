@@ -5,6 +5,11 @@ pub mod apply;
 pub mod config;
 pub mod contract;
 pub mod domain;
+pub mod http;
 pub mod lifecycle;
+pub mod publish;
 pub mod store;
 pub mod telemetry;
+
+#[cfg(test)]
+mod arrows;

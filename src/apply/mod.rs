@@ -54,6 +54,7 @@ pub struct Applier {
     wake: Arc<Notify>,
     health: Health,
     options: Arc<Options>,
+    sessions: Arc<transaction::Sessions>,
 }
 
 impl Applier {
@@ -67,7 +68,7 @@ impl Applier {
         health: Health,
         options: Options,
     ) -> Self {
-        Self { pool, schemas, dates, clock, wake, health, options: Arc::new(options) }
+        Self { pool, schemas, dates, clock, wake, health, options: Arc::new(options), sessions: Arc::default() }
     }
 
     /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.

@@ -11,10 +11,33 @@ use crate::contract::Intake;
 use crate::domain::NameKey;
 use crate::store;
 use crate::telemetry::metrics;
-use sqlx::{Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 use time::{Duration, OffsetDateTime};
+
+/// Connections of the appliers, outside the pool: one whose transaction ended otherwise than by its own answer (an error,
+/// or a future that was dropped) is closed, so that no transaction of unknown state is ever used again.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(std::sync::Mutex<Vec<PgConnection>>);
+
+impl Sessions {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<PgConnection>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    async fn take(&self, pool: &PgPool) -> Result<PgConnection, store::Error> {
+        let idle = self.idle().pop();
+        match idle {
+            Some(session) => Ok(session),
+            None => Ok(PgConnection::connect_with(&pool.connect_options()).await?),
+        }
+    }
+
+    fn put(&self, session: PgConnection) {
+        self.idle().push(session);
+    }
+}
 
 /// What a transaction came to.
 pub(super) enum Ran {
@@ -33,7 +56,8 @@ impl Applier {
         pid: &std::sync::atomic::AtomicI32,
     ) -> Result<Ran, Failure> {
         let started = Instant::now();
-        let mut tx = self.pool.begin().await.map_err(store::Error::from)?;
+        let mut session = self.sessions.take(&self.pool).await?;
+        let mut tx = session.begin().await.map_err(store::Error::from)?;
         let ticket = store::intake::ticket(&mut tx).await?;
         pid.store(ticket.pid, std::sync::atomic::Ordering::Relaxed);
         if let Some(halt) = ticket.halt {
@@ -95,7 +119,10 @@ impl Applier {
             tx.commit().await.map_err(store::Error::from)?;
             metrics::stage("commit", committing.elapsed());
             self.committed(&answers, recorded_at, started);
+        } else {
+            tx.rollback().await.map_err(store::Error::from)?;
         }
+        self.sessions.put(session);
         for outcome in &mut outcomes {
             outcome.1.get_or_insert(SliceOutcome::Committed);
         }

@@ -1,4 +1,5 @@
 //! Message to bytes, and back for what Rollcall itself has stored.
+#![expect(clippy::map_err_ignore, reason = "apache-avro's errors print values (P9): none of them may travel on")]
 
 use super::schemas::{MessageType, current};
 use super::wire::{
@@ -56,5 +57,6 @@ pub fn encode<T: Message>(message: &T) -> Result<Vec<u8>, Unfit> {
 pub fn decode_own<T: Message>(bytes: &[u8]) -> Result<T, Unfit> {
     let current = current(T::TYPE);
     let mut body = bytes.strip_prefix(&current.header).ok_or(Unfit(T::TYPE))?;
-    current.reader.read_deser(&mut body).map_err(|_| Unfit(T::TYPE))
+    let message = current.reader.read_deser(&mut body).map_err(|_| Unfit(T::TYPE))?;
+    if body.is_empty() { Ok(message) } else { Err(Unfit(T::TYPE)) }
 }

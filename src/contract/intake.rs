@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 /// What a record turned out to be.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every record is a command: boxing it would cost an allocation each")]
 pub enum Intake {
     /// A request that keeps the limits.
     Command {

@@ -14,7 +14,7 @@ use registrant::info;
 use std::fmt::Arguments;
 use text::Checker;
 pub(super) use text::{is_source, is_token};
-use time::{Date, Duration, OffsetDateTime};
+use time::{Date, Duration, OffsetDateTime, UtcOffset};
 
 /// The settings that the meaning of a date depends on.
 #[derive(Debug, Clone)]
@@ -28,6 +28,7 @@ pub struct Dates {
 impl Dates {
     /// The date of an instant in the time zone.
     pub fn date_of(&self, time: OffsetDateTime) -> Date {
+        let time = time.to_offset(UtcOffset::UTC);
         let Ok(instant) = jiff::Timestamp::from_second(time.unix_timestamp()) else {
             return time.date();
         };

@@ -8,6 +8,8 @@ mod limits;
 mod publish;
 mod schemas;
 mod shard;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use content::{ALGORITHM, ContentFingerprint};

@@ -125,7 +125,7 @@ static CURRENT: LazyLock<Result<HashMap<MessageType, Current>, String>> = LazyLo
                 Schema::parse_str(message.text()).map_err(|error| error.to_string())?,
             ));
             let current = Current {
-                header: header(&fingerprint(schema)),
+                header: header(fingerprint(schema)),
                 schema,
                 reader: GenericDatumReader::builder(schema)
                     .human_readable(false)
@@ -161,8 +161,11 @@ pub const fn embedded_text(message: MessageType) -> &'static str {
 /// apache-avro 0.22 writes a type with a logical type as `{"type":"long"}` there, where the specification (and every
 /// other implementation) has `"long"`; its fingerprints are those of nobody else, so they are not used.
 pub(super) fn fingerprint(schema: &Schema) -> Fingerprint {
-    let form = schema.canonical_form();
-    crc64(form.replace(r#"{"type":"int"}"#, r#""int""#).replace(r#"{"type":"long"}"#, r#""long""#).as_bytes())
+    const PRIMITIVES: [&str; 7] = ["boolean", "int", "long", "float", "double", "bytes", "string"];
+    let form = PRIMITIVES.into_iter().fold(schema.canonical_form(), |form, primitive| {
+        form.replace(&format!(r#"{{"type":"{primitive}"}}"#), &format!(r#""{primitive}""#))
+    });
+    crc64(form.as_bytes())
 }
 
 /// What apache-avro 0.22 itself takes for the fingerprint: a sender that uses it writes this into its headers.
@@ -181,10 +184,10 @@ fn crc64(bytes: &[u8]) -> Fingerprint {
     crc.to_le_bytes()
 }
 
-fn header(fingerprint: &Fingerprint) -> [u8; 10] {
+fn header(fingerprint: Fingerprint) -> [u8; 10] {
     let mut header = [0; 10];
     header[..2].copy_from_slice(&MAGIC);
-    header[2..].copy_from_slice(fingerprint);
+    header[2..].copy_from_slice(&fingerprint);
     header
 }
 
@@ -238,6 +241,7 @@ impl Schemas {
     }
 
     /// The version with this fingerprint.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "callers have it as a slice of a header")]
     pub fn version(&self, fingerprint: &Fingerprint) -> Option<&Version> {
         self.versions.get(fingerprint).or_else(|| self.versions.get(self.aliases.get(fingerprint)?))
     }

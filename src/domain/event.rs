@@ -84,7 +84,7 @@ impl std::fmt::Debug for PublishedRegistrant {
 }
 
 /// Who is paid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Payee {
     /// The registrant itself, or a group's Head.
     pub registrant: PublishedRegistrant,
@@ -92,6 +92,16 @@ pub struct Payee {
     pub payment_address: Option<String>,
     /// A disabled payee.
     pub disabled: bool,
+}
+
+impl std::fmt::Debug for Payee {
+    /// P9: where a person is paid stays inside.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Payee")
+            .field("registrant", &self.registrant)
+            .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ChangeEvent {

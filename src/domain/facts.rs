@@ -19,19 +19,19 @@ impl RegistrantInfo {
         for field in &self.clear {
             clear(field, registrant, &mut changed);
         }
-        set(&self.name, &mut registrant.name, &mut changed.any);
-        set(&self.given_name, &mut registrant.given_name, &mut changed.any);
-        set(&self.family_name, &mut registrant.family_name, &mut changed.any);
-        set(&self.addl_name, &mut registrant.addl_name, &mut changed.any);
-        set(&self.gender, &mut registrant.gender, &mut changed.any);
-        set(&self.birthdate, &mut registrant.birthdate, &mut changed.any);
-        set(&self.birth_place, &mut registrant.birth_place, &mut changed.any);
-        set(&self.email, &mut registrant.email, &mut changed.any);
-        set(&self.address, &mut registrant.address, &mut changed.any);
-        set(&self.registration_date, &mut registrant.registration_date, &mut changed.any);
-        set(&self.group_kind, &mut registrant.group_kind, &mut changed.any);
-        set(&self.is_partial_group, &mut registrant.is_partial_group, &mut changed.any);
-        set(&self.payment_address, &mut registrant.payment_address, &mut changed.published);
+        set(self.name.as_ref(), &mut registrant.name, &mut changed.any);
+        set(self.given_name.as_ref(), &mut registrant.given_name, &mut changed.any);
+        set(self.family_name.as_ref(), &mut registrant.family_name, &mut changed.any);
+        set(self.addl_name.as_ref(), &mut registrant.addl_name, &mut changed.any);
+        set(self.gender.as_ref(), &mut registrant.gender, &mut changed.any);
+        set(self.birthdate.as_ref(), &mut registrant.birthdate, &mut changed.any);
+        set(self.birth_place.as_ref(), &mut registrant.birth_place, &mut changed.any);
+        set(self.email.as_ref(), &mut registrant.email, &mut changed.any);
+        set(self.address.as_ref(), &mut registrant.address, &mut changed.any);
+        set(self.registration_date.as_ref(), &mut registrant.registration_date, &mut changed.any);
+        set(self.group_kind.as_ref(), &mut registrant.group_kind, &mut changed.any);
+        set(self.is_partial_group.as_ref(), &mut registrant.is_partial_group, &mut changed.any);
+        set(self.payment_address.as_ref(), &mut registrant.payment_address, &mut changed.published);
         if let Some(disabled) = self.disabled
             && registrant.disabled != disabled
         {
@@ -71,9 +71,9 @@ impl RegistrantInfo {
     }
 }
 
-fn set<T: Clone + PartialEq>(given: &Option<T>, stored: &mut Option<T>, changed: &mut bool) {
-    if given.is_some() && given != stored {
-        stored.clone_from(given);
+fn set<T: Clone + PartialEq>(given: Option<&T>, stored: &mut Option<T>, changed: &mut bool) {
+    if given.is_some() && given != stored.as_ref() {
+        *stored = given.cloned();
         *changed = true;
     }
 }

@@ -50,6 +50,7 @@ impl State {
 
 /// A membership as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "fields have the names of the contract")]
 pub struct Membership {
     /// Its id.
     pub membership_id: MembershipId,

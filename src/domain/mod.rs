@@ -15,6 +15,8 @@ mod program;
 mod reason;
 mod registrant;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod working_set;
 
 pub use command::{

@@ -3,7 +3,7 @@
 use super::RegistrantKind;
 use uuid::Uuid;
 
-/// A program's id: UUIDv5 of its code, so that an import repeated after a restore gives the same one.
+/// A program's id: `UUIDv5` of its code, so that an import repeated after a restore gives the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProgramId(pub Uuid);
 
@@ -47,6 +47,7 @@ impl ProgramState {
 
 /// A program as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "fields have the names of the contract")]
 pub struct Program {
     /// Its id.
     pub program_id: ProgramId,

@@ -47,6 +47,7 @@ pub struct IdentifierFacts {
 
 /// A registrant with all that hangs on it, as it is stored. The aggregate: its row, locked, guards the rest.
 #[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "fields have the names of the contract")]
 pub struct Registrant {
     /// Its id.
     pub registrant_id: RegistrantId,

@@ -17,7 +17,7 @@ pub struct NameRow {
 }
 
 /// What a batch works on.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WorkingSet {
     programs: HashMap<String, Program>,
     program_codes: HashMap<ProgramId, String>,

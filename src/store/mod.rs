@@ -7,8 +7,11 @@ pub mod letters;
 pub mod memberships;
 pub mod names;
 pub mod outbox;
+pub mod outbox_partitions;
 pub mod programs;
 pub mod registrants;
+pub mod relay;
+pub mod relay_progress;
 
 mod error;
 mod pool;

@@ -7,6 +7,10 @@
     reason = "a test says what went wrong by failing; clippy.toml's allowance does not reach helpers"
 )]
 
+mod apply;
 mod embedded;
+mod p10;
+mod relay;
+mod scene;
 mod support;
 mod support_works;

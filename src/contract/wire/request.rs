@@ -155,7 +155,7 @@ pub struct GroupMember {
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename = "Reason", deny_unknown_fields)] // apache-avro finds a union's branch by the record's name
 pub struct ReasonIn {
     pub code: String,
     #[serde(default)]

@@ -1,4 +1,5 @@
 //! Dates, times and bytes: numbers and bytes in Avro, text in JSON.
+#![expect(clippy::map_err_ignore, reason = "errors of parsers may show the value (P9); ours say the form")]
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::format_description::well_known::Rfc3339;

@@ -1,0 +1,64 @@
+//! Decisions in the model's words, to be compared.
+
+use super::super::{Decision, ProgramId};
+use super::model::{Row, Said};
+
+pub(super) fn event(program: &str, what: &str, row: &Row, reference: &str, payee: &str) -> String {
+    let Row {
+        id,
+        state,
+        spell,
+        version,
+        date,
+    } = row;
+    format!("{id} {version:03} {program} {what} {state} {spell} {date:?} {reference} {payee}")
+}
+
+/// A decision in the model's words.
+pub(super) fn in_words(decision: &Decision, codes: impl Fn(ProgramId) -> String) -> Said {
+    let mut events: Vec<_> = decision
+        .events
+        .iter()
+        .map(|e| {
+            let m = &e.membership;
+            let row = Row {
+                id: m.membership_id.0.to_string(),
+                state: m.state.as_str(),
+                spell: m.spell,
+                version: m.version,
+                date: m.enrollment_date,
+            };
+            let what = format!("{:?} {:?} {}", e.change, e.previous_state, e.effective_date);
+            let reference = format!("{:?}", e.registrant.reference.as_ref());
+            let payee = e.payee.as_ref().map_or_else(
+                || "nobody".to_owned(),
+                |p| format!("{:?}", (&p.registrant.ids, &p.payment_address, p.disabled)),
+            );
+            event(&codes(m.program_id), &what, &row, &reference, &payee)
+        })
+        .collect();
+    events.sort();
+    let items = decision.items.iter().map(|item| {
+        let stands = item
+            .membership
+            .map(|(id, state, version)| format!("{} {} {version}", id.0, state.as_str()));
+        let whose = item
+            .registrant_id
+            .map_or_else(|| "-".to_owned(), |id| id.0.to_string());
+        let stands = stands.unwrap_or_default();
+        format!(
+            "{} {} {:?} {:?} {whose} {stands}",
+            item.pointer, item.program, item.outcome, item.reason
+        )
+    });
+    Said {
+        status: format!("{:?}", decision.status),
+        faults: decision
+            .faults
+            .iter()
+            .map(|f| format!("{} {:?}", f.pointer, f.reason))
+            .collect(),
+        items: items.collect(),
+        events,
+    }
+}

@@ -1,0 +1,222 @@
+//! P10: cutting does not matter. The same records, one by one and cut at random over lanes that run at once and are
+//! crashed, leave the same rows, outcomes, versions and events.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use rollcall::apply::{Record, SliceOutcome, TopicPartition};
+use rollcall::contract::wire::{
+    EnrollmentRequest, Millis, PhoneNumber, RegistrantIdentifier, RequestedState,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::scene::{
+    SENT, Scene, batch, enrollment, identifier, info, item, partition, raw, record,
+};
+
+/// Sequences that are tried; each is some dozens of records over few registrants, so that they collide.
+const SEQUENCES: u64 = 80;
+const LANES: i32 = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cutting_lanes_and_crashes_leave_what_one_by_one_leaves() {
+    let (serial, cut) = tokio::join!(Scene::new(), Scene::new());
+    for seed in 0..SEQUENCES {
+        let mut random = StdRng::seed_from_u64(seed);
+        let lanes: Vec<_> = (0..LANES).map(|lane| sequence(&mut random, seed, lane)).collect();
+        for records in &lanes {
+            one_by_one(&serial, records).await;
+        }
+        let seeds: Vec<u64> = lanes.iter().map(|_| random.random()).collect();
+        let runs = lanes.iter().zip(seeds).map(|(records, seed)| at_random(&cut, records, seed));
+        futures::future::join_all(runs).await;
+    }
+    let (one, other) = tokio::join!(dump(&serial), dump(&cut));
+    for (what, rows) in &one {
+        let others = &other[what];
+        if let Some((left, right)) = rows.iter().zip(others).find(|(a, b)| a != b) {
+            panic!("{what}: one by one {left}\ncut {right}");
+        }
+        assert_eq!(rows.len(), others.len(), "{what}");
+        assert!(!rows.is_empty(), "{what}");
+    }
+}
+
+/// A partition of its own for each sequence and lane; names are the lane's, so that lanes do not depend on each other.
+fn sequence(random: &mut StdRng, seed: u64, lane: i32) -> Vec<Record> {
+    let at = partition(seed as i32 * LANES + lane);
+    let length = random.random_range(4..40);
+    let mut requests: Vec<EnrollmentRequest> = Vec::new();
+    (0..length)
+        .map(|offset| match random.random_range(0..20) {
+            0 => raw(&at, offset, None, Some(bytes::Bytes::from_static(b"\xc3\x01garbage"))),
+            // The same again, perhaps as a later attempt, perhaps with other content.
+            1..=3 if !requests.is_empty() => {
+                let mut request = requests[random.random_range(0..requests.len())].clone();
+                request.attempt += random.random_range(0..3);
+                if random.random_bool(0.2) {
+                    request.registrant.gender = Some("x".to_owned());
+                }
+                record(&at, offset, &request)
+            }
+            _ => {
+                let request = request(random, &format!("s{seed}-{lane}"), offset);
+                requests.push(request.clone());
+                record(&at, offset, &request)
+            }
+        })
+        .collect()
+}
+
+fn request(random: &mut StdRng, scope: &str, number: i64) -> EnrollmentRequest {
+    let mut request = enrollment(&format!("{scope}-{number}"), "", "CASH");
+    request.sent_at = Millis::from(SENT + time::Duration::days(random.random_range(0..3)));
+    request.atomic = random.random_bool(0.3);
+    request.registrant = info();
+    let registrant = &mut request.registrant;
+    if random.random_bool(0.8) {
+        registrant.reference = Some(format!("{scope}-r{}", random.random_range(0..4)));
+    }
+    if random.random_bool(0.2) {
+        registrant.source = Some("other".to_owned());
+    }
+    for id_type in ["A", "B"] {
+        if random.random_bool(0.4) {
+            let value = format!("{scope}-{}", random.random_range(0..3));
+            registrant.ids.push(RegistrantIdentifier {
+                expiry_date: random.random_bool(0.3).then(|| SENT.date().into()),
+                ..identifier(id_type, &value)
+            });
+        }
+    }
+    if random.random_bool(0.15) && !registrant.ids.iter().any(|id| id.id_type == "A") {
+        registrant.clear.push("ids.A".to_owned());
+    }
+    registrant.payment_address =
+        random.random_bool(0.3).then(|| format!("acct:{}", random.random_range(0..2)));
+    registrant.disabled = random.random_bool(0.15).then(|| random.random_bool(0.5));
+    if random.random_bool(0.2) {
+        let phone_no = format!("+{}", random.random_range(0..3));
+        registrant.phone_numbers.push(PhoneNumber { phone_no, date_collected: None });
+    }
+    request.program_memberships = (0..random.random_range(0..4))
+        .map(|_| {
+            let programs = ["CASH", "FOOD", "OLD", "HOUSE", "NOWHERE"];
+            let mut item = item(programs[random.random_range(0..programs.len())]);
+            if random.random_bool(0.3) {
+                item.state = RequestedState::Draft;
+            }
+            if random.random_bool(0.2) {
+                let date = SENT.date() + time::Duration::days(random.random_range(-2..2));
+                item.enrollment_date = Some(date.into());
+            }
+            item
+        })
+        .collect();
+    request
+}
+
+async fn one_by_one(scene: &Scene, records: &[Record]) {
+    let fence = scene.lease(&records[0].at).await;
+    for record in records {
+        let outcomes = scene.apply(fence, vec![record.clone()]).await;
+        assert_eq!(outcomes, [SliceOutcome::Committed]);
+    }
+}
+
+/// Cuts the records at random; crashes some batches in the middle, sometimes taking the partition over afterwards, and
+/// goes on where the ledger ends.
+async fn at_random(scene: &Scene, records: &[Record], seed: u64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut fence = scene.lease(&records[0].at).await;
+    let mut position = 0;
+    while position < records.len() {
+        let end = (position + random.random_range(1..12)).min(records.len());
+        let batch = batch(&scene.applier, fence, records[position..end].to_vec());
+        let cancel = CancellationToken::new();
+        let crash = random.random_bool(0.3).then(|| random.random_range(0..15_000));
+        let apply = scene.applier.apply(batch, &cancel);
+        let outcome = match crash {
+            None => Some(apply.await),
+            // The future is dropped wherever it is: its connection closes, as a killed worker's does.
+            Some(micros) => tokio::time::timeout(Duration::from_micros(micros), apply).await.ok(),
+        };
+        match outcome {
+            Some(outcomes) => {
+                assert_eq!(outcomes[0].1, SliceOutcome::Committed);
+                position = end;
+            }
+            None => {
+                if random.random_bool(0.5) {
+                    fence = scene.lease(&records[0].at).await;
+                }
+                position = stored_position(scene, &records[0].at).await;
+            }
+        }
+    }
+}
+
+/// Where the ledger ends, read under the lease's lock, so that a commit under way is waited for.
+async fn stored_position(scene: &Scene, at: &TopicPartition) -> usize {
+    let mut tx = scene.pool.begin().await.unwrap();
+    sqlx::query("SELECT fence FROM partition_leases WHERE topic = $1 AND partition = $2 FOR UPDATE")
+        .bind(&*at.topic)
+        .bind(at.partition)
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap();
+    let position: i64 = sqlx::query_scalar(
+        "SELECT coalesce(max(next_offset), 0) FROM intake_ledger WHERE topic = $1 AND partition = $2",
+    )
+    .bind(&*at.topic)
+    .bind(at.partition)
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
+    position as usize
+}
+
+/// Everything that must not depend on the cutting, as sorted text.
+async fn dump(scene: &Scene) -> BTreeMap<&'static str, Vec<String>> {
+    let queries = [
+        ("registrants", "SELECT to_jsonb(t)::text FROM registrants t ORDER BY registrant_id"),
+        ("names", "SELECT to_jsonb(t)::text FROM names t ORDER BY kind, scope, value"),
+        ("phone_numbers", "SELECT to_jsonb(t)::text FROM phone_numbers t ORDER BY 1"),
+        ("memberships", "SELECT to_jsonb(t)::text FROM memberships t ORDER BY membership_id"),
+        ("history", "SELECT to_jsonb(t)::text FROM membership_history t ORDER BY membership_id, version"),
+        ("inbox", "SELECT to_jsonb(t)::text FROM inbox t ORDER BY source, message_id"),
+        (
+            "attempts",
+            "SELECT (to_jsonb(t) - 'inbox_attempt_id')::text FROM inbox_attempts t ORDER BY topic, partition, \"offset\"",
+        ),
+        (
+            "ledger",
+            "SELECT partition || string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY first_offset)
+             FROM intake_ledger GROUP BY topic, partition ORDER BY topic, partition",
+        ),
+        ("letters", "SELECT to_jsonb(t)::text FROM dead_letters t ORDER BY topic, partition, \"offset\""),
+        (
+            "events by membership, in the order of their numbers",
+            "SELECT encode(o.key, 'escape') || ' ' || string_agg(o.id::text || md5(o.body) || coalesce(md5(o.state_body), '-'),
+                 ' ' ORDER BY r.first_seq + o.pos)
+             FROM outbox o JOIN outbox_runs r USING (batch, stream)
+             WHERE o.stream BETWEEN 1000 AND 1999 GROUP BY o.key ORDER BY o.key",
+        ),
+        ("results", "SELECT id || md5(body) FROM outbox WHERE stream < 1000 ORDER BY id"),
+    ];
+    let mut dump = BTreeMap::new();
+    for (what, sql) in queries {
+        dump.insert(what, sqlx::query_scalar(sql).fetch_all(&scene.pool).await.expect(what));
+    }
+    let gaps: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM (SELECT first_seq - lag(first_seq + count, 1, 1::bigint)
+             OVER (PARTITION BY stream ORDER BY first_seq) AS gap FROM outbox_runs) AS gaps WHERE gap <> 0",
+    )
+    .fetch_one(&scene.pool)
+    .await
+    .unwrap();
+    assert_eq!(gaps, 0, "runs adjoin");
+    dump
+}

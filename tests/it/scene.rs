@@ -1,0 +1,231 @@
+//! A migrated database with programs, and batches applied to it without Kafka.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rollcall::apply::{Applier, Batch, Options, Record, Slice, SliceOutcome, TopicPartition};
+use rollcall::contract::wire::{
+    EnrollmentRequest, Millis, ProgramMembershipIn, RegistrantIdentifier, RegistrantInfo,
+    RegistrantKind, RequestedState,
+};
+use rollcall::contract::{Dates, Schemas, encode};
+use rollcall::domain::{Program, ProgramId, ProgramState};
+use rollcall::lifecycle::clock::{Clock, ManualClock};
+use rollcall::lifecycle::health::Health;
+use rollcall::store;
+use sqlx::PgPool;
+use time::macros::datetime;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::support::{self, TestDb};
+
+/// When everything in a scene is sent, if nothing else is said.
+pub(crate) const SENT: time::OffsetDateTime = datetime!(2026-03-01 08:30 UTC);
+
+/// The programs of every scene: two that go on, one that has ended, one for groups.
+pub(crate) const PROGRAMS: [(&str, rollcall::domain::RegistrantKind, ProgramState); 4] = [
+    ("CASH", rollcall::domain::RegistrantKind::Individual, ProgramState::Active),
+    ("FOOD", rollcall::domain::RegistrantKind::Individual, ProgramState::Active),
+    ("OLD", rollcall::domain::RegistrantKind::Individual, ProgramState::Ended),
+    ("HOUSE", rollcall::domain::RegistrantKind::Group, ProgramState::Active),
+];
+
+pub(crate) struct Scene {
+    pub(crate) database: TestDb,
+    pub(crate) pool: PgPool,
+    pub(crate) applier: Applier,
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Self {
+        let database = support::database().await;
+        store::migrate(&database.url).await.expect("the migrations run");
+        let pool = store::connect(&database.url, &pool_options()).expect("a usable URL");
+        let mut tx = pool.begin().await.expect("a transaction");
+        let programs: Vec<_> = PROGRAMS
+            .iter()
+            .map(|(code, target_type, state)| Program {
+                program_id: ProgramId::of(code),
+                code: (*code).to_owned(),
+                name: format!("Program {code}"),
+                target_type: *target_type,
+                state: *state,
+            })
+            .collect();
+        store::programs::import(&mut tx, &programs, SENT).await.expect("programs");
+        tx.commit().await.expect("a commit");
+        let applier = applier(pool.clone());
+        Self { database, pool, applier }
+    }
+
+    /// Takes the lease of a partition, as the consumer does.
+    pub(crate) async fn lease(&self, at: &TopicPartition) -> Uuid {
+        let fence = Uuid::new_v4();
+        sqlx::query(
+            "INSERT INTO partition_leases (topic, partition, fence, owner, cluster_id, group_id, taken_at)
+             VALUES ($1, $2, $3, 'test', 'cluster', 'group', now())
+             ON CONFLICT (topic, partition) DO UPDATE SET fence = excluded.fence",
+        )
+        .bind(&*at.topic)
+        .bind(at.partition)
+        .bind(fence)
+        .execute(&self.pool)
+        .await
+        .expect("a lease");
+        fence
+    }
+
+    /// Applies records as one batch, each partition from where its first record stands.
+    pub(crate) async fn apply(&self, fence: Uuid, records: Vec<Record>) -> Vec<SliceOutcome> {
+        let batch = batch(&self.applier, fence, records);
+        let outcomes = self.applier.apply(batch, &CancellationToken::new()).await;
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    /// A query's single text value.
+    pub(crate) async fn text(&self, sql: &'static str) -> String {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
+    }
+
+    /// A query's single number.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
+    }
+}
+
+pub(crate) fn pool_options() -> store::Options {
+    store::Options {
+        max_connections: 8,
+        application_name: "rollcall".to_owned(),
+        statement_timeout: Duration::from_secs(30),
+        lock_timeout: Duration::from_secs(20),
+        idle_in_transaction_timeout: Duration::from_secs(10),
+        tcp_user_timeout: Duration::from_secs(15),
+    }
+}
+
+pub(crate) fn applier(pool: PgPool) -> Applier {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(datetime!(2026-03-02 00:00 UTC)));
+    let dates =
+        Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: time::Duration::days(366) };
+    let options = Options {
+        inbox_retention: time::Duration::days(400),
+        retry_max_delay: Duration::from_secs(1),
+        takeover_after: Duration::from_secs(2),
+        transaction_deadline: Duration::from_secs(60),
+        application_name: "rollcall".to_owned(),
+        shards: 12,
+        max_record_bytes: 512 * 1024,
+    };
+    Applier::new(
+        pool,
+        Arc::new(Schemas::embedded()),
+        Arc::new(dates),
+        clock,
+        Arc::default(),
+        Health::default(),
+        options,
+    )
+}
+
+/// One slice a partition, over the offsets of its records.
+pub(crate) fn batch(applier: &Applier, fence: Uuid, records: Vec<Record>) -> Batch {
+    let mut batch = Batch::default();
+    for record in records {
+        match batch.slices.iter_mut().find(|slice| slice.at == record.at) {
+            Some(slice) => slice.next_offset = record.offset + 1,
+            None => batch.slices.push(Slice {
+                at: record.at.clone(),
+                fence,
+                first_offset: record.offset,
+                next_offset: record.offset + 1,
+            }),
+        }
+        batch.records.push(applier.take(record));
+    }
+    batch
+}
+
+pub(crate) fn partition(number: i32) -> TopicPartition {
+    TopicPartition { topic: "rollcall.enrollment-requests".into(), partition: number }
+}
+
+/// A record that carries a request, keyed as the contract says.
+pub(crate) fn record(at: &TopicPartition, offset: i64, request: &EnrollmentRequest) -> Record {
+    let key = request.registrant.reference.clone().map(|key| Bytes::from(key.into_bytes()));
+    let value = encode(request).expect("a request that fits its schema");
+    raw(at, offset, key, Some(Bytes::from(value)))
+}
+
+pub(crate) fn raw(
+    at: &TopicPartition,
+    offset: i64,
+    key: Option<Bytes>,
+    value: Option<Bytes>,
+) -> Record {
+    let timestamp = SENT + time::Duration::milliseconds(offset);
+    Record { at: at.clone(), offset, timestamp, key, value, headers: Vec::new() }
+}
+
+/// An enrollment of an individual with a reference, in one program.
+pub(crate) fn enrollment(message_id: &str, reference: &str, program: &str) -> EnrollmentRequest {
+    EnrollmentRequest {
+        message_id: message_id.to_owned(),
+        source: "registry".to_owned(),
+        sent_at: Millis::from(SENT),
+        attempt: 1,
+        batch: None,
+        actor: None,
+        atomic: false,
+        registrant: RegistrantInfo {
+            reference: Some(reference.to_owned()),
+            name: Some(format!("Seeded Name {reference}")),
+            ..info()
+        },
+        program_memberships: vec![item(program)],
+    }
+}
+
+pub(crate) fn item(program: &str) -> ProgramMembershipIn {
+    ProgramMembershipIn {
+        program: program.to_owned(),
+        state: RequestedState::Enrolled,
+        enrollment_date: None,
+    }
+}
+
+pub(crate) fn identifier(id_type: &str, value: &str) -> RegistrantIdentifier {
+    RegistrantIdentifier {
+        id_type: id_type.to_owned(),
+        value: value.to_owned(),
+        expiry_date: None,
+    }
+}
+
+/// An individual of whom nothing is said.
+pub(crate) fn info() -> RegistrantInfo {
+    RegistrantInfo {
+        source: None,
+        reference: None,
+        ids: Vec::new(),
+        kind: RegistrantKind::Individual,
+        name: None,
+        given_name: None,
+        family_name: None,
+        addl_name: None,
+        gender: None,
+        birthdate: None,
+        birth_place: None,
+        email: None,
+        address: None,
+        registration_date: None,
+        payment_address: None,
+        disabled: None,
+        phone_numbers: Vec::new(),
+        group_kind: None,
+        is_partial_group: None,
+        clear: Vec::new(),
+    }
+}
