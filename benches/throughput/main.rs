@@ -13,6 +13,7 @@
     reason = "figures are rounded to three digits anyway"
 )]
 
+mod apply;
 mod backlog;
 mod bare;
 mod database;
@@ -68,6 +69,9 @@ async fn all(options: &Options, report: &mut Report) -> Result<()> {
         if let Some(prepared) = prepared.filter(|_| options.wants(Run::Bare)) {
             report.add("bare, 1 connection", bare::run(options, prepared, 1).await?);
         }
+        if options.wants(Run::Apply) {
+            report.add("apply, 1 lane", apply::run(options, &backlog, 1).await?);
+        }
         if options.wants(Run::Rollcall) {
             report.add("rollcall", worker::run(options, &backlog, None).await?);
         }
@@ -85,6 +89,9 @@ async fn all(options: &Options, report: &mut Report) -> Result<()> {
                 "bare, 4 connections",
                 bare::run(options, prepared, 4).await?,
             );
+        }
+        if options.wants(Run::Apply) {
+            report.add("apply, 2 lanes", apply::run(options, &backlog, 2).await?);
         }
         if options.wants(Run::Plain) {
             report.add("plain", plain::run(options, &backlog).await?);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Run {
     Bare,
+    Apply,
     Rollcall,
     Naive,
     Plain,

@@ -204,7 +204,7 @@ async fn verify(pool: &PgPool, backlog: &Backlog, topics: &Topics) -> Result<()>
 }
 
 /// The sums of `rollcall_stage_seconds`, and how many transactions were committed.
-fn stages(metrics: &str) -> (BTreeMap<String, f64>, f64) {
+pub(crate) fn stages(metrics: &str) -> (BTreeMap<String, f64>, f64) {
     let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse().ok());
     let mut stages = BTreeMap::new();
     let mut transactions = 0.0;
