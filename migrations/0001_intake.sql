@@ -56,9 +56,10 @@ CREATE INDEX names_registrant_id_idx ON names (registrant_id);
 CREATE TABLE phone_numbers (
     registrant_id  uuid NOT NULL,
     phone_no       text NOT NULL,
-    date_collected date,
-    CONSTRAINT phone_numbers_pkey PRIMARY KEY (registrant_id, phone_no)
+    date_collected date
 );
+-- By hash: a number may have 1,000 characters, more than an index entry holds.
+CREATE UNIQUE INDEX phone_numbers_registrant_number_key ON phone_numbers (registrant_id, md5(phone_no));
 
 CREATE TABLE memberships (
     membership_id   uuid PRIMARY KEY,

@@ -2,7 +2,9 @@
 
 pub mod app;
 pub mod apply;
+pub mod cli;
 pub mod config;
+pub mod consume;
 pub mod contract;
 pub mod domain;
 pub mod http;

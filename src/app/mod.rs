@@ -1,3 +1,26 @@
-//! The composition root: what is put together from the other modules.
+//! The composition root: what commands are made of.
 
 pub mod embedded;
+pub mod kafka;
+pub mod programs;
+pub mod run;
+pub mod status;
+pub mod submit;
+pub mod topics;
+pub mod worker;
+
+/// A part of the worker, for `run --only`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
+pub enum Part {
+    /// Consumer and lanes: takes requests from Kafka and applies them.
+    Consume,
+    /// Publishes the outbox.
+    Relay,
+    /// Serves HTTP.
+    Http,
+}
+
+impl Part {
+    /// What a worker is made of if nothing else is said.
+    pub const ALL: [Self; 3] = [Self::Consume, Self::Relay, Self::Http];
+}

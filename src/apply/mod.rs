@@ -13,6 +13,8 @@ mod outbound;
 mod save;
 mod transaction;
 
+/// Leases, for the consumer: with the fences that a batch checks.
+pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 
 use crate::contract::{self, Dates, Intake, Schemas};

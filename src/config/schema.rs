@@ -65,6 +65,10 @@ fn is_kind(text: &str) -> bool {
     (1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
+fn is_path(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 fn is_filter(text: &str) -> bool {
     tracing_subscriber::EnvFilter::builder().parse(text).is_ok()
 }
@@ -210,17 +214,17 @@ sections! {
         buffer_bytes: usize = 16 * MIB, Size(64 * KIB, 1 << 30);
         /// Bytes that librdkafka fetches ahead for each partition.
         fetch_queue: usize = MIB, Size(64 * KIB, 256 * MIB);
+        /// A record whose value is larger becomes a dead letter of class `too_large`.
+        max_record_bytes: usize = 512 * KIB, Size(KIB, 16 * MIB);
     }
     /// `[relay]`: from the outbox to Kafka.
     relay: Relay {
         /// How long the relay sleeps when nothing wakes it.
         poll_interval: Duration = MS(250), Span(MS(10), SECS(60));
         /// How long a leader that says nothing stays leader.
-        lease: Duration = SECS(10), Span(SECS(1), SECS(300));
+        lease: Duration = SECS(4), Span(SECS(1), SECS(300));
         /// Records sent and not yet acknowledged.
         max_in_flight: usize = 20_000, Whole(1, 1_000_000);
-        /// Runs read with one statement.
-        read_runs: usize = 256, Whole(1, 10_000);
     }
     /// `[outbox]`: the tables of what is to be published.
     outbox: Outbox {
@@ -240,6 +244,11 @@ sections! {
     inbox: Inbox {
         /// How long a message id is remembered.
         retention: Duration = SECS(400 * DAY), Span(SECS(DAY), SECS(36_500 * DAY));
+    }
+    /// `[schemas]`: what senders write with.
+    schemas: Schemas {
+        /// A folder of further schema versions (`EnrollmentRequest.v2.avsc`), read at start; empty means none.
+        directory: String = String::new(), Text(is_path, "a folder, or nothing");
     }
     /// `[dates]`: what a day is.
     dates: Dates {

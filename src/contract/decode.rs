@@ -126,7 +126,7 @@ pub(super) const NO_REQUEST: Unreadable = Unreadable {
     code: "not_a_request",
     detail: "the schema is known, but not one of a request that is taken here",
 };
-const INVALID: Unreadable = Unreadable {
+pub(super) const INVALID: Unreadable = Unreadable {
     class: LetterClass::Undecodable,
     stage: LetterStage::Decode,
     code: "invalid_avro",

@@ -135,7 +135,7 @@ mod tests {
             .collect()
     }
 
-    fn outgoing<'a>(value: Option<&'a [u8]>) -> Outgoing<'a> {
+    fn outgoing(value: Option<&[u8]>) -> Outgoing<'_> {
         Outgoing {
             id: Uuid::from_u128(7),
             sequence: 42,

@@ -18,6 +18,7 @@ mod envelope;
 mod error;
 mod heads;
 mod lane;
+mod produce;
 mod producer;
 mod relay;
 mod route;

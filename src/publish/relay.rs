@@ -9,7 +9,7 @@ use super::upkeep::maintain_partitions;
 use super::{Config, Error};
 use crate::lifecycle::retry;
 use crate::store;
-use crate::store::relay::{Claim, feeds, is_lease_free, release_lease, take_lease};
+use crate::store::relay::{Claim, feeds, is_lease_free, plan_anew, release_lease, take_lease};
 use sqlx::PgPool;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -154,7 +154,6 @@ impl Relay {
             .send_modify(|stats| (stats.leading, stats.trouble) = (true, None));
         let tools = Tools {
             config: &self.config,
-            pool: &self.pool,
             poke: &self.poke,
             stop,
             hard,
@@ -183,17 +182,20 @@ impl Relay {
     }
 
     async fn publish(&self, tools: Tools<'_>, fence: Uuid, asked: Instant) -> Result<End, Error> {
-        let feeds = {
-            let mut db = self.pool.acquire().await.map_err(store::Error::from)?;
-            // After the lease was taken: nobody else moves them now.
-            let mut feeds = feeds(&mut db).await?;
-            feeds.retain(|feed| super::route::Kind::of(&feed.topic).is_some());
-            feeds
-        };
+        let mut db = self
+            .pool
+            .acquire()
+            .await
+            .map_err(store::Error::from)?
+            .detach();
+        plan_anew(&mut db).await?;
+        // After the lease was taken: nobody else moves them now.
+        let mut feeds = feeds(&mut db).await?;
+        feeds.retain(|feed| super::route::Kind::of(&feed.topic).is_some());
         let low = self.config.max_in_flight_records / 2;
         let board = Arc::new(Board::new(feeds.iter().map(|feed| feed.acked), low));
         let producer = producer::start(&self.config, &board)?;
-        let session = Session::new(tools, fence, asked, (&producer, board), &feeds);
+        let session = Session::new(tools, fence, asked, (&producer, board, db), &feeds);
         let ended = session.lead().await;
         // What is under way is dropped, and the instance gone, before another one can start (I5).
         if tokio::task::spawn_blocking(move || producer::end(producer))

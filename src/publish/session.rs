@@ -1,17 +1,17 @@
 //! A session of leading: from taking the lease to losing or giving it back.
 
 use super::Config;
-use super::board::{Board, pack};
+use super::board::Board;
 use super::check::routes;
-use super::envelope::{Outgoing, ce_time, headers};
+use super::envelope::ce_time;
 use super::lane::Lane;
+use super::produce::produce;
 use super::producer::Producer;
-use super::route::Kind;
 use crate::store;
 use crate::store::relay::{Cursor, Feed, OutboxRow, Position, read_runs, renew_and_move};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseRecord, Producer as _};
-use sqlx::PgPool;
+use rdkafka::producer::Producer as _;
+use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,7 +44,6 @@ const ROUND_BYTES: usize = 8 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tools<'a> {
     pub(super) config: &'a Config,
-    pub(super) pool: &'a PgPool,
     pub(super) poke: &'a Notify,
     pub(super) stop: &'a CancellationToken,
     pub(super) hard: &'a CancellationToken,
@@ -52,6 +51,8 @@ pub(super) struct Tools<'a> {
 
 pub(super) struct Session<'a> {
     tools: Tools<'a>,
+    /// Its own: reading and renewing never wait for another's use of the pool.
+    db: PgConnection,
     fence: Uuid,
     producer: &'a Producer,
     board: Arc<Board>,
@@ -74,7 +75,7 @@ impl<'a> Session<'a> {
         tools: Tools<'a>,
         fence: Uuid,
         confirmed: Instant,
-        with: (&'a Producer, Arc<Board>),
+        (producer, board, db): (&'a Producer, Arc<Board>, PgConnection),
         feeds: &[Feed],
     ) -> Self {
         let acked = feeds.iter().map(|feed| feed.acked);
@@ -84,9 +85,10 @@ impl<'a> Session<'a> {
             .map(|(route, acked)| Lane::new(route, acked));
         Self {
             tools,
+            db,
             fence,
-            producer: with.0,
-            board: with.1,
+            producer,
+            board,
             lanes: lanes.collect(),
             confirmed,
             saved_at: confirmed,
@@ -162,16 +164,9 @@ impl<'a> Session<'a> {
                 acked: lane.acked,
             })
             .collect();
-        let renewed = async {
-            let mut db = self.tools.pool.acquire().await?;
-            renew_and_move(&mut db, self.fence, &moved).await
-        };
+        let left = self.lease_left();
+        let renewed = renew_and_move(&mut self.db, self.fence, &moved);
         // A database that does not answer cannot say that the lease is still held.
-        let left = self
-            .tools
-            .config
-            .lease
-            .saturating_sub(self.confirmed.elapsed());
         let Ok(renewed) = timeout(left, renewed).await else {
             return Ok(false);
         };
@@ -201,7 +196,7 @@ impl<'a> Session<'a> {
 
     /// Reads what comes next of each stream that can go on, and sends it; false if there was nothing.
     async fn round(&mut self) -> store::Result<bool> {
-        let now = Instant::now();
+        let (now, lease_left) = (Instant::now(), self.lease_left());
         let mut ready = vec![false; self.lanes.len()];
         let mut positions: BTreeMap<i16, i64> = BTreeMap::new();
         for (lane, ready) in self.lanes.iter_mut().zip(&mut ready) {
@@ -222,11 +217,8 @@ impl<'a> Session<'a> {
             .iter()
             .map(|(&stream, &after)| Position { stream, after })
             .collect();
-        let read = async {
-            let mut db = self.tools.pool.acquire().await?;
-            read_runs(&mut db, &wanted, numbers).await
-        };
-        let Ok(rows) = timeout(self.lease_left(), read).await else {
+        let read = read_runs(&mut self.db, &wanted, numbers);
+        let Ok(rows) = timeout(lease_left, read).await else {
             self.hungry = true;
             return Ok(false);
         };
@@ -381,56 +373,4 @@ impl<'a> Session<'a> {
             () = self.tools.hard.cancelled() => {}
         }
     }
-}
-
-/// One record to the producer; on an error nothing of it remains with the producer.
-fn produce(
-    producer: &Producer,
-    board: &Board,
-    (index, lane): (usize, &Lane),
-    sequence: i64,
-    row: &OutboxRow,
-    time: &str,
-) -> Result<(), KafkaError> {
-    let route = &lane.route;
-    let value = if route.kind == Kind::State {
-        row.state_body.as_deref()
-    } else {
-        row.body.as_deref()
-    };
-    let outgoing = Outgoing {
-        id: row.id.unwrap_or_default(),
-        sequence,
-        time,
-        cause: row.cause.as_deref().unwrap_or_default(),
-        traceparent: row.traceparent.as_deref(),
-        key: row.key.as_deref(),
-        value,
-        own_headers: row.header_keys.as_deref().zip(row.header_values.as_deref()),
-    };
-    let opaque = pack(index, sequence);
-    let record: BaseRecord<'_, [u8], [u8], usize> = BaseRecord {
-        topic: &route.full_topic,
-        partition: Some(route.partition),
-        payload: value,
-        key: outgoing.key,
-        timestamp: None,
-        headers: Some(headers(route, &outgoing)),
-        delivery_opaque: opaque,
-    };
-    let bytes = value.map_or(0, <[u8]>::len) + outgoing.key.map_or(0, <[u8]>::len);
-    // Before it is sent: the producer's thread may acknowledge it at once.
-    board.sending(index, bytes);
-    let Err((error, _)) = producer.send(record) else {
-        return Ok(());
-    };
-    match error {
-        KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => board.not_taken(index, bytes),
-        _ => board.ended(
-            opaque,
-            bytes,
-            Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
-        ),
-    }
-    Err(error)
 }

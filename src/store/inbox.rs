@@ -195,3 +195,26 @@ pub async fn keep(
     .await?;
     expect_rows("inbox attempts", rows.len(), done.rows_affected())
 }
+
+/// How many rows [`expire`] deletes at a time: few enough to hold no lock for long.
+const EXPIRED_AT_ONCE: i64 = 5_000;
+
+/// Deletes some of what was recorded before `before`; gives how many.
+pub async fn expire(connection: &mut PgConnection, before: OffsetDateTime) -> Result<u64> {
+    let inbox = sqlx::query!(
+        "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE recorded_at < $1 LIMIT $2))",
+        before,
+        EXPIRED_AT_ONCE,
+    )
+    .execute(&mut *connection)
+    .await?;
+    let attempts = sqlx::query!(
+        "DELETE FROM inbox_attempts
+         WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox_attempts WHERE recorded_at < $1 LIMIT $2))",
+        before,
+        EXPIRED_AT_ONCE,
+    )
+    .execute(&mut *connection)
+    .await?;
+    Ok(inbox.rows_affected() + attempts.rows_affected())
+}

@@ -140,3 +140,13 @@ pub async fn publish(
     .await?;
     expect_rows("published letters", rows.letter_ids.len(), done.rows_affected())
 }
+
+/// Open letters by class, for metrics.
+pub async fn open_by_class(connection: &mut sqlx::PgConnection) -> Result<Vec<(String, i64)>> {
+    let rows = sqlx::query!(
+        r#"SELECT class, count(*) AS "letters!" FROM dead_letters WHERE state = 'OPEN' GROUP BY class"#
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.class, row.letters)).collect())
+}

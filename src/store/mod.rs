@@ -3,6 +3,7 @@
 
 pub mod inbox;
 pub mod intake;
+pub mod leases;
 pub mod letters;
 pub mod memberships;
 pub mod names;
@@ -12,6 +13,7 @@ pub mod programs;
 pub mod registrants;
 pub mod relay;
 pub mod relay_progress;
+pub mod status;
 
 mod error;
 mod pool;

@@ -177,6 +177,15 @@ pub struct OutboxRow {
     pub header_values: Option<Vec<Option<Vec<u8>>>>,
 }
 
+/// Lets every statement of this session be planned anew: a plan kept from when a partition was empty would scan it
+/// when it is full.
+pub async fn plan_anew(db: &mut PgConnection) -> Result<()> {
+    sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', false) AS mode")
+        .fetch_one(db)
+        .await?;
+    Ok(())
+}
+
 /// Reads whole runs of many streams: those that begin within the next `numbers` of each. In no order.
 ///
 /// Whole runs, because only then can it be seen that no row of one is missing.

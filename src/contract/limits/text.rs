@@ -70,7 +70,8 @@ impl Checker {
     }
 
     pub(super) fn date(&mut self, value: Option<Day>, at: Arguments<'_>) -> Option<Date> {
-        let date = value?.date();
+        // Postgres' calendar ends before ours does, and nobody was born before the year 1.
+        let date = value?.date().filter(|date| date.year() >= 1);
         if date.is_none() {
             self.fault(at, Reason::FieldInvalid);
         }

@@ -5,7 +5,7 @@ use crate::contract::wire::{Day, EnrollmentRequest, Millis};
 use crate::contract::{Identity, Request, command};
 use crate::domain::{Command, Fault, Meta};
 use serde_json::{Value as Json, json};
-use time::macros::datetime;
+use time::macros::{date, datetime};
 
 pub(super) type Checked = Result<(Meta, Command), (Identity, Vec<Fault>)>;
 
@@ -285,7 +285,8 @@ type Break = (&'static str, fn(&mut EnrollmentRequest, Option<Day>));
 
 #[test]
 fn days_and_times_that_no_calendar_has() {
-    let beyond = Some(Day(i32::MAX));
+    let first = Day::from(date!(0001 - 01 - 01));
+    let last = Day::from(date!(9999 - 12 - 31));
     let places: [Break; 5] = [
         ("/registrant/birthdate", |r, day| {
             r.registrant.birthdate = day;
@@ -304,12 +305,24 @@ fn days_and_times_that_no_calendar_has() {
         }),
     ];
     for (pointer, put) in places {
-        let mut request = enrollment(&full());
-        put(&mut request, beyond);
-        assert_eq!(
-            faults(request),
-            [(pointer.to_owned(), "rjct.field.invalid")]
-        );
+        for day in [first, last] {
+            let mut request = enrollment(&full());
+            put(&mut request, Some(day));
+            assert!(faults(request).is_empty(), "{pointer} {day:?}");
+        }
+        for day in [
+            Day(first.0 - 1),
+            Day(last.0 + 1),
+            Day(i32::MAX),
+            Day(i32::MIN),
+        ] {
+            let mut request = enrollment(&full());
+            put(&mut request, Some(day));
+            assert_eq!(
+                faults(request),
+                [(pointer.to_owned(), "rjct.field.invalid")]
+            );
+        }
     }
     for millis in [i64::MIN, i64::MAX, -62_135_596_800_001] {
         let mut request = enrollment(&full());

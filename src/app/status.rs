@@ -1,0 +1,152 @@
+//! How everything is: what the database says, what Kafka says, and what to do about it.
+
+mod advice;
+
+use super::kafka::{self, Unreachable};
+use super::topics;
+use crate::config::Settings;
+use crate::store::{self, status as stored};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use serde::Serialize;
+use sqlx::PgConnection;
+use std::time::Duration;
+
+/// How long `status` waits for the brokers: it must answer when they are away.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The whole.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// Whether nothing keeps requests from being applied and their results from being published.
+    pub healthy: bool,
+    /// What to do, sentence by sentence.
+    pub advice: Vec<String>,
+    /// Partitions of the request topics.
+    pub partitions: Vec<stored::Partition>,
+    /// Streams of output.
+    pub streams: Vec<stored::Stream>,
+    /// The relay that leads.
+    pub relay: Option<stored::Relay>,
+    /// Letters that wait for an operator.
+    pub letters: stored::Letters,
+    /// Records that wait for an earlier one.
+    pub parked: Count,
+    /// Batches that are not complete.
+    pub batches: Batches,
+    /// Workers of the last day.
+    pub workers: Vec<stored::Worker>,
+    /// Reasons for which nothing is applied or published.
+    pub halts: Vec<stored::Halt>,
+    /// The database.
+    pub database: stored::Database,
+    /// The brokers.
+    pub kafka: Kafka,
+}
+
+/// So many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// How many.
+    pub count: i64,
+}
+
+/// Batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Batches {
+    /// Not complete.
+    pub open: i64,
+}
+
+/// What the brokers say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Kafka {
+    /// Whether they answered.
+    pub reachable: bool,
+    /// Topics of ours that are missing, by their full names.
+    pub missing_topics: Vec<String>,
+}
+
+/// Asks the database, then the brokers.
+///
+/// # Errors
+/// When the database is away or its schema does not fit. That the brokers are away stands in the answer.
+pub async fn status(
+    settings: &Settings,
+    connection: &mut PgConnection,
+) -> Result<Status, store::Unfit> {
+    store::verify(connection).await?;
+    let mut status = Status {
+        healthy: false,
+        advice: Vec::new(),
+        partitions: stored::partitions(connection).await?,
+        streams: stored::streams(connection).await?,
+        relay: stored::relay(connection).await?,
+        letters: stored::letters(connection).await?,
+        parked: Count::default(),
+        batches: Batches::default(),
+        workers: stored::workers(connection).await?,
+        halts: stored::halts(connection).await?,
+        database: stored::database(connection).await?,
+        kafka: Kafka::default(),
+    };
+    if let Err(error) = ask_brokers(settings, &mut status) {
+        status.advice.push(format!(
+            "{error}; the lag below is what the workers last saw."
+        ));
+    }
+    advice::add(&mut status);
+    Ok(status)
+}
+
+/// Fills in what only the brokers know: missing topics, partitions nobody has spoken of, watermarks.
+fn ask_brokers(settings: &Settings, status: &mut Status) -> Result<(), Unreachable> {
+    let away = |error| Unreachable::new(settings, &error);
+    let consumer: BaseConsumer = kafka::client(settings).create().map_err(away)?;
+    let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(away)?;
+    for (name, output) in topics::NAMES {
+        let name = settings.topics.topic(name);
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
+            status.kafka.missing_topics.push(name);
+            continue;
+        };
+        if output {
+            continue;
+        }
+        for partition in topic.partitions() {
+            let number = partition.id();
+            let (low, high) = consumer
+                .fetch_watermarks(&name, number, PATIENCE)
+                .map_err(away)?;
+            let is_it =
+                |known: &&mut stored::Partition| known.topic == name && known.partition == number;
+            if let Some(known) = status.partitions.iter_mut().find(is_it) {
+                known.set_watermarks(low, high);
+            } else {
+                let mut unknown = unowned(&name, number);
+                unknown.set_watermarks(low, high);
+                status.partitions.push(unknown);
+            }
+        }
+    }
+    status
+        .partitions
+        .sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+    status.kafka.reachable = true;
+    Ok(())
+}
+
+fn unowned(topic: &str, partition: i32) -> stored::Partition {
+    stored::Partition {
+        topic: topic.to_owned(),
+        partition,
+        state: "UNOWNED".to_owned(),
+        owner: None,
+        position: None,
+        low: None,
+        high: None,
+        lag: None,
+        cause: None,
+        offset: None,
+        since: None,
+    }
+}

@@ -1,0 +1,230 @@
+//! What to do, by what was found.
+
+use super::Status;
+use crate::store::status::{Cursor, GONE_AFTER_SECONDS};
+
+/// Unpublished records older than this, in seconds, mean that publishing has stopped.
+const STUCK_AFTER_SECONDS: f64 = 60.0;
+
+/// Adds advice and says whether all is well.
+pub(super) fn add(status: &mut Status) {
+    let mut advice = Vec::new();
+    let mut healthy = status.kafka.reachable;
+    for halt in &status.halts {
+        healthy = false;
+        advice.push(format!(
+            "Nothing is applied or published since {}: {} ({}). Find out why before anything else.",
+            halt.since, halt.cause, halt.name
+        ));
+    }
+    if !status.kafka.missing_topics.is_empty() {
+        healthy = false;
+        let missing = status.kafka.missing_topics.join(", ");
+        advice.push(format!(
+            "Topics are missing: {missing}. Create them: rollcall topics apply."
+        ));
+    }
+    if !status
+        .workers
+        .iter()
+        .any(crate::store::status::Worker::is_alive)
+    {
+        healthy = false;
+        advice.push(format!(
+            "No worker has been seen for {GONE_AFTER_SECONDS:.0} seconds. Start one: rollcall run."
+        ));
+    }
+    healthy &= partitions(status, &mut advice);
+    healthy &= relay(status, &mut advice);
+    let letters = &status.letters;
+    if letters.open > 0 {
+        let classes: Vec<_> = letters
+            .by_class
+            .iter()
+            .map(|(class, count)| format!("{count} {class}"))
+            .collect();
+        advice.push(format!(
+            "{} dead letters are open ({}). Look at them and replay or discard them.",
+            letters.open,
+            classes.join(", ")
+        ));
+    }
+    if !status.database.synchronous_standby {
+        advice.push(
+            "Postgres has no synchronous standby: a failover can lose commits that were answered. Set \
+             synchronous_standby_names where that matters."
+                .to_owned(),
+        );
+    }
+    status.healthy = healthy;
+    status.advice.append(&mut advice);
+}
+
+fn partitions(status: &Status, advice: &mut Vec<String>) -> bool {
+    let mut healthy = true;
+    for partition in &status.partitions {
+        let (topic, number) = (&partition.topic, partition.partition);
+        if partition.state == "STOPPED" {
+            healthy = false;
+            let cause = partition.cause.as_deref().unwrap_or("no cause was given");
+            let at = partition
+                .offset
+                .map(|offset| format!(" at offset {offset}"))
+                .unwrap_or_default();
+            advice.push(format!(
+                "{topic} {number} is stopped{at}: {cause}. Remove the cause, then restart the worker."
+            ));
+        }
+    }
+    let behind = |state: &str| {
+        let lags = status
+            .partitions
+            .iter()
+            .filter(|partition| partition.state == state);
+        lags.filter_map(|partition| partition.lag)
+            .filter(|lag| *lag > 0)
+            .fold((0, 0), |(n, sum), lag| (n + 1, sum + lag))
+    };
+    let (unowned, lag) = behind("UNOWNED");
+    if unowned > 0 {
+        healthy = false;
+        advice.push(format!(
+            "{lag} records wait in {unowned} partitions that no worker has."
+        ));
+    }
+    let (waiting, lag) = behind("WAITING");
+    if waiting > 0 {
+        healthy = false;
+        advice.push(format!(
+            "{lag} records wait in {waiting} partitions whose workers wait for a server; see their cause and the log."
+        ));
+    }
+    healthy
+}
+
+fn relay(status: &Status, advice: &mut Vec<String>) -> bool {
+    let cursors = || status.streams.iter().flat_map(|stream| &stream.topics);
+    let pending: i64 = cursors().map(|cursor: &Cursor| cursor.pending).sum();
+    let oldest = cursors()
+        .filter_map(|cursor| cursor.oldest_unpublished_seconds)
+        .fold(0.0, f64::max);
+    let led = status
+        .relay
+        .as_ref()
+        .is_some_and(|relay| relay.renewed_seconds <= GONE_AFTER_SECONDS);
+    if pending > 0 && !led {
+        advice.push(format!(
+            "{pending} records are to be published and no relay leads. Start one: rollcall run."
+        ));
+        return false;
+    }
+    if oldest > STUCK_AFTER_SECONDS {
+        advice.push(format!(
+            "{pending} records are to be published, the oldest for {oldest:.0} seconds; see the log of the relay's worker."
+        ));
+        return false;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Batches, Count, Kafka, unowned};
+    use super::*;
+    use crate::store::status::{Database, Letters, Worker};
+    use time::macros::datetime;
+
+    fn status() -> Status {
+        let now = datetime!(2026-03-01 12:00 UTC);
+        let mut partition = unowned("rollcall.enrollment-requests", 3);
+        partition.state = "RUNNING".to_owned();
+        partition.position = Some(70);
+        partition.set_watermarks(10, 100);
+        Status {
+            healthy: false,
+            advice: Vec::new(),
+            partitions: vec![partition],
+            streams: Vec::new(),
+            relay: None,
+            letters: Letters::default(),
+            parked: Count::default(),
+            batches: Batches::default(),
+            workers: vec![Worker {
+                owner: "w".to_owned(),
+                build: "1".to_owned(),
+                started_at: now,
+                seen_at: now,
+                seen_seconds: 1.0,
+            }],
+            halts: Vec::new(),
+            database: Database {
+                schema_version: 1,
+                min_worker: 1,
+                server_version: "15".to_owned(),
+                synchronous_commit: "on".to_owned(),
+                synchronous_standby: true,
+            },
+            kafka: Kafka {
+                reachable: true,
+                missing_topics: Vec::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn all_well_needs_no_advice() {
+        let mut status = status();
+        add(&mut status);
+        assert_eq!(
+            (status.healthy, status.advice.as_slice()),
+            (true, [].as_slice())
+        );
+    }
+
+    #[test]
+    fn the_object_has_the_fields_of_the_contract() {
+        let json = serde_json::to_value(status()).unwrap();
+        assert_eq!(
+            json["partitions"][0],
+            serde_json::json!({
+                "topic": "rollcall.enrollment-requests", "partition": 3, "state": "RUNNING", "owner": null,
+                "position": 70, "low": 10, "high": 100, "lag": 30, "cause": null, "offset": null, "since": null,
+            })
+        );
+        for key in [
+            "streams", "relay", "letters", "parked", "batches", "workers", "advice", "healthy",
+        ] {
+            assert!(json.get(key).is_some(), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_stands_still_is_not_healthy() {
+        let mut stopped = status();
+        stopped.partitions[0].state = "STOPPED".to_owned();
+        stopped.partitions[0].cause = Some("low watermark past the position".to_owned());
+        let mut nobody = status();
+        nobody.workers.clear();
+        let mut missing = status();
+        missing
+            .kafka
+            .missing_topics
+            .push("rollcall.results".to_owned());
+        let mut unowned = status();
+        unowned.partitions[0].state = "UNOWNED".to_owned();
+        for (mut status, word) in [
+            (stopped, "low watermark"),
+            (nobody, "rollcall run"),
+            (missing, "topics apply"),
+            (unowned, "30 records"),
+        ] {
+            add(&mut status);
+            assert!(!status.healthy);
+            assert!(
+                status.advice.iter().any(|line| line.contains(word)),
+                "{:?}",
+                status.advice
+            );
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The worker put together: what `run` and `demo` start.
+
+use super::Part;
+use crate::apply::{self, Applier};
+use crate::config::Settings;
+use crate::consume::{self, Caps};
+use crate::contract::{Dates, SchemaError, Schemas};
+use crate::http;
+use crate::lifecycle::clock::{Clock, SystemClock};
+use crate::lifecycle::health::Health;
+use crate::lifecycle::{Group, Lifecycle, retry};
+use crate::publish::{self, PartitionSettings, Relay, Verdict, check_topics};
+use crate::store;
+use crate::telemetry::metrics;
+use secrecy::ExposeSecret as _;
+use sqlx::PgPool;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Longer than any single statement may take: after it a transaction's connection is given up.
+const DEADLINE_FACTOR: u32 = 3;
+/// How often figures are read from the database.
+const FIGURES: Duration = Duration::from_secs(5);
+/// How often the inbox is looked at for rows past their retention.
+const EXPIRY: Duration = Duration::from_hours(1);
+
+/// Why a worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing.
+    #[error(transparent)]
+    Config(#[from] crate::config::Error),
+    /// A schema file cannot be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A file or folder cannot be read.
+    #[error("{0}: {1}")]
+    File(String, std::io::ErrorKind),
+    /// The database is not fit.
+    #[error(transparent)]
+    Database(#[from] store::Unfit),
+    /// The topics are not fit.
+    #[error(transparent)]
+    Topics(publish::Error),
+    /// The address is taken or not ours.
+    #[error("http.listen {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The Kafka client cannot be made.
+    #[error(transparent)]
+    Consume(#[from] consume::StartError),
+    /// Told to end before it had started.
+    #[error("told to end while it waited for its servers")]
+    Cancelled,
+}
+
+/// A worker that runs.
+#[derive(Debug)]
+pub struct Worker {
+    /// Where HTTP answers, if it does.
+    pub http: Option<SocketAddr>,
+    /// This worker's name in leases and `status`.
+    pub owner: String,
+}
+
+/// The schemas of the binary, and those of `schemas.directory`.
+///
+/// # Errors
+/// When a file there is no schema of a message of the contract.
+pub fn schemas(directory: &str) -> Result<Schemas, StartError> {
+    let mut schemas = Schemas::embedded();
+    if directory.is_empty() {
+        return Ok(schemas);
+    }
+    let directory = Path::new(directory);
+    let unreadable = |path: &Path, error: std::io::Error| {
+        StartError::File(path.display().to_string(), error.kind())
+    };
+    let entries = std::fs::read_dir(directory).map_err(|error| unreadable(directory, error))?;
+    for entry in entries {
+        let path = entry.map_err(|error| unreadable(directory, error))?.path();
+        if path.extension().is_some_and(|extension| extension == "avsc") {
+            let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+            schemas.add(&name.unwrap_or_default(), &text)?;
+        }
+    }
+    Ok(schemas)
+}
+
+/// A pool over the database of the settings.
+///
+/// # Errors
+/// When `database.url` is missing or cannot be used. A database that is away is no error.
+pub fn pool(settings: &Settings) -> Result<PgPool, StartError> {
+    let database = &settings.database;
+    let url = settings.require_database()?;
+    let options = store::Options {
+        max_connections: database.max_connections,
+        application_name: database.application_name.clone(),
+        statement_timeout: database.statement_timeout,
+        lock_timeout: database.lock_timeout,
+        idle_in_transaction_timeout: database.idle_in_transaction_timeout,
+        tcp_user_timeout: database.tcp_user_timeout,
+    };
+    store::connect(url.expose_secret(), &options)
+        .map_err(|error| StartError::Database(store::Unfit::Store(error)))
+}
+
+/// Starts the parts of a worker in `lifecycle`; waits for servers that are away (P6), answering `/livez` meanwhile.
+///
+/// # Errors
+/// What no waiting mends: settings, schema versions, topics, a port that is taken.
+pub async fn start(
+    settings: &Settings,
+    parts: &[Part],
+    lifecycle: &Lifecycle,
+    figures: metrics::Handle,
+) -> Result<Worker, StartError> {
+    let health = Health::default();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let pool = pool(settings)?;
+    let schemas = Arc::new(schemas(&settings.schemas.directory)?);
+    let owner = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
+    health.require("start");
+
+    let mut http = None;
+    if parts.contains(&Part::Http) {
+        let address = settings.http.listen;
+        let listen = |error| StartError::Listen(address, error);
+        let listener = http::bind(address).await.map_err(listen)?;
+        http = Some(listener.local_addr().map_err(listen)?);
+        let face = http::Face { health: health.clone(), metrics: figures.clone() };
+        let stop = lifecycle.token(Group::Rest).clone();
+        lifecycle.spawn(Group::Rest, "http", async move {
+            if let Err(error) = http::serve(listener, face, stop).await {
+                tracing::error!(%error, "http: the listener failed");
+            }
+        });
+    }
+    let shards = wait_for_database(settings, lifecycle, &pool, &health).await?;
+    let relay_config = relay_config(settings, &owner);
+    if parts.contains(&Part::Consume) || parts.contains(&Part::Relay) {
+        wait_for_topics(settings, lifecycle, &relay_config, &pool, &health).await?;
+    }
+    let wake = Arc::new(Notify::new());
+    if parts.contains(&Part::Relay) {
+        start_relay(relay_config, lifecycle, &pool, &wake, &health);
+    }
+    if parts.contains(&Part::Consume) {
+        let around = consume::Surroundings {
+            pool: pool.clone(),
+            clock: Arc::clone(&clock),
+            health: health.clone(),
+            lifecycle: lifecycle.clone(),
+        };
+        let applier = Applier::new(
+            pool.clone(),
+            schemas,
+            Arc::new(dates(settings)),
+            Arc::clone(&clock),
+            wake,
+            health.clone(),
+            apply_options(settings, shards),
+        );
+        let decoder = applier.clone();
+        let decode: consume::Decode = Arc::new(move |record| decoder.take(record));
+        let appliers = vec![applier; settings.apply.lanes];
+        consume::start(consume_config(settings, &owner), &decode, appliers, &around)?;
+    }
+    let stop = lifecycle.token(Group::Rest).clone();
+    let retention = time_duration(settings.inbox.retention);
+    lifecycle.spawn(Group::Rest, "figures", {
+        let (pool, stop) = (pool.clone(), stop.clone());
+        async move { read_figures(&pool, &figures, &stop).await }
+    });
+    lifecycle.spawn(Group::Rest, "expiry", async move {
+        expire(&pool, clock.as_ref(), retention, &stop).await;
+    });
+    health.set_ready("start");
+    Ok(Worker { http, owner })
+}
+
+async fn wait_for_database(
+    settings: &Settings,
+    lifecycle: &Lifecycle,
+    pool: &PgPool,
+    health: &Health,
+) -> Result<u32, StartError> {
+    let pauses = retry::outage(settings.apply.retry_max_delay);
+    let verified = retry::retry_outage(lifecycle.soft(), pauses, "database", async || {
+        let mut connection = match pool.acquire().await.map_err(store::Error::from) {
+            Ok(connection) => connection,
+            Err(error) => {
+                health.set_not_ready("start", error.to_string());
+                return Err(error);
+            }
+        };
+        match store::verify(&mut connection).await {
+            Ok(()) => {}
+            Err(store::Unfit::Store(error)) => return Err(error),
+            Err(unfit) => return Ok(Err(unfit)),
+        }
+        Ok(Ok(store::outbox::shards(&mut connection).await?))
+    });
+    Ok(verified.await.ok_or(StartError::Cancelled)??)
+}
+
+/// Topics that are ahead of the database set a halt, which keeps everything from being applied or published; that is
+/// no reason to end.
+async fn wait_for_topics(
+    settings: &Settings,
+    lifecycle: &Lifecycle,
+    config: &publish::Config,
+    pool: &PgPool,
+    health: &Health,
+) -> Result<(), StartError> {
+    let pauses = retry::outage(settings.apply.retry_max_delay);
+    let checked = retry::retry_outage(lifecycle.soft(), pauses, "topics", async || {
+        match check_topics(config, pool, lifecycle.soft()).await {
+            Ok(verdict) => Ok(Ok(verdict)),
+            Err(error @ publish::Error::Topics { .. }) => Ok(Err(error)),
+            Err(error) => {
+                health.set_not_ready("start", error.to_string());
+                Err(error)
+            }
+        }
+    });
+    match checked.await.ok_or(StartError::Cancelled)?.map_err(StartError::Topics)? {
+        Verdict::Fine => {}
+        Verdict::Ahead { cause } => {
+            tracing::error!(cause, "database_behind_topics: nothing is applied or published");
+        }
+    }
+    Ok(())
+}
+
+fn start_relay(
+    config: publish::Config,
+    lifecycle: &Lifecycle,
+    pool: &PgPool,
+    wake: &Arc<Notify>,
+    health: &Health,
+) {
+    let (relay, mut stats) = Relay::new(config, pool.clone(), Arc::clone(wake));
+    let (stop, hard) = (lifecycle.token(Group::Publish).clone(), lifecycle.hard().clone());
+    lifecycle.spawn(Group::Publish, "relay", relay.run(stop, hard));
+    let health = health.clone();
+    health.require("relay");
+    let stop = lifecycle.token(Group::Rest).clone();
+    lifecycle.spawn(Group::Rest, "relay-watch", async move {
+        loop {
+            {
+                let stats = stats.borrow_and_update();
+                metrics::outbox_pending(stats.pending_records.max(0) as u64);
+                metrics::outbox_oldest_unpublished(Duration::from_secs_f64(
+                    stats.oldest_unpublished_seconds.max(0.0),
+                ));
+                match &stats.trouble {
+                    Some(trouble) => health.set_not_ready("relay", trouble.clone()),
+                    None => health.set_ready("relay"),
+                }
+            }
+            match stop.run_until_cancelled(stats.changed()).await {
+                Some(Ok(())) => {}
+                // The relay ended before this: it is waited for, not this.
+                Some(Err(_)) => return stop.cancelled().await,
+                None => return,
+            }
+        }
+    });
+}
+
+async fn read_figures(
+    pool: &PgPool,
+    figures: &metrics::Handle,
+    stop: &tokio_util::sync::CancellationToken,
+) {
+    loop {
+        figures.upkeep();
+        let open = async {
+            let mut connection = pool.acquire().await.map_err(store::Error::from)?;
+            store::letters::open_by_class(&mut connection).await
+        };
+        // In an outage the figures stand still; the lanes say that Postgres is away.
+        if let Ok(open) = open.await {
+            for (class, letters) in open {
+                metrics::dead_letters_open(&class, letters as u64);
+            }
+            metrics::parked(0);
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(FIGURES)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Deletes what the inbox need no longer remember, a day late: a sender's clock may be ahead of ours.
+async fn expire(
+    pool: &PgPool,
+    clock: &dyn Clock,
+    retention: time::Duration,
+    stop: &tokio_util::sync::CancellationToken,
+) {
+    loop {
+        let before = clock.now() - retention - time::Duration::DAY;
+        let deleted = async {
+            let mut connection = pool.acquire().await.map_err(store::Error::from)?;
+            store::inbox::expire(&mut connection, before).await
+        };
+        let pause = match deleted.await {
+            Ok(0) => EXPIRY,
+            Ok(_) => Duration::from_millis(100),
+            Err(_) => FIGURES,
+        };
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+    }
+}
+
+fn time_duration(duration: Duration) -> time::Duration {
+    time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)
+}
+
+/// How dates are meant.
+pub fn dates(settings: &Settings) -> Dates {
+    Dates {
+        time_zone: settings.dates.time_zone.clone(),
+        max_future: time_duration(settings.dates.max_future),
+    }
+}
+
+fn apply_options(settings: &Settings, shards: u32) -> apply::Options {
+    apply::Options {
+        inbox_retention: time_duration(settings.inbox.retention),
+        retry_max_delay: settings.apply.retry_max_delay,
+        takeover_after: settings.database.takeover_after,
+        transaction_deadline: settings.database.statement_timeout * DEADLINE_FACTOR,
+        application_name: settings.database.application_name.clone(),
+        shards,
+        max_record_bytes: settings.consume.max_record_bytes,
+    }
+}
+
+fn consume_config(settings: &Settings, owner: &str) -> consume::Config {
+    let letters = &settings.dead_letter;
+    consume::Config {
+        bootstrap_servers: settings.kafka.bootstrap_servers.clone(),
+        group_id: settings.kafka.group_id.clone(),
+        properties: settings.kafka.properties.clone(),
+        topics: vec![settings.topics.topic("enrollment-requests")],
+        owner: owner.to_owned(),
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        max_records: settings.batch.max_records,
+        max_items: settings.batch.max_items,
+        max_bytes: settings.batch.max_bytes,
+        linger: settings.batch.linger,
+        buffer_records: settings.consume.buffer_records,
+        buffer_bytes: settings.consume.buffer_bytes,
+        fetch_queue: settings.consume.fetch_queue,
+        caps: Caps {
+            max_consecutive: letters.max_consecutive,
+            max_ratio: letters.max_ratio,
+            ratio_window: letters.ratio_window,
+        },
+        application_name: settings.database.application_name.clone(),
+        takeover_after: settings.database.takeover_after,
+        retry_max_delay: settings.apply.retry_max_delay,
+        drain: settings.shutdown.grace.mul_f64(0.7),
+    }
+}
+
+fn relay_config(settings: &Settings, owner: &str) -> publish::Config {
+    publish::Config {
+        bootstrap_servers: settings.kafka.bootstrap_servers.clone(),
+        properties: settings
+            .kafka
+            .properties
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        topic_prefix: settings.topics.prefix.clone(),
+        events_source: settings.events.source.clone(),
+        owner: owner.to_owned(),
+        poll_interval: settings.relay.poll_interval,
+        lease: settings.relay.lease,
+        max_in_flight_records: settings.relay.max_in_flight,
+        max_in_flight_bytes: 16 << 20,
+        retry_max: settings.apply.retry_max_delay,
+        stats_interval: Duration::from_secs(2),
+        partitions: PartitionSettings {
+            batches: settings.outbox.partition_batches,
+            create_ahead: settings.outbox.partition_batches * settings.outbox.create_ahead as i64,
+            keep: settings.outbox.keep,
+            interval: Duration::from_secs(10),
+        },
+    }
+}

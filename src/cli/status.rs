@@ -1,0 +1,149 @@
+//! `rollcall status`.
+
+use super::exit::{Exit, Result};
+use super::output::{Table, or_dash, push};
+use super::{Context, database};
+use crate::app::status::{Status, status};
+use crate::store::status::Cursor;
+use std::collections::BTreeMap;
+
+/// Say how everything is and what to do
+///
+/// Leases, positions and lag of the request partitions, streams of output, the relay, open letters, workers. Exit code
+/// 0 when healthy, 1 when not, 3 when the database cannot be asked, or the brokers cannot (then the rest is still
+/// answered, with the lag that the workers last saw).
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+pub(super) async fn main(_: &Args, context: &Context) -> Result<Exit> {
+    let loaded = context.load()?;
+    let pool = database::open(&loaded.settings)?;
+    let mut connection = database::session(&pool).await?;
+    let status = status(&loaded.settings, &mut connection).await?;
+    context.output.answer(&status, || text(&status))?;
+    Ok(if status.kafka.reachable {
+        Exit::answer(status.healthy)
+    } else {
+        Exit::Unreachable
+    })
+}
+
+fn text(status: &Status) -> String {
+    let mut text = String::new();
+    let verdict = if status.healthy {
+        "Healthy."
+    } else {
+        "Not healthy."
+    };
+    push(&mut text, format_args!("{verdict}\n"));
+    for line in &status.advice {
+        push(&mut text, format_args!("- {line}\n"));
+    }
+    let section = |text: &mut String, title: &str, body: &str| {
+        push(text, format_args!("\n{title}\n{body}"));
+        if !body.ends_with('\n') {
+            text.push('\n');
+        }
+    };
+    section(&mut text, "Workers", &workers(status));
+    section(&mut text, "Partitions", &partitions(status));
+    section(&mut text, "Output", &output(status));
+    let relay = status.relay.as_ref().map_or_else(
+        || "no relay has led yet".to_owned(),
+        |relay| {
+            format!(
+                "{}, renewed {:.0} s ago",
+                relay.owner, relay.renewed_seconds
+            )
+        },
+    );
+    push(&mut text, format_args!("Relay: {relay}\n"));
+    push(
+        &mut text,
+        format_args!("Dead letters open: {}\n", status.letters.open),
+    );
+    let database = &status.database;
+    let standby = if database.synchronous_standby {
+        "a"
+    } else {
+        "no"
+    };
+    push(
+        &mut text,
+        format_args!(
+            "Database: Postgres {}, schema version {}, {standby} synchronous standby\n",
+            database.server_version, database.schema_version
+        ),
+    );
+    text
+}
+
+fn workers(status: &Status) -> String {
+    let mut table = Table::new(&["worker", "build", "started", "seen"]);
+    for worker in &status.workers {
+        table.row(vec![
+            worker.owner.clone(),
+            worker.build.clone(),
+            worker.started_at.to_string(),
+            format!("{:.0} s ago", worker.seen_seconds),
+        ]);
+    }
+    table.text("None in the last day.")
+}
+
+fn partitions(status: &Status) -> String {
+    let mut table = Table::new(&[
+        "topic",
+        "partition",
+        "state",
+        "position",
+        "high",
+        "lag",
+        "owner",
+        "cause",
+    ]);
+    for partition in &status.partitions {
+        table.row(vec![
+            partition.topic.clone(),
+            partition.partition.to_string(),
+            partition.state.clone(),
+            or_dash(partition.position),
+            or_dash(partition.high),
+            or_dash(partition.lag),
+            or_dash(partition.owner.as_ref()),
+            or_dash(partition.cause.as_ref()),
+        ]);
+    }
+    table.text("No worker has had one yet.")
+}
+
+/// The streams by topic: 60 lines of shards would bury the rest; `--json` has them all.
+fn output(status: &Status) -> String {
+    let mut topics: BTreeMap<&str, (i64, i64, Option<f64>)> = BTreeMap::new();
+    for Cursor {
+        topic,
+        acked,
+        pending,
+        oldest_unpublished_seconds,
+        ..
+    } in status.streams.iter().flat_map(|stream| &stream.topics)
+    {
+        let (all, waiting, oldest) = topics.entry(topic).or_default();
+        *all += acked;
+        *waiting += pending;
+        if let Some(age) = oldest_unpublished_seconds {
+            *oldest = Some(oldest.unwrap_or(0.0).max(*age));
+        }
+    }
+    let mut table = Table::new(&["topic", "published", "pending", "oldest"]);
+    for (topic, (published, pending, oldest)) in topics {
+        let oldest = oldest.map(|age| format!("{age:.0} s"));
+        table.row(vec![
+            topic.to_owned(),
+            published.to_string(),
+            pending.to_string(),
+            or_dash(oldest),
+        ]);
+    }
+    table.text("No streams.")
+}

@@ -1,0 +1,373 @@
+//! Leases: taken when a partition is assigned, checked against the log, given back when it goes.
+
+use super::Config;
+use super::board::{Board, Stop};
+use super::owner::{Command, Commands};
+use super::probe::{Probe, Watermarks};
+use super::track;
+use crate::apply::TopicPartition;
+use crate::apply::leases::{self, Claim, Taking};
+use crate::lifecycle::clock::Clock;
+use crate::lifecycle::health::Health;
+use crate::lifecycle::retry;
+use crate::telemetry::metrics::{self, PartitionState};
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use rdkafka::error::KafkaError;
+use sqlx::PgPool;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use time::OffsetDateTime;
+use tokio::sync::{OnceCell, mpsc};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// The condition of readiness that says that leases and states can be written.
+const LEASES: &str = "leases";
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Changes that follow one another this closely are written together.
+const GATHER: Duration = Duration::from_millis(50);
+/// After a lost lease: whoever took it may be about to find out that the partition is not its own.
+const AFTER_LOSS: Duration = Duration::from_millis(500);
+/// How soon, and at the most how late, a stopped partition is looked at again.
+const RECHECK: Duration = Duration::from_secs(10);
+/// A takeover gives up, and tries anew, after so many times `takeover_after`.
+const TAKEOVERS: u32 = 4;
+/// How long giving leases back may take at the end.
+const RELEASE_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the owner asks for.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Take the lease, as long as the partition is assigned.
+    Take {
+        at: TopicPartition,
+        generation: u64,
+        assigned: CancellationToken,
+        /// It was lost a moment ago.
+        again: bool,
+    },
+    /// The partition is not ours any more.
+    GiveUp { at: TopicPartition },
+}
+
+/// What the task works with.
+pub(super) struct Parts {
+    pub(super) config: Arc<Config>,
+    pub(super) pool: PgPool,
+    pub(super) probe: Arc<Probe>,
+    pub(super) commands: Commands,
+    pub(super) board: Arc<Board>,
+    pub(super) health: Health,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The lease task.
+pub(super) struct Leases {
+    parts: Parts,
+    started_at: OffsetDateTime,
+    cluster_id: OnceCell<String>,
+}
+
+/// Why a lease could not be taken this time.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Store(#[from] leases::Error),
+    #[error("Kafka: {0}")]
+    Kafka(#[from] KafkaError),
+    #[error("Kafka does not tell its cluster id")]
+    NoClusterId,
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// A lease that is taken and checked.
+struct Standing {
+    at: TopicPartition,
+    generation: u64,
+    fence: Uuid,
+    position: i64,
+    letters: u64,
+}
+
+/// Where the ledger stands.
+struct Ledger {
+    position: Option<i64>,
+    letters: u64,
+}
+
+impl Leases {
+    pub(super) fn new(parts: Parts) -> Self {
+        let started_at = parts.clock.now();
+        parts.health.require(LEASES);
+        Self {
+            parts,
+            started_at,
+            cluster_id: OnceCell::new(),
+        }
+    }
+
+    /// Serves the owner until `token` is cancelled, then gives back what is left.
+    pub(super) async fn run(
+        self,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+        token: CancellationToken,
+    ) {
+        let mut held: HashMap<TopicPartition, Uuid> = HashMap::new();
+        let mut taking = FuturesUnordered::new();
+        let mut giving = FuturesUnordered::new();
+        let mut saying = std::pin::pin!(self.keep_saying());
+        loop {
+            tokio::select! {
+                () = token.cancelled() => break,
+                Some(order) = orders.recv() => match order {
+                    Order::Take { at, generation, assigned, again } => {
+                        taking.push(self.take_while_assigned(at, generation, assigned, again));
+                    }
+                    Order::GiveUp { at } => {
+                        if let Some(fence) = held.remove(&at) {
+                            giving.push(self.release(at, fence));
+                        }
+                    }
+                },
+                Some(standing) = taking.next() => {
+                    let Some(Standing { at, generation, fence, position, letters }) = standing else {
+                        continue;
+                    };
+                    held.insert(at.clone(), fence);
+                    self.parts.commands.send(Command::Start { at, generation, fence, position, letters });
+                }
+                Some(()) = giving.next() => {}
+                () = &mut saying => {}
+            }
+        }
+        while let Ok(Order::GiveUp { at } | Order::Take { at, .. }) = orders.try_recv() {
+            self.parts.board.set(&at, PartitionState::Unowned);
+        }
+        let end = async {
+            for (at, fence) in held {
+                self.parts.board.set(&at, PartitionState::Unowned);
+                giving.push(self.release(at, fence));
+            }
+            while giving.next().await.is_some() {}
+            self.say().await
+        };
+        if !matches!(timeout(RELEASE_WITHIN, end).await, Ok(Ok(()))) {
+            // The next owner takes them anyway.
+            tracing::warn!("leases could not be given back");
+        }
+    }
+
+    /// Takes a lease and checks the log, for as long as the partition is assigned; none once it is not. A lease that was
+    /// taken too late is given back, or its rightful owner would be ousted for good.
+    async fn take_while_assigned(
+        &self,
+        at: TopicPartition,
+        generation: u64,
+        assigned: CancellationToken,
+        again: bool,
+    ) -> Option<Standing> {
+        let fence = Uuid::new_v4();
+        let take = async {
+            if again {
+                metrics::lease_lost();
+                tokio::time::sleep(AFTER_LOSS).await;
+            }
+            self.take(&at, fence).await
+        };
+        let taken = assigned.run_until_cancelled(take).await;
+        if let Some((position, letters)) = taken
+            && !assigned.is_cancelled()
+        {
+            return Some(Standing {
+                at,
+                generation,
+                fence,
+                position,
+                letters,
+            });
+        }
+        self.release(at, fence).await;
+        None
+    }
+
+    /// Tries until it has the lease and the log fits.
+    async fn take(&self, at: &TopicPartition, fence: Uuid) -> (i64, u64) {
+        let mut outage = retry::outage(self.parts.config.retry_max_delay);
+        let mut recheck = retry::outage(RECHECK);
+        loop {
+            let pause = match self.attempt(at, fence).await {
+                Ok(Ok((position, letters))) => {
+                    self.parts.health.set_ready(LEASES);
+                    self.parts.board.position(at, position);
+                    tracing::info!(topic = &*at.topic, at.partition, position, "lease taken");
+                    return (position, letters);
+                }
+                Ok(Err(cause)) => {
+                    tracing::error!(topic = &*at.topic, at.partition, cause, "partition stopped");
+                    self.parts.board.stop(
+                        at,
+                        Stop {
+                            cause,
+                            offset: None,
+                        },
+                    );
+                    recheck.next()
+                }
+                Err(error) => {
+                    tracing::warn!(%error, topic = &*at.topic, at.partition, "lease not taken yet");
+                    self.parts.board.set(at, PartitionState::Waiting);
+                    if matches!(error, Trouble::Store(_)) {
+                        self.parts.health.set_not_ready(LEASES, error.to_string());
+                    }
+                    outage.next()
+                }
+            };
+            tokio::time::sleep(pause.unwrap_or(RECHECK)).await;
+        }
+    }
+
+    /// Position and letters before it, or why the partition must not be read.
+    async fn attempt(
+        &self,
+        at: &TopicPartition,
+        fence: Uuid,
+    ) -> Result<Result<(i64, u64), String>, Trouble> {
+        let probe = &self.parts.probe;
+        let cluster_id = self
+            .cluster_id
+            .get_or_try_init(|| async { probe.cluster_id().await.ok_or(Trouble::NoClusterId) })
+            .await?;
+        let ledger = match self.claim(at, fence, cluster_id).await? {
+            Ok(ledger) => ledger,
+            Err(cause) => return Ok(Err(cause)),
+        };
+        // After the position, or another worker's last batches would seem to lie beyond the log.
+        let Watermarks { low, high } = probe.watermarks(at.clone()).await?;
+        self.parts.board.watermarks(at, low, high);
+        let judged = track::judge(ledger.position, low, high);
+        Ok(judged.map(|position| (position, ledger.letters)))
+    }
+
+    async fn claim(
+        &self,
+        at: &TopicPartition,
+        fence: Uuid,
+        cluster_id: &str,
+    ) -> Result<Result<Ledger, String>, Trouble> {
+        let config = &*self.parts.config;
+        let (topic, partition) = (&*at.topic, at.partition);
+        let group_id = config.group_id.as_str();
+        let claim = Claim {
+            topic,
+            partition,
+            fence,
+            owner: &config.owner,
+            cluster_id,
+            group_id,
+        };
+        let mut tx = self.parts.pool.begin().await?;
+        let pid = leases::wait_for_locks(&mut tx, config.takeover_after * TAKEOVERS).await?;
+        let taking =
+            self.clearing_the_way(pid, leases::take(&mut tx, claim, self.parts.clock.now()));
+        match taking.await? {
+            Taking::Taken => {}
+            Taking::OtherLog {
+                cluster_id: known, ..
+            } if known != cluster_id => {
+                return Ok(Err(format!(
+                    "cluster_changed: the ledger is of Kafka cluster {known}, this one is {cluster_id}"
+                )));
+            }
+            Taking::OtherLog {
+                group_id: known, ..
+            } => {
+                return Ok(Err(format!(
+                    "group_changed: the ledger is of consumer group {known}, this one is {group_id}"
+                )));
+            }
+        }
+        let position = leases::position(&mut tx, topic, partition).await?;
+        let at_most = config.caps.memory();
+        let letters = leases::trailing_letters(&mut tx, topic, partition, at_most).await?;
+        tx.commit().await?;
+        Ok(Ok(Ledger { position, letters }))
+    }
+
+    /// Ends the sessions of Rollcall that a takeover waits for, when it waits too long (I3).
+    async fn clearing_the_way<T>(&self, pid: i32, takeover: impl Future<Output = T>) -> T {
+        let config = &self.parts.config;
+        let mut takeover = std::pin::pin!(takeover);
+        loop {
+            if let Ok(taken) = timeout(config.takeover_after, &mut takeover).await {
+                return taken;
+            }
+            let clear = async {
+                let mut connection = self.parts.pool.acquire().await?;
+                let name = &config.application_name;
+                Ok::<_, Trouble>(leases::terminate_blockers(&mut connection, pid, name).await?)
+            };
+            match clear.await {
+                Ok(sessions) => {
+                    tracing::warn!(sessions, "a takeover ended the sessions in its way");
+                }
+                Err(error) => tracing::warn!(%error, "a takeover waits, and cannot clear its way"),
+            }
+        }
+    }
+
+    /// Gives a lease back; only a courtesy, so not for ever.
+    async fn release(&self, at: TopicPartition, fence: Uuid) {
+        for pause in retry::limited(3, RECHECK) {
+            let release = async {
+                let mut connection = self.parts.pool.acquire().await?;
+                let (topic, partition) = (&*at.topic, at.partition);
+                let nobodys = Uuid::new_v4();
+                leases::release(&mut connection, topic, partition, fence, nobodys).await?;
+                Ok::<_, Trouble>(())
+            };
+            match release.await {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(%error, "a lease could not be given back"),
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Writes the board when it changes, and a sign of life now and then. Never ends.
+    async fn keep_saying(&self) {
+        let mut next = Instant::now();
+        loop {
+            match self.say().await {
+                Ok(()) => self.parts.health.set_ready(LEASES),
+                Err(error) => self.parts.health.set_not_ready(LEASES, error.to_string()),
+            }
+            next = (next + HEARTBEAT).max(Instant::now());
+            tokio::select! {
+                () = self.parts.board.changed() => tokio::time::sleep(GATHER).await,
+                () = tokio::time::sleep_until(next) => {}
+            }
+        }
+    }
+
+    async fn say(&self) -> Result<(), Trouble> {
+        let Parts {
+            config,
+            pool,
+            board,
+            clock,
+            ..
+        } = &self.parts;
+        let mut connection = pool.acquire().await?;
+        let (owner, build) = (&config.owner, &config.build);
+        leases::heartbeat(&mut connection, owner, build, self.started_at, clock.now()).await?;
+        board.write(&mut connection, owner).await?;
+        Ok(())
+    }
+}
