@@ -42,10 +42,7 @@ const CHANGED: &str = r#"{
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
-    println!(
-        "{:<20} {:<28} {:>9} {:>7}",
-        "message", "way", "µs/record", "ratio"
-    );
+    println!("{:<20} {:<28} {:>9} {:>7}", "message", "way", "µs/record", "ratio");
     measure::<EnrollmentRequest>(MessageType::EnrollmentRequest, ENROLLMENT)?;
     measure::<MembershipChanged>(MessageType::MembershipChanged, CHANGED)
 }
@@ -62,15 +59,9 @@ fn measure<T: Serialize + DeserializeOwned>(
     let other = Schema::parse_str(&other.to_string())?;
 
     let typed: T = serde_json::from_str(json)?;
-    let plain = GenericDatumReader::builder(&schema)
-        .human_readable(false)
-        .build()?;
-    let resolving = GenericDatumReader::builder(&other)
-        .reader_schema(&schema)
-        .build()?;
-    let writer = GenericDatumWriter::builder(&schema)
-        .human_readable(false)
-        .build()?;
+    let plain = GenericDatumReader::builder(&schema).human_readable(false).build()?;
+    let resolving = GenericDatumReader::builder(&other).reader_schema(&schema).build()?;
+    let writer = GenericDatumWriter::builder(&schema).human_readable(false).build()?;
     let bytes = writer.write_ser_to_vec(&typed)?;
     let mut foreign = bytes.clone();
     foreign.push(0);
@@ -87,15 +78,12 @@ fn measure<T: Serialize + DeserializeOwned>(
     let again = time(|| {
         let value = resolving.read_value(&mut black_box(&foreign[..]));
         let ours = value.and_then(|value| writer.write_value_to_vec(value));
-        ours.and_then(|ours| plain.read_deser::<T>(&mut &ours[..]))
-            .is_ok()
+        ours.and_then(|ours| plain.read_deser::<T>(&mut &ours[..])).is_ok()
     });
     let written = time(|| writer.write_ser_to_vec(black_box(&typed)).is_ok());
     let written_by_value = time(|| {
         let value = to_value(black_box(&typed)).and_then(|value| value.resolve(&schema));
-        value
-            .and_then(|value| writer.write_value_to_vec(value))
-            .is_ok()
+        value.and_then(|value| writer.write_value_to_vec(value)).is_ok()
     });
     let name = message.name();
     println!("{name}: {} bytes", bytes.len());
@@ -108,10 +96,7 @@ fn measure<T: Serialize + DeserializeOwned>(
         ("encode: to_value, Value", written_by_value, written),
     ] {
         let ratio = took.as_secs_f64() / base.as_secs_f64();
-        println!(
-            "{name:<20} {way:<28} {:>9.2} {ratio:>7.1}",
-            took.as_secs_f64() * 1e6
-        );
+        println!("{name:<20} {way:<28} {:>9.2} {ratio:>7.1}", took.as_secs_f64() * 1e6);
     }
     Ok(())
 }

@@ -42,10 +42,7 @@ const PURE: [&str; 2] = ["domain", "contract"];
 const MAX_LINES: usize = 400;
 
 fn allowed(from: &str, to: &str) -> bool {
-    let arrows = ARROWS
-        .iter()
-        .find(|(module, _)| *module == from)
-        .map(|(_, to)| *to);
+    let arrows = ARROWS.iter().find(|(module, _)| *module == from).map(|(_, to)| *to);
     let service = SERVICES.contains(&to) && !SERVICES.contains(&from) && !PURE.contains(&from);
     from == to || service || arrows.is_some_and(|arrows| arrows.contains(&to))
 }
@@ -53,21 +50,12 @@ fn allowed(from: &str, to: &str) -> bool {
 /// Top-level modules that a source text names by `crate::…`, or by as many `super::` as lead to the root from a file
 /// that stands `depth` modules below it.
 fn named(source: &str, depth: usize) -> BTreeSet<String> {
-    let code: Vec<_> = source
-        .lines()
-        .map(|line| line.split_once("//").map_or(line, |(code, _)| code))
-        .collect();
-    let code: String = code
-        .join("\n")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let code: Vec<_> =
+        source.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code)).collect();
+    let code: String = code.join("\n").split_whitespace().collect::<Vec<_>>().join(" ");
     let to_root = "super::".repeat(depth);
     let mut found = BTreeSet::new();
-    for root in ["crate::", to_root.as_str()]
-        .into_iter()
-        .filter(|root| !root.is_empty())
-    {
+    for root in ["crate::", to_root.as_str()].into_iter().filter(|root| !root.is_empty()) {
         for (at, _) in code.match_indices(root) {
             // Part of a longer chain, which leads elsewhere, or of a longer word.
             let before = &code[..at];
@@ -85,10 +73,7 @@ fn named(source: &str, depth: usize) -> BTreeSet<String> {
 /// `a::b` names a; `{a, b::{c, d}}` names a and b.
 fn names_after(path: &str, found: &mut BTreeSet<String>) {
     let word = |text: &str| -> String {
-        text.trim_start()
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
+        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
     };
     let Some(group) = path.trim_start().strip_prefix('{') else {
         found.insert(word(path));
@@ -137,10 +122,8 @@ fn modules() -> Vec<(Vec<String>, String)> {
         .into_iter()
         .filter_map(|path| {
             let relative = path.strip_prefix(&source).unwrap().with_extension("");
-            let mut names: Vec<_> = relative
-                .iter()
-                .map(|name| name.to_str().unwrap().to_owned())
-                .collect();
+            let mut names: Vec<_> =
+                relative.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
             if names.last().is_some_and(|last| last == "mod") {
                 names.pop();
             }
@@ -152,10 +135,7 @@ fn modules() -> Vec<(Vec<String>, String)> {
 
 #[test]
 fn modules_use_what_they_may() {
-    let top: BTreeSet<_> = ARROWS
-        .iter()
-        .map(|(module, _)| (*module).to_owned())
-        .collect();
+    let top: BTreeSet<_> = ARROWS.iter().map(|(module, _)| (*module).to_owned()).collect();
     let mut wrong = Vec::new();
     for (names, source) in modules() {
         let from = names[0].as_str();
@@ -186,17 +166,10 @@ fn files_stay_small() {
     for path in paths {
         let lines = std::fs::read_to_string(&path).unwrap().lines().count();
         if lines > MAX_LINES {
-            long.push(format!(
-                "{}: {lines} lines",
-                path.strip_prefix(root()).unwrap().display()
-            ));
+            long.push(format!("{}: {lines} lines", path.strip_prefix(root()).unwrap().display()));
         }
     }
-    assert!(
-        long.is_empty(),
-        "more than {MAX_LINES}:\n{}",
-        long.join("\n")
-    );
+    assert!(long.is_empty(), "more than {MAX_LINES}:\n{}", long.join("\n"));
 }
 
 #[test]
@@ -211,24 +184,15 @@ fn paths_are_found_wherever_they_stand() {
         fn h() { macrocrate::lifecycle() }
     ";
     let found = named(source, 2);
-    let expected = [
-        "app", "apply", "cli", "consume", "contract", "http", "store",
-    ];
-    assert_eq!(
-        found.iter().map(String::as_str).collect::<Vec<_>>(),
-        expected
-    );
+    let expected = ["app", "apply", "cli", "consume", "contract", "http", "store"];
+    assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected);
     assert!(named(source, 1).contains("dead_letter"));
 }
 
 #[test]
 fn arrows_point_one_way() {
-    for (from, to) in [
-        ("apply", "store"),
-        ("store", "telemetry"),
-        ("cli", "app"),
-        ("http", "http"),
-    ] {
+    for (from, to) in [("apply", "store"), ("store", "telemetry"), ("cli", "app"), ("http", "http")]
+    {
         assert!(allowed(from, to), "{from} {to}");
     }
     let wrong = [

@@ -21,10 +21,7 @@ pub struct Unreachable {
 impl Unreachable {
     /// The error of asking the brokers of `settings`.
     pub fn new(settings: &Settings, error: &KafkaError) -> Self {
-        Self {
-            servers: settings.kafka.bootstrap_servers.clone(),
-            problem: error.to_string(),
-        }
+        Self { servers: settings.kafka.bootstrap_servers.clone(), problem: error.to_string() }
     }
 }
 

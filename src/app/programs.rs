@@ -32,11 +32,7 @@ pub struct LineError {
 impl LineError {
     fn new(line: u64, field: &str, detail: impl Into<String>) -> Self {
         let field = (!field.is_empty()).then(|| field.to_owned());
-        Self {
-            line,
-            field,
-            detail: detail.into(),
-        }
+        Self { line, field, detail: detail.into() }
     }
 }
 
@@ -49,11 +45,7 @@ type Fields = Map<String, Value>;
 pub fn parse(bytes: &[u8], format: Option<Format>) -> Result<Vec<Program>, Vec<LineError>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-    let guessed = if matches!(first, Some(b'[' | b'{')) {
-        Format::Json
-    } else {
-        Format::Csv
-    };
+    let guessed = if matches!(first, Some(b'[' | b'{')) { Format::Json } else { Format::Csv };
     let mut errors = Vec::new();
     let rows = match (format.unwrap_or(guessed), first) {
         (Format::Csv, _) => csv_rows(bytes, &mut errors),
@@ -78,23 +70,13 @@ pub fn parse(bytes: &[u8], format: Option<Format>) -> Result<Vec<Program>, Vec<L
         errors.push(LineError::new(1, "", "the file has no programs"));
     }
     errors.sort_by_key(|error| error.line);
-    if errors.is_empty() {
-        Ok(programs)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(programs) } else { Err(errors) }
 }
 
 fn csv_rows(bytes: &[u8], errors: &mut Vec<LineError>) -> Vec<(u64, Fields)> {
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(bytes);
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let Ok(head) = reader.headers().cloned() else {
-        errors.push(LineError::new(
-            1,
-            "",
-            "the first line is no head of a CSV file in UTF-8",
-        ));
+        errors.push(LineError::new(1, "", "the first line is no head of a CSV file in UTF-8"));
         return Vec::new();
     };
     for (index, name) in head.iter().enumerate() {
@@ -144,16 +126,11 @@ fn csv_rows(bytes: &[u8], errors: &mut Vec<LineError>) -> Vec<(u64, Fields)> {
 
 fn array(bytes: &[u8], errors: &mut Vec<LineError>) -> Vec<(u64, Fields)> {
     match serde_json::from_slice::<Vec<Value>>(bytes) {
-        Ok(values) => (1..)
-            .zip(values)
-            .filter_map(|(line, value)| object(line, value, errors))
-            .collect(),
+        Ok(values) => {
+            (1..).zip(values).filter_map(|(line, value)| object(line, value, errors)).collect()
+        }
         Err(error) => {
-            errors.push(LineError::new(
-                error.line() as u64,
-                "",
-                "it is no JSON array of objects",
-            ));
+            errors.push(LineError::new(error.line() as u64, "", "it is no JSON array of objects"));
             Vec::new()
         }
     }
@@ -187,25 +164,16 @@ fn object(line: u64, value: Value, errors: &mut Vec<LineError>) -> Option<(u64, 
 
 fn program(line: u64, fields: &Fields, errors: &mut Vec<LineError>) -> Option<Program> {
     let before = errors.len();
-    for name in fields
-        .keys()
-        .filter(|name| !FIELDS.contains(&name.as_str()))
-    {
+    for name in fields.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
         let detail = "an unknown field; known are code, name, target_type and state";
         errors.push(LineError::new(line, name, detail));
     }
     let code = text(line, "code", fields, errors);
     let name = text(line, "name", fields, errors);
-    let target_type = fields
-        .get("target_type")
-        .and_then(Value::as_str)
-        .and_then(RegistrantKind::parse);
+    let target_type =
+        fields.get("target_type").and_then(Value::as_str).and_then(RegistrantKind::parse);
     if target_type.is_none() {
-        errors.push(LineError::new(
-            line,
-            "target_type",
-            "it must be INDIVIDUAL or GROUP",
-        ));
+        errors.push(LineError::new(line, "target_type", "it must be INDIVIDUAL or GROUP"));
     }
     let state = match fields.get("state") {
         None | Some(Value::Null) => Some(ProgramState::Active),
@@ -234,17 +202,10 @@ fn text<'a>(
     fields: &'a Fields,
     errors: &mut Vec<LineError>,
 ) -> Option<&'a str> {
-    let text = fields
-        .get(field)
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let text = fields.get(field).and_then(Value::as_str).unwrap_or_default();
     let fits = (1..=MAX_TEXT).contains(&text.chars().count()) && !text.contains('\0');
     if !fits {
-        errors.push(LineError::new(
-            line,
-            field,
-            "it must be a text of 1 to 1,000 characters",
-        ));
+        errors.push(LineError::new(line, field, "it must be a text of 1 to 1,000 characters"));
     }
     fits.then_some(text)
 }
@@ -273,31 +234,17 @@ mod tests {
     fn every_error_has_its_line() {
         let csv = "code,name,target_type,state\nA,Cash,PERSON,\nB,,GROUP,GONE\nA,x,GROUP\nC,x,GROUP,\nC,y,GROUP,\n";
         let errors = parse(csv.as_bytes(), None).unwrap_err();
-        let at: Vec<_> = errors
-            .iter()
-            .map(|e| (e.line, e.field.as_deref().unwrap_or("")))
-            .collect();
-        assert_eq!(
-            at,
-            [
-                (2, "target_type"),
-                (3, "name"),
-                (3, "state"),
-                (4, ""),
-                (6, "code")
-            ]
-        );
+        let at: Vec<_> =
+            errors.iter().map(|e| (e.line, e.field.as_deref().unwrap_or(""))).collect();
+        assert_eq!(at, [(2, "target_type"), (3, "name"), (3, "state"), (4, ""), (6, "code")]);
     }
 
     #[test]
     fn unknown_columns_and_fields_are_refused() {
         let errors = parse(b"code,name,target_type,colour\nA,a,GROUP,red\n", None).unwrap_err();
         assert_eq!(errors[0].field.as_deref(), Some("colour"));
-        let errors = parse(
-            br#"{"code":"A","name":"a","target_type":"GROUP","x":1}"#,
-            None,
-        )
-        .unwrap_err();
+        let errors =
+            parse(br#"{"code":"A","name":"a","target_type":"GROUP","x":1}"#, None).unwrap_err();
         assert_eq!(errors[0].field.as_deref(), Some("x"));
         assert!(parse(b"", None).is_err());
         assert!(parse(b"[]", None).is_err());

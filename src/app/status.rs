@@ -90,9 +90,7 @@ pub async fn status(
         kafka: Kafka::default(),
     };
     if let Err(error) = ask_brokers(settings, &mut status) {
-        status.advice.push(format!(
-            "{error}; the lag below is what the workers last saw."
-        ));
+        status.advice.push(format!("{error}; the lag below is what the workers last saw."));
     }
     advice::add(&mut status);
     Ok(status)
@@ -114,9 +112,7 @@ fn ask_brokers(settings: &Settings, status: &mut Status) -> Result<(), Unreachab
         }
         for partition in topic.partitions() {
             let number = partition.id();
-            let (low, high) = consumer
-                .fetch_watermarks(&name, number, PATIENCE)
-                .map_err(away)?;
+            let (low, high) = consumer.fetch_watermarks(&name, number, PATIENCE).map_err(away)?;
             let is_it =
                 |known: &&mut stored::Partition| known.topic == name && known.partition == number;
             if let Some(known) = status.partitions.iter_mut().find(is_it) {
@@ -128,9 +124,7 @@ fn ask_brokers(settings: &Settings, status: &mut Status) -> Result<(), Unreachab
             }
         }
     }
-    status
-        .partitions
-        .sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+    status.partitions.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
     status.kafka.reachable = true;
     Ok(())
 }

@@ -62,12 +62,8 @@ pub struct Wanted {
 /// What every topic must be by these settings.
 pub fn wanted(settings: &Settings) -> Vec<Wanted> {
     let days = |days: i64| (days * DAY_MS).to_string();
-    let deleted = |keep: i64| {
-        vec![
-            ("cleanup.policy", "delete".to_owned()),
-            ("retention.ms", days(keep)),
-        ]
-    };
+    let deleted =
+        |keep: i64| vec![("cleanup.policy", "delete".to_owned()), ("retention.ms", days(keep))];
     let compacted = || ("cleanup.policy", "compact".to_owned());
     let of = |&(name, output): &(&str, bool)| {
         let mut config: BTreeMap<_, _> = match name {
@@ -78,11 +74,7 @@ pub fn wanted(settings: &Settings) -> Vec<Wanted> {
         }
         .into_iter()
         .collect();
-        let most = if output {
-            MAX_OUTPUT_BYTES
-        } else {
-            MAX_REQUEST_BYTES
-        };
+        let most = if output { MAX_OUTPUT_BYTES } else { MAX_REQUEST_BYTES };
         config.insert("max.message.bytes", most.to_string());
         let least = if output { SHARDS } else { 1 };
         Wanted {
@@ -194,11 +186,7 @@ pub fn compare(wanted: &[Wanted], found: &BTreeMap<String, Found>) -> Vec<Step> 
 }
 
 fn listed(config: &BTreeMap<&'static str, String>) -> String {
-    config
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    config.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

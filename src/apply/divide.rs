@@ -102,14 +102,20 @@ impl Applier {
     }
 
     /// One try, with an eye on who blocks it (I3) and an end to waiting for an answer.
-    async fn watched(&self, part: &Batch, also: &BTreeSet<crate::domain::NameKey>) -> Result<Ran, Failure> {
+    async fn watched(
+        &self,
+        part: &Batch,
+        also: &BTreeSet<crate::domain::NameKey>,
+    ) -> Result<Ran, Failure> {
         let pid = AtomicI32::new(0);
         let run = self.run(part, also, &pid);
         let watch = async {
             tokio::time::sleep(self.options.takeover_after).await;
             loop {
                 let blocked = pid.load(Ordering::Relaxed);
-                if blocked != 0 && let Ok(mut connection) = self.pool.acquire().await {
+                if blocked != 0
+                    && let Ok(mut connection) = self.pool.acquire().await
+                {
                     let ended = store::intake::end_blockers(
                         &mut connection,
                         blocked,
@@ -141,7 +147,9 @@ impl Applier {
         let code = failure.code();
         let is_letter = part.records.iter().all(|taken| letter::is_letter(taken));
         if part.records.is_empty() || is_letter {
-            return Err(format!("apply_failed: {code}: even the letter of the record cannot be stored"));
+            return Err(format!(
+                "apply_failed: {code}: even the letter of the record cannot be stored"
+            ));
         }
         match self.attempt(&part, hard).await {
             Ok(_) | Err(Stop::Cancelled) => return Ok(part),
@@ -244,7 +252,10 @@ fn stop(
         remove(parts, &slice);
         let offset = slice.first_offset;
         tracing::error!(
-            topic = &*slice.at.topic, partition = slice.at.partition, offset, cause,
+            topic = &*slice.at.topic,
+            partition = slice.at.partition,
+            offset,
+            cause,
             "a partition stops; see `rollcall status`"
         );
         record(outcomes, slice, SliceOutcome::Stopped { offset, cause: cause.to_owned() });

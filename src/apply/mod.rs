@@ -70,7 +70,16 @@ impl Applier {
         health: Health,
         options: Options,
     ) -> Self {
-        Self { pool, schemas, dates, clock, wake, health, options: Arc::new(options), sessions: Arc::default() }
+        Self {
+            pool,
+            schemas,
+            dates,
+            clock,
+            wake,
+            health,
+            options: Arc::new(options),
+            sessions: Arc::default(),
+        }
     }
 
     /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.

@@ -1,12 +1,12 @@
 //! One try of a batch: one transaction (P1).
 
+use super::Applier;
 use super::answer::{Answer, Known, Walk, outcome_word};
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::Failure;
 use super::load::{Loaded, load};
 use super::outbound::Outbound;
 use super::save::Save;
-use super::Applier;
 use crate::contract::Intake;
 use crate::domain::NameKey;
 use crate::store;
@@ -64,7 +64,8 @@ impl Applier {
             return Err(Failure::Halted(halt));
         }
         let mut outcomes = check(&mut tx, &batch.slices).await?;
-        let slices: Vec<_> = outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
+        let slices: Vec<_> =
+            outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
         if !slices.is_empty() {
             // I1: a partition that moved away takes its own records with it, and no others.
             let records: Vec<&Taken> = batch
@@ -77,11 +78,8 @@ impl Applier {
                 .collect();
             let recorded_at = self.clock.now();
             let inbox = known(&mut tx, &records).await?;
-            let answered: HashSet<_> = inbox
-                .iter()
-                .filter(|(_, known)| !known.open)
-                .map(|(key, _)| *key)
-                .collect();
+            let answered: HashSet<_> =
+                inbox.iter().filter(|(_, known)| !known.open).map(|(key, _)| *key).collect();
             let to_decide = records.iter().copied().filter(|taken| match &taken.intake {
                 Intake::Command { meta, .. } => {
                     !answered.contains(&(meta.source.as_str(), meta.message_id.as_str()))
@@ -157,14 +155,13 @@ async fn check(
     let topics: Vec<&str> = slices.iter().map(|slice| &*slice.at.topic).collect();
     let partitions: Vec<i32> = slices.iter().map(|slice| slice.at.partition).collect();
     store::intake::lock_leases(tx, &topics, &partitions).await?;
-    let standings: HashMap<(String, i32), _> =
-        store::intake::standings(tx, &topics, &partitions)
-            .await?
-            .into_iter()
-            .map(|standing| {
-                ((standing.topic.clone(), standing.partition), (standing.fence, standing.position))
-            })
-            .collect();
+    let standings: HashMap<(String, i32), _> = store::intake::standings(tx, &topics, &partitions)
+        .await?
+        .into_iter()
+        .map(|standing| {
+            ((standing.topic.clone(), standing.partition), (standing.fence, standing.position))
+        })
+        .collect();
     Ok(slices
         .iter()
         .map(|slice| {

@@ -42,10 +42,7 @@ pub(super) struct DecodeArgs {
 
 fn message(name: &str) -> std::result::Result<MessageType, String> {
     MessageType::parse(name).ok_or_else(|| {
-        let names: Vec<_> = MessageType::ALL
-            .iter()
-            .map(|message| message.name())
-            .collect();
+        let names: Vec<_> = MessageType::ALL.iter().map(|message| message.name()).collect();
         format!("the messages are {}", names.join(", "))
     })
 }
@@ -68,15 +65,9 @@ pub(super) fn encode(args: &EncodeArgs, context: &Context) -> Result<Exit> {
     if !errors.is_empty() {
         let mut message = String::from("nothing was encoded:");
         for error in &errors {
-            let (line, pointer) = (
-                &error["line"],
-                error["pointer"].as_str().unwrap_or_default(),
-            );
+            let (line, pointer) = (&error["line"], error["pointer"].as_str().unwrap_or_default());
             let detail = error["detail"].as_str().unwrap_or_default();
-            push(
-                &mut message,
-                format_args!("\n  line {line} {pointer}: {detail}"),
-            );
+            push(&mut message, format_args!("\n  line {line} {pointer}: {detail}"));
         }
         return Err(Failure {
             details: json!({"errors": errors}),
@@ -88,14 +79,11 @@ pub(super) fn encode(args: &EncodeArgs, context: &Context) -> Result<Exit> {
         (_, []) => return Err(Failure::usage("empty", "there is no message in the file")),
         (None, _) if context.output.json => {
             let items = hex.into_iter().map(|hex| json!({"hex": hex})).collect();
-            context
-                .output
-                .answer(&List::<Value>::whole(items), String::new)?;
+            context.output.answer(&List::<Value>::whole(items), String::new)?;
         }
-        (_, _) if args.hex => write(
-            args.output.as_deref(),
-            format!("{}\n", hex.join("\n")).as_bytes(),
-        )?,
+        (_, _) if args.hex => {
+            write(args.output.as_deref(), format!("{}\n", hex.join("\n")).as_bytes())?
+        }
         (_, [one]) => write(args.output.as_deref(), one)?,
         (_, _) => {
             let message = "several messages have no raw form together; add --hex, one line each";
@@ -109,10 +97,7 @@ fn write(file: Option<&Path>, bytes: &[u8]) -> Result<()> {
     match file.filter(|file| *file != Path::new("-")) {
         None => Output::bytes(bytes),
         Some(file) => std::fs::write(file, bytes).map_err(|error| {
-            Failure::usage(
-                "file",
-                format!("{} cannot be written: {error}", file.display()),
-            )
+            Failure::usage("file", format!("{} cannot be written: {error}", file.display()))
         }),
     }
 }
@@ -142,11 +127,7 @@ fn encoded(
         let detail =
             "it must name the message, such as EnrollmentRequest; or give --type".to_owned();
         let reason = crate::domain::Reason::FieldInvalid;
-        return Err(vec![Misfit {
-            pointer: "/type".to_owned(),
-            reason,
-            detail,
-        }]);
+        return Err(vec![Misfit { pointer: "/type".to_owned(), reason, detail }]);
     };
     encode_json(kind, Value::Object(object))
 }
@@ -166,21 +147,16 @@ pub(super) fn decode(args: &DecodeArgs, context: &Context) -> Result<Exit> {
         items.push(item);
     }
     let list = List::whole(items);
-    context.output.answer(&list, || {
-        list.items
-            .iter()
-            .map(Value::to_string)
-            .collect::<Vec<_>>()
-            .join("\n")
-    })?;
+    context
+        .output
+        .answer(&list, || list.items.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"))?;
     Ok(Exit::Done)
 }
 
 /// The messages of a file: lines of hex, or the raw bytes of one.
 fn messages(bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
-    let lines = (1..)
-        .zip(bytes.split(|byte| *byte == b'\n'))
-        .map(|(line, text)| (line, text.trim_ascii()));
+    let lines =
+        (1..).zip(bytes.split(|byte| *byte == b'\n')).map(|(line, text)| (line, text.trim_ascii()));
     let hex: Option<Vec<_>> = lines
         .filter(|(_, text)| !text.is_empty())
         .map(|(line, text)| Some((line, hex::decode(text).ok()?)))
@@ -197,10 +173,7 @@ mod tests {
 
     #[test]
     fn raw_bytes_and_lines_of_hex_are_told_apart() {
-        assert_eq!(
-            messages(b"c301\n\nC302\n"),
-            [(1, vec![0xc3, 1]), (3, vec![0xc3, 2])]
-        );
+        assert_eq!(messages(b"c301\n\nC302\n"), [(1, vec![0xc3, 1]), (3, vec![0xc3, 2])]);
         assert_eq!(messages(b"\xc3\x01ab\n"), [(1, b"\xc3\x01ab\n".to_vec())]);
         assert_eq!(messages(b""), [(1, Vec::new())]);
     }

@@ -26,9 +26,9 @@ pub(super) fn main(command: &Command, context: &Context) -> Result<Exit> {
         Command::Check => {
             let keys = loaded.entries().len();
             let answer = json!({"valid": true, "keys": keys, "mistakes": []});
-            context.output.answer(&answer, || {
-                format!("The configuration is right: {keys} keys.")
-            })?;
+            context
+                .output
+                .answer(&answer, || format!("The configuration is right: {keys} keys."))?;
         }
         Command::Show if context.output.json => {
             context.output.answer(&loaded.to_json(), String::new)?;

@@ -76,12 +76,7 @@ impl Failure {
     }
 
     fn new(exit: Exit, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            code,
-            message: message.into(),
-            details: Value::Null,
-        }
+        Self { exit, code, message: message.into(), details: Value::Null }
     }
 
     /// Says it on stderr: in words, or as `{"error": {"code", "message", …}}`.

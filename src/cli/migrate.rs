@@ -20,10 +20,8 @@ pub(super) async fn main(_: &Args, context: &Context) -> Result<Exit> {
     let mut connection = database::session(&pool).await?;
     store::verify(&mut connection).await?;
     let version = store::SCHEMA_VERSION;
-    context
-        .output
-        .answer(&json!({"schema_version": version}), || {
-            format!("The schema has version {version}.")
-        })?;
+    context.output.answer(&json!({"schema_version": version}), || {
+        format!("The schema has version {version}.")
+    })?;
     Ok(Exit::Done)
 }

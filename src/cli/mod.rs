@@ -35,11 +35,7 @@ Exit codes:
 /// Enrollments, membership updates and groups from Kafka to Postgres to events.
 #[derive(Debug, Parser)]
 #[command(name = "rollcall", version, after_help = EXIT_CODES, propagate_version = true)]
-#[command(
-    subcommand_required = true,
-    arg_required_else_help = true,
-    max_term_width = 110
-)]
+#[command(subcommand_required = true, arg_required_else_help = true, max_term_width = 110)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -51,13 +47,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 struct Global {
     /// A TOML file of settings; the environment and `--set` win over it
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "ROLLCALL_CONFIG",
-        display_order = 900
-    )]
+    #[arg(long, global = true, value_name = "FILE", env = "ROLLCALL_CONFIG", display_order = 900)]
     #[arg(help_heading = "Global options")]
     config: Option<PathBuf>,
     /// One setting, such as `--set batch.max_records=500`; wins over all others; may be repeated
@@ -65,12 +55,7 @@ struct Global {
     #[arg(help_heading = "Global options")]
     set: Vec<(String, String)>,
     /// Answer with one JSON object on stdout and nothing else
-    #[arg(
-        long,
-        global = true,
-        display_order = 902,
-        help_heading = "Global options"
-    )]
+    #[arg(long, global = true, display_order = 902, help_heading = "Global options")]
     json: bool,
 }
 
@@ -114,26 +99,16 @@ struct Context {
 impl Context {
     /// The settings of this process.
     fn load(&self) -> Result<Loaded> {
-        Ok(from_process(
-            self.global.config.as_deref(),
-            &self.global.set,
-        )?)
+        Ok(from_process(self.global.config.as_deref(), &self.global.set)?)
     }
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let output = Output {
-        json: cli.global.json,
-    };
-    let context = Context {
-        global: cli.global,
-        output,
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let output = Output { json: cli.global.json };
+    let context = Context { global: cli.global, output };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => {
             let ended = runtime.block_on(Box::pin(dispatch(cli.command, &context)));
@@ -141,10 +116,9 @@ pub fn main() -> ExitCode {
             runtime.shutdown_background();
             ended
         }
-        Err(error) => Err(Failure::unreachable(
-            "runtime",
-            format!("no threads to run on: {error}"),
-        )),
+        Err(error) => {
+            Err(Failure::unreachable("runtime", format!("no threads to run on: {error}")))
+        }
     };
     ended
         .unwrap_or_else(|failure| {
@@ -176,10 +150,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
 fn read_file(file: &Path) -> Result<Vec<u8>> {
     let read = if file == Path::new("-") {
         let mut bytes = Vec::new();
-        std::io::stdin()
-            .lock()
-            .read_to_end(&mut bytes)
-            .map(|_| bytes)
+        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
     } else {
         std::fs::read(file)
     };
@@ -188,10 +159,7 @@ fn read_file(file: &Path) -> Result<Vec<u8>> {
 
 /// A file that cannot be read.
 fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
-    Failure::usage(
-        "file",
-        format!("{} cannot be read: {error}", file.display()),
-    )
+    Failure::usage("file", format!("{} cannot be read: {error}", file.display()))
 }
 
 #[cfg(test)]

@@ -71,10 +71,7 @@ pub(super) struct List<T> {
 impl<T> List<T> {
     /// A list that is whole.
     pub(super) const fn whole(items: Vec<T>) -> Self {
-        Self {
-            items,
-            next_cursor: None,
-        }
+        Self { items, next_cursor: None }
     }
 }
 
@@ -87,9 +84,7 @@ pub(super) struct Table {
 impl Table {
     /// A table with these columns.
     pub(super) fn new(head: &[&str]) -> Self {
-        Self {
-            rows: vec![head.iter().map(|name| name.to_uppercase()).collect()],
-        }
+        Self { rows: vec![head.iter().map(|name| name.to_uppercase()).collect()] }
     }
 
     /// Adds a row, one cell a column.
@@ -124,11 +119,7 @@ impl Table {
             let mut line = String::new();
             for (cell, (width, right)) in row.iter().zip(&shape) {
                 let pad = " ".repeat(width - cell.chars().count());
-                let (before, after) = if *right {
-                    (pad.as_str(), "")
-                } else {
-                    ("", pad.as_str())
-                };
+                let (before, after) = if *right { (pad.as_str(), "") } else { ("", pad.as_str()) };
                 line.extend([before, cell, after, "  "]);
             }
             text.push_str(line.trim_end());
@@ -159,10 +150,7 @@ mod tests {
         let mut table = Table::new(&["code", "lag"]);
         table.row(vec!["A".to_owned(), "1200".to_owned()]);
         table.row(vec!["LONG-CODE".to_owned(), "7".to_owned()]);
-        assert_eq!(
-            table.text(""),
-            "CODE        LAG\nA          1200\nLONG-CODE     7\n"
-        );
+        assert_eq!(table.text(""), "CODE        LAG\nA          1200\nLONG-CODE     7\n");
         assert_eq!(Table::new(&["code"]).text("No programs."), "No programs.");
     }
 }

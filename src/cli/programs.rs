@@ -77,15 +77,9 @@ fn refuse(errors: &[LineError], context: &Context) -> Result<Exit> {
     context.output.answer(&answer, || {
         let mut text = String::from("Nothing was imported:\n");
         for error in errors {
-            let field = error
-                .field
-                .as_deref()
-                .map(|field| format!("{field}: "))
-                .unwrap_or_default();
-            push(
-                &mut text,
-                format_args!("  line {}: {field}{}\n", error.line, error.detail),
-            );
+            let field =
+                error.field.as_deref().map(|field| format!("{field}: ")).unwrap_or_default();
+            push(&mut text, format_args!("  line {}: {field}{}\n", error.line, error.detail));
         }
         text
     })?;
@@ -138,11 +132,7 @@ async fn end(code: &str, context: &Context) -> Result<Exit> {
     tx.commit().await.map_err(store::Error::from)?;
     let answer = json!({"code": code, "state": "ENDED", "changed": changed});
     context.output.answer(&answer, || {
-        if changed {
-            format!("{code} has ended.")
-        } else {
-            format!("{code} had ended before.")
-        }
+        if changed { format!("{code} has ended.") } else { format!("{code} had ended before.") }
     })?;
     Ok(Exit::Done)
 }

@@ -42,10 +42,7 @@ fn describe(parent: &str, command: &Command, page: &mut String) {
         return;
     }
     let name = format!("{parent} {}", command.get_name());
-    let mut inner = command
-        .get_subcommands()
-        .filter(|inner| inner.get_name() != "help")
-        .peekable();
+    let mut inner = command.get_subcommands().filter(|inner| inner.get_name() != "help").peekable();
     if inner.peek().is_some() {
         for command in inner {
             describe(&name, command, page);
@@ -84,29 +81,17 @@ fn option(arg: &Arg, page: &mut String) {
         push(&mut line, format_args!(": {help}"));
     }
     if let Some(variable) = arg.get_env() {
-        push(
-            &mut line,
-            format_args!(" (environment: `{}`)", variable.to_string_lossy()),
-        );
+        push(&mut line, format_args!(" (environment: `{}`)", variable.to_string_lossy()));
     }
-    let values: Vec<_> = arg
-        .get_possible_values()
-        .iter()
-        .map(|value| format!("`{}`", value.get_name()))
-        .collect();
+    let values: Vec<_> =
+        arg.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     if !values.is_empty() && !matches!(arg.get_action(), clap::ArgAction::SetTrue) {
         push(&mut line, format_args!(" (one of {})", values.join(", ")));
     }
-    let defaults: Vec<_> = arg
-        .get_default_values()
-        .iter()
-        .map(|value| value.to_string_lossy())
-        .collect();
+    let defaults: Vec<_> =
+        arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     if !defaults.is_empty() && !matches!(arg.get_action(), clap::ArgAction::SetTrue) {
-        push(
-            &mut line,
-            format_args!(" (default `{}`)", defaults.join(",")),
-        );
+        push(&mut line, format_args!(" (default `{}`)", defaults.join(",")));
     }
     page.push_str(&line);
     page.push('\n');

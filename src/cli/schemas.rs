@@ -61,11 +61,7 @@ fn list(context: &Context) -> Result<Exit> {
     context.output.answer(&list, || {
         let mut table = Table::new(&["name", "version", "fingerprint", "direction", "from"]);
         for item in &list.items {
-            let direction = if item.request {
-                "to Rollcall"
-            } else {
-                "from Rollcall"
-            };
+            let direction = if item.request { "to Rollcall" } else { "from Rollcall" };
             table.row(vec![
                 item.name.to_owned(),
                 item.version.to_string(),
@@ -83,28 +79,18 @@ fn check(files: &[PathBuf], context: &Context) -> Result<Exit> {
     let schemas = Schemas::embedded();
     let one = |file: String, text: &str| {
         let problems = objections(&file, text);
-        Checked {
-            ok: problems.is_empty(),
-            known: schemas.knows(text),
-            file,
-            problems,
-        }
+        Checked { ok: problems.is_empty(), known: schemas.knows(text), file, problems }
     };
     let mut items = Vec::new();
     for file in files {
         let bytes = super::read_file(file)?;
-        items.push(one(
-            file.display().to_string(),
-            &String::from_utf8_lossy(&bytes),
-        ));
+        items.push(one(file.display().to_string(), &String::from_utf8_lossy(&bytes)));
     }
     if files.is_empty() {
-        items.extend(MessageType::ALL.map(|message| {
-            one(
-                format!("{}.v1.avsc", message.name()),
-                embedded_text(message),
-            )
-        }));
+        items.extend(
+            MessageType::ALL
+                .map(|message| one(format!("{}.v1.avsc", message.name()), embedded_text(message))),
+        );
     }
     let ok = items.iter().all(|item| item.ok);
     let list = List::whole(items);

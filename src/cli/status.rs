@@ -21,20 +21,12 @@ pub(super) async fn main(_: &Args, context: &Context) -> Result<Exit> {
     let mut connection = database::session(&pool).await?;
     let status = status(&loaded.settings, &mut connection).await?;
     context.output.answer(&status, || text(&status))?;
-    Ok(if status.kafka.reachable {
-        Exit::answer(status.healthy)
-    } else {
-        Exit::Unreachable
-    })
+    Ok(if status.kafka.reachable { Exit::answer(status.healthy) } else { Exit::Unreachable })
 }
 
 fn text(status: &Status) -> String {
     let mut text = String::new();
-    let verdict = if status.healthy {
-        "Healthy."
-    } else {
-        "Not healthy."
-    };
+    let verdict = if status.healthy { "Healthy." } else { "Not healthy." };
     push(&mut text, format_args!("{verdict}\n"));
     for line in &status.advice {
         push(&mut text, format_args!("- {line}\n"));
@@ -50,24 +42,12 @@ fn text(status: &Status) -> String {
     section(&mut text, "Output", &output(status));
     let relay = status.relay.as_ref().map_or_else(
         || "no relay has led yet".to_owned(),
-        |relay| {
-            format!(
-                "{}, renewed {:.0} s ago",
-                relay.owner, relay.renewed_seconds
-            )
-        },
+        |relay| format!("{}, renewed {:.0} s ago", relay.owner, relay.renewed_seconds),
     );
     push(&mut text, format_args!("Relay: {relay}\n"));
-    push(
-        &mut text,
-        format_args!("Dead letters open: {}\n", status.letters.open),
-    );
+    push(&mut text, format_args!("Dead letters open: {}\n", status.letters.open));
     let database = &status.database;
-    let standby = if database.synchronous_standby {
-        "a"
-    } else {
-        "no"
-    };
+    let standby = if database.synchronous_standby { "a" } else { "no" };
     push(
         &mut text,
         format_args!(
@@ -92,16 +72,8 @@ fn workers(status: &Status) -> String {
 }
 
 fn partitions(status: &Status) -> String {
-    let mut table = Table::new(&[
-        "topic",
-        "partition",
-        "state",
-        "position",
-        "high",
-        "lag",
-        "owner",
-        "cause",
-    ]);
+    let mut table =
+        Table::new(&["topic", "partition", "state", "position", "high", "lag", "owner", "cause"]);
     for partition in &status.partitions {
         table.row(vec![
             partition.topic.clone(),
@@ -120,13 +92,8 @@ fn partitions(status: &Status) -> String {
 /// The streams by topic: 60 lines of shards would bury the rest; `--json` has them all.
 fn output(status: &Status) -> String {
     let mut topics: BTreeMap<&str, (i64, i64, Option<f64>)> = BTreeMap::new();
-    for Cursor {
-        topic,
-        acked,
-        pending,
-        oldest_unpublished_seconds,
-        ..
-    } in status.streams.iter().flat_map(|stream| &stream.topics)
+    for Cursor { topic, acked, pending, oldest_unpublished_seconds, .. } in
+        status.streams.iter().flat_map(|stream| &stream.topics)
     {
         let (all, waiting, oldest) = topics.entry(topic).or_default();
         *all += acked;

@@ -11,18 +11,12 @@ fn the_arguments_fit_together() {
 #[test]
 fn the_command_reference_is_up_to_date() {
     let there = include_str!("../../docs/COMMANDS.md");
-    assert!(
-        there == reference::text(),
-        "docs/COMMANDS.md is not what `rollcall reference` prints"
-    );
+    assert!(there == reference::text(), "docs/COMMANDS.md is not what `rollcall reference` prints");
 }
 
 #[test]
 fn settings_are_keys_and_values() {
-    assert_eq!(
-        setting("a.b=c=d").unwrap(),
-        ("a.b".to_owned(), "c=d".to_owned())
-    );
+    assert_eq!(setting("a.b=c=d").unwrap(), ("a.b".to_owned(), "c=d".to_owned()));
     assert!(setting("a.b").is_err());
     assert!(setting("=x").is_err());
 }

@@ -39,9 +39,7 @@ pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
         Command::Plan => {
             let steps = topics::compare(&wanted, &topics.found(&wanted).await?);
             let answer = json!({"topics": wanted.len(), "steps": steps});
-            context
-                .output
-                .answer(&answer, || text(&steps, "Nothing to do.", ""))?;
+            context.output.answer(&answer, || text(&steps, "Nothing to do.", ""))?;
             Ok(Exit::Done)
         }
         Command::Apply => {
@@ -90,16 +88,8 @@ fn text(steps: &[Step], empty: &str, title: &str) -> String {
             Action::SetConfig => "set",
             Action::ByHand => "by hand",
         };
-        table.row(vec![
-            step.topic.clone(),
-            action.to_owned(),
-            step.detail.clone(),
-        ]);
+        table.row(vec![step.topic.clone(), action.to_owned(), step.detail.clone()]);
     }
-    let title = if title.is_empty() {
-        String::new()
-    } else {
-        format!("{title}\n")
-    };
+    let title = if title.is_empty() { String::new() } else { format!("{title}\n") };
     format!("{title}{}", table.text(""))
 }

@@ -34,11 +34,7 @@ pub struct Error {
 }
 
 fn listed(mistakes: &[Mistake]) -> String {
-    let noun = if mistakes.len() == 1 {
-        "mistake"
-    } else {
-        "mistakes"
-    };
+    let noun = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
     let mut text = format!("{} {noun} in the configuration", mistakes.len());
     for mistake in mistakes {
         text.push_str("\n  ");

@@ -93,10 +93,7 @@ pub(super) fn merge(
             }),
         }
     }
-    let built = builder
-        .add_source(environment(env))
-        .add_source(flags(overrides))
-        .build();
+    let built = builder.add_source(environment(env)).add_source(flags(overrides)).build();
     let mut flat = Flat::new();
     match built.map(|config| config.cache.kind) {
         Ok(ValueKind::Table(root)) => flatten("", root, &mut flat),
@@ -115,9 +112,7 @@ pub(super) fn merge(
 fn without_excerpt(error: &ConfigError) -> String {
     let text = error.to_string();
     let place = text.lines().next().unwrap_or_default();
-    let reason = text
-        .lines()
-        .rfind(|line| !line.contains('|') && !line.starts_with(" in "));
+    let reason = text.lines().rfind(|line| !line.contains('|') && !line.starts_with(" in "));
     match reason {
         Some(reason) if reason != place => format!("{place}: {reason}"),
         _ => place.to_owned(),
@@ -126,11 +121,7 @@ fn without_excerpt(error: &ConfigError) -> String {
 
 fn flatten(prefix: &str, table: Map<String, Value>, flat: &mut Flat) {
     for (name, value) in table {
-        let key = if prefix.is_empty() {
-            name
-        } else {
-            format!("{prefix}.{name}")
-        };
+        let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
         match value.kind {
             // An empty table stays, as nothing, so that an unknown section is seen.
             ValueKind::Table(inner) if inner.is_empty() => {
@@ -152,10 +143,9 @@ fn environment(env: impl Iterator<Item = (String, String)>) -> Layer {
     for (name, text) in sorted {
         let path = if name == "DATABASE_URL" {
             vec!["database".to_owned(), "url".to_owned()]
-        } else if let (Some(rest), false) = (
-            name.strip_prefix(PREFIX),
-            NOT_SETTINGS.contains(&name.as_str()),
-        ) {
+        } else if let (Some(rest), false) =
+            (name.strip_prefix(PREFIX), NOT_SETTINGS.contains(&name.as_str()))
+        {
             variable_path(&rest.to_lowercase())
         } else {
             continue;
@@ -170,10 +160,7 @@ fn environment(env: impl Iterator<Item = (String, String)>) -> Layer {
 fn variable_path(name: &str) -> Vec<String> {
     match name.strip_prefix(PROPERTIES) {
         Some(property) => {
-            let property = property
-                .replace("__", "\0")
-                .replace('_', ".")
-                .replace('\0', "_");
+            let property = property.replace("__", "\0").replace('_', ".").replace('\0', "_");
             vec!["kafka".to_owned(), "properties".to_owned(), property]
         }
         None => name.split("__").map(str::to_owned).collect(),

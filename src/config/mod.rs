@@ -48,9 +48,7 @@ impl Settings {
         overrides: &[(String, String)],
     ) -> Result<Loaded, Error> {
         let mut mistakes = Vec::new();
-        let name = file
-            .map(|path| path.display().to_string())
-            .unwrap_or_default();
+        let name = file.map(|path| path.display().to_string()).unwrap_or_default();
         let text = file.and_then(|path| match std::fs::read_to_string(path) {
             Ok(text) => Some(text),
             Err(error) => {
@@ -64,23 +62,14 @@ impl Settings {
             }
         });
         let flat = layers::merge(text.as_deref(), &name, env, overrides, &mut mistakes);
-        let mut reader = reader::Reader {
-            flat,
-            file_name: &name,
-            mistakes,
-            origins: BTreeMap::new(),
-        };
+        let mut reader =
+            reader::Reader { flat, file_name: &name, mistakes, origins: BTreeMap::new() };
         let settings = Self::read(&mut reader);
         reader.refuse_rest(KEYS);
         if reader.mistakes.is_empty() {
-            Ok(Loaded {
-                settings,
-                origins: reader.origins,
-            })
+            Ok(Loaded { settings, origins: reader.origins })
         } else {
-            Err(Error {
-                mistakes: reader.mistakes,
-            })
+            Err(Error { mistakes: reader.mistakes })
         }
     }
 
@@ -97,9 +86,7 @@ impl Settings {
                 allowed: "must be set, for example DATABASE_URL=postgres://user@host/database"
                     .to_owned(),
             };
-            return Err(Error {
-                mistakes: vec![mistake],
-            });
+            return Err(Error { mistakes: vec![mistake] });
         }
         Ok(&self.database.url)
     }

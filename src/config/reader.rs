@@ -55,10 +55,7 @@ impl Reader<'_> {
     pub(super) fn take_properties(&mut self, key: &str) -> Properties {
         let prefix = format!("{key}.");
         let mut properties = Properties::default();
-        let found: Vec<_> = self
-            .flat
-            .extract_if(.., |key, _| key.starts_with(&prefix))
-            .collect();
+        let found: Vec<_> = self.flat.extract_if(.., |key, _| key.starts_with(&prefix)).collect();
         for (full, value) in found {
             let name = full.strip_prefix(&prefix).unwrap_or(&full);
             let origin = self.origin(&value);
@@ -84,10 +81,7 @@ impl Reader<'_> {
 
     /// Ends the reading: what nobody took is no key.
     pub(super) fn refuse_rest(&mut self, keys: &[&str]) {
-        let mut sections: Vec<_> = keys
-            .iter()
-            .filter_map(|key| key.split('.').next())
-            .collect();
+        let mut sections: Vec<_> = keys.iter().filter_map(|key| key.split('.').next()).collect();
         sections.dedup();
         for (key, value) in std::mem::take(&mut self.flat) {
             let section = key.split('.').next().unwrap_or_default();
@@ -106,12 +100,7 @@ impl Reader<'_> {
             };
             // The value is not shown: it may be a secret under a misspelt name.
             let origin = self.origin(&value);
-            self.mistakes.push(Mistake {
-                key,
-                value: None,
-                origin,
-                allowed,
-            });
+            self.mistakes.push(Mistake { key, value: None, origin, allowed });
         }
     }
 

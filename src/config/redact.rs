@@ -5,16 +5,9 @@ pub(super) const REDACTED: &str = "[redacted]";
 
 /// Whether a librdkafka property of this name holds a secret.
 pub(super) fn is_secret(name: &str) -> bool {
-    [
-        "password",
-        "secret",
-        "key",
-        "token",
-        "jaas",
-        "oauthbearer.config",
-    ]
-    .iter()
-    .any(|part| name.to_ascii_lowercase().contains(part))
+    ["password", "secret", "key", "token", "jaas", "oauthbearer.config"]
+        .iter()
+        .any(|part| name.to_ascii_lowercase().contains(part))
 }
 
 /// The URL without its password, wherever Postgres lets one stand.
@@ -27,18 +20,13 @@ pub(super) fn url(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return REDACTED.to_owned();
     };
-    let (base, query) = rest
-        .split_once('?')
-        .map_or((rest, None), |(b, q)| (b, Some(q)));
+    let (base, query) = rest.split_once('?').map_or((rest, None), |(b, q)| (b, Some(q)));
     // The last @ ends the credentials: a password with an @ or / in it must not leak its tail.
-    let (credentials, host) = base
-        .rsplit_once('@')
-        .map_or((None, base), |(c, h)| (Some(c), h));
+    let (credentials, host) = base.rsplit_once('@').map_or((None, base), |(c, h)| (Some(c), h));
     let mut shown = format!("{scheme}://");
     if let Some(credentials) = credentials {
-        let (user, password) = credentials
-            .split_once(':')
-            .map_or((credentials, None), |(u, p)| (u, Some(p)));
+        let (user, password) =
+            credentials.split_once(':').map_or((credentials, None), |(u, p)| (u, Some(p)));
         shown.push_str(user);
         if password.is_some() {
             shown.push(':');
@@ -75,19 +63,13 @@ mod tests {
     fn a_password_is_hidden_wherever_it_stands() {
         for (text, shown) in [
             ("", ""),
-            (
-                "postgres://localhost/rollcall",
-                "postgres://localhost/rollcall",
-            ),
+            ("postgres://localhost/rollcall", "postgres://localhost/rollcall"),
             ("postgres://me@db:5432/x", "postgres://me@db:5432/x"),
             (
                 "postgres://me:hunter2@db/x?sslmode=require",
                 "postgres://me:[redacted]@db/x?sslmode=require",
             ),
-            (
-                "postgres://me:hun@ter/2@db/x",
-                "postgres://me:[redacted]@db/x",
-            ),
+            ("postgres://me:hun@ter/2@db/x", "postgres://me:[redacted]@db/x"),
             (
                 "postgres:///x?host=/run&user=me&password=hunter2",
                 "postgres:///x?host=/run&user=me&password=[redacted]",
@@ -101,11 +83,7 @@ mod tests {
 
     #[test]
     fn secret_properties_are_known_by_their_names() {
-        for name in [
-            "sasl.password",
-            "ssl.key.pem",
-            "sasl.oauthbearer.client.secret",
-        ] {
+        for name in ["sasl.password", "ssl.key.pem", "sasl.oauthbearer.client.secret"] {
             assert!(is_secret(name), "{name}");
         }
         assert!(!is_secret("session.timeout.ms"));

@@ -94,10 +94,7 @@ impl<T: FromStr + Display + PartialOrd + Copy> Rule for Whole<T> {
     }
 
     fn show(&self, value: &T) -> Json {
-        value
-            .to_string()
-            .parse::<u64>()
-            .map_or(Json::Null, Json::from)
+        value.to_string().parse::<u64>().map_or(Json::Null, Json::from)
     }
 }
 
@@ -112,10 +109,7 @@ impl Rule for Ratio {
     }
 
     fn read(&self, value: &Value) -> Option<f64> {
-        text(value)?
-            .parse()
-            .ok()
-            .filter(|ratio| (0.0..=1.0).contains(ratio))
+        text(value)?.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio))
     }
 
     fn show(&self, value: &f64) -> Json {
@@ -151,10 +145,7 @@ impl Rule for Size {
     type Value = usize;
 
     fn allowed(&self) -> String {
-        let (least, most) = (
-            units::show_size(self.0 as u64),
-            units::show_size(self.1 as u64),
-        );
+        let (least, most) = (units::show_size(self.0 as u64), units::show_size(self.1 as u64));
         format!("a size from {least} to {most}, such as 1000000, 512KiB or 4MiB")
     }
 
@@ -200,17 +191,11 @@ impl<T: Copy + PartialEq> Rule for OneOf<T> {
 
     fn read(&self, value: &Value) -> Option<T> {
         let text = text(value)?;
-        self.0
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value)
+        self.0.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
     }
 
     fn show(&self, value: &T) -> Json {
-        self.0
-            .iter()
-            .find(|(_, v)| v == value)
-            .map_or(Json::Null, |(word, _)| Json::from(*word))
+        self.0.iter().find(|(_, v)| v == value).map_or(Json::Null, |(word, _)| Json::from(*word))
     }
 }
 
@@ -228,12 +213,9 @@ impl Rule for Listen {
 
     fn read(&self, value: &Value) -> Option<SocketAddr> {
         let text = text(value)?;
-        let text = text
-            .strip_prefix("localhost:")
-            .map_or(text.clone(), |p| format!("127.0.0.1:{p}"));
-        text.parse()
-            .ok()
-            .filter(|address: &SocketAddr| address.ip().is_loopback())
+        let text =
+            text.strip_prefix("localhost:").map_or(text.clone(), |p| format!("127.0.0.1:{p}"));
+        text.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback())
     }
 
     fn show(&self, value: &SocketAddr) -> Json {
@@ -252,9 +234,7 @@ impl Rule for Zone {
     }
 
     fn read(&self, value: &Value) -> Option<jiff::tz::TimeZone> {
-        jiff::tz::TimeZone::get(&text(value)?)
-            .ok()
-            .filter(|zone| zone.iana_name().is_some())
+        jiff::tz::TimeZone::get(&text(value)?).ok().filter(|zone| zone.iana_name().is_some())
     }
 
     fn show(&self, value: &jiff::tz::TimeZone) -> Json {
@@ -294,9 +274,7 @@ pub struct Properties(pub(super) BTreeMap<String, String>);
 impl Properties {
     /// Name and value of each property, in the order of the names; values may be secrets.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Adds or replaces a property.
@@ -307,14 +285,7 @@ impl Properties {
     /// Name and value of each property, secrets redacted.
     pub(super) fn shown(&self) -> impl Iterator<Item = (&str, &str)> {
         self.iter().map(|(name, value)| {
-            (
-                name,
-                if redact::is_secret(name) {
-                    redact::REDACTED
-                } else {
-                    value
-                },
-            )
+            (name, if redact::is_secret(name) { redact::REDACTED } else { value })
         })
     }
 }

@@ -30,10 +30,7 @@ pub enum LogFormat {
 
 /// Checks that text has at most `most` characters, all of them ASCII letters, digits or in `more`.
 fn plain(text: &str, most: usize, more: &str) -> bool {
-    text.len() <= most
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    text.len() <= most && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
 }
 
 fn is_servers(text: &str) -> bool {

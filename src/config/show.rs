@@ -15,21 +15,13 @@ pub struct Entry {
 
 impl Entry {
     pub(super) fn new(key: String, value: Json) -> Self {
-        Self {
-            key,
-            value,
-            origin: "default".to_owned(),
-        }
+        Self { key, value, origin: "default".to_owned() }
     }
 
     /// Table and name within it, as TOML has them.
     fn place(&self) -> (&str, &str) {
         let properties = "kafka.properties";
-        match self
-            .key
-            .strip_prefix(properties)
-            .and_then(|rest| rest.strip_prefix('.'))
-        {
+        match self.key.strip_prefix(properties).and_then(|rest| rest.strip_prefix('.')) {
             Some(name) => (properties, name),
             None => self.key.split_once('.').unwrap_or(("", &self.key)),
         }
@@ -50,11 +42,7 @@ pub(super) fn toml(entries: &[Entry]) -> String {
             open = table;
         }
         // JSON's strings and numbers are TOML's too.
-        let name = if name.contains('.') {
-            Json::from(name).to_string()
-        } else {
-            name.to_owned()
-        };
+        let name = if name.contains('.') { Json::from(name).to_string() } else { name.to_owned() };
         let value = entry.value.to_string();
         text.extend([&name, " = ", &value, " # ", &entry.origin, "\n"]);
     }
@@ -68,10 +56,7 @@ pub(super) fn json(entries: &[Entry]) -> Json {
         let (section, name) = entry.key.split_once('.').unwrap_or(("", &entry.key));
         let table = root.entry(section).or_insert_with(|| json!({}));
         if let Json::Object(table) = table {
-            table.insert(
-                name.to_owned(),
-                json!({ "value": entry.value, "from": entry.origin }),
-            );
+            table.insert(name.to_owned(), json!({ "value": entry.value, "from": entry.origin }));
         }
     }
     Json::Object(root)

@@ -5,10 +5,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use super::*;
 
 fn env(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
-    let pairs: Vec<_> = pairs
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect();
+    let pairs: Vec<_> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     pairs.into_iter()
 }
 
@@ -35,46 +32,29 @@ fn the_annotated_file_equals_the_defaults() {
     let from_file = Settings::load(Some(&path), env(&[]), &[]).unwrap();
     let without = Settings::load(None, env(&[]), &[]).unwrap();
     let values = |loaded: &Loaded| -> Vec<_> {
-        loaded
-            .entries()
-            .into_iter()
-            .map(|entry| (entry.key, entry.value))
-            .collect()
+        loaded.entries().into_iter().map(|entry| (entry.key, entry.value)).collect()
     };
     assert_eq!(values(&from_file), values(&without));
     // Every key stands in the file, none only by luck of its default.
     for entry in from_file.entries() {
-        assert_ne!(
-            entry.origin, "default",
-            "{} is missing in config/rollcall.toml",
-            entry.key
-        );
+        assert_ne!(entry.origin, "default", "{} is missing in config/rollcall.toml", entry.key);
     }
 }
 
 #[test]
 fn later_layers_win() {
     let (_directory, path) = file("[batch]\nmax_records = 1\nmax_items = 1\nlinger = \"1s\"\n");
-    let variables = env(&[
-        ("ROLLCALL_BATCH__MAX_RECORDS", "2"),
-        ("ROLLCALL_BATCH__MAX_ITEMS", "2"),
-    ]);
-    let loaded = Settings::load(
-        Some(&path),
-        variables,
-        &flags(&[("batch.max_records", "3")]),
-    )
-    .unwrap();
+    let variables =
+        env(&[("ROLLCALL_BATCH__MAX_RECORDS", "2"), ("ROLLCALL_BATCH__MAX_ITEMS", "2")]);
+    let loaded =
+        Settings::load(Some(&path), variables, &flags(&[("batch.max_records", "3")])).unwrap();
     let batch = &loaded.settings.batch;
     assert_eq!((batch.max_records, batch.max_items), (3, 2));
     assert_eq!(batch.linger, Duration::from_secs(1));
     assert_eq!(batch.max_bytes, 4 << 20);
     let json = loaded.to_json();
     assert_eq!(json["batch"]["max_records"]["from"], "the command line");
-    assert_eq!(
-        json["batch"]["max_items"]["from"],
-        "ROLLCALL_BATCH__MAX_ITEMS"
-    );
+    assert_eq!(json["batch"]["max_items"]["from"], "ROLLCALL_BATCH__MAX_ITEMS");
     assert_eq!(json["batch"]["linger"]["from"], path.display().to_string());
     assert_eq!(json["batch"]["max_bytes"]["from"], "default");
     assert_eq!(json["batch"]["max_bytes"]["value"], "4MiB");
@@ -82,28 +62,14 @@ fn later_layers_win() {
 
 #[test]
 fn our_own_database_variable_wins_over_the_common_one() {
-    let pairs = [
-        ("ROLLCALL_DATABASE__URL", "postgres://ours/x"),
-        ("DATABASE_URL", "postgres://common/x"),
-    ];
+    let pairs =
+        [("ROLLCALL_DATABASE__URL", "postgres://ours/x"), ("DATABASE_URL", "postgres://common/x")];
     let loaded = Settings::load(None, env(&pairs), &[]).unwrap();
-    assert_eq!(
-        loaded.settings.require_database().unwrap().expose_secret(),
-        "postgres://ours/x"
-    );
+    assert_eq!(loaded.settings.require_database().unwrap().expose_secret(), "postgres://ours/x");
     let loaded = Settings::load(None, env(&pairs[1..]), &[]).unwrap();
-    assert_eq!(
-        loaded.settings.database.url.expose_secret(),
-        "postgres://common/x"
-    );
-    let error = Settings::default()
-        .require_database()
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("database.url") && error.contains("DATABASE_URL="),
-        "{error}"
-    );
+    assert_eq!(loaded.settings.database.url.expose_secret(), "postgres://common/x");
+    let error = Settings::default().require_database().unwrap_err().to_string();
+    assert!(error.contains("database.url") && error.contains("DATABASE_URL="), "{error}");
 }
 
 #[test]
@@ -124,11 +90,7 @@ fn properties_come_from_every_layer() {
         ("ssl_ca", "x"),
     ];
     assert_eq!(properties, expected);
-    for shown in [
-        loaded.to_toml(),
-        loaded.to_json().to_string(),
-        format!("{loaded:?}"),
-    ] {
+    for shown in [loaded.to_toml(), loaded.to_json().to_string(), format!("{loaded:?}")] {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
@@ -164,25 +126,16 @@ fn every_mistake_is_reported_at_once() {
         "dead_letter.max_ratio = \"2\"",
         "database.url = [redacted]",
     ] {
-        assert!(
-            found.iter().any(|mistake| mistake.starts_with(key)),
-            "{key} not in\n{all}"
-        );
+        assert!(found.iter().any(|mistake| mistake.starts_with(key)), "{key} not in\n{all}");
     }
     assert_eq!(found.len(), 12, "{all}");
 }
 
 #[test]
 fn a_file_that_is_no_toml_shows_no_line_of_it() {
-    let found = mistakes(
-        "[database]\nurl = hunter2\n",
-        &[("ROLLCALL_BATCH__LINGER", "soon")],
-    );
+    let found = mistakes("[database]\nurl = hunter2\n", &[("ROLLCALL_BATCH__LINGER", "soon")]);
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(
-        found[0].contains("line 2") && !found[0].contains("hunter2"),
-        "{found:?}"
-    );
+    assert!(found[0].contains("line 2") && !found[0].contains("hunter2"), "{found:?}");
 }
 
 #[test]
@@ -198,20 +151,12 @@ fn what_is_shown_can_be_loaded() {
     let (_directory, path) = file(&first.to_toml());
     let second = Settings::load(Some(&path), env(&[]), &[]).unwrap();
     assert_eq!(second.settings.apply.lanes, 4);
-    let values = |loaded: &Loaded| {
-        loaded
-            .entries()
-            .into_iter()
-            .map(|e| e.value)
-            .collect::<Vec<_>>()
-    };
+    let values =
+        |loaded: &Loaded| loaded.entries().into_iter().map(|e| e.value).collect::<Vec<_>>();
     assert_eq!(values(&first), values(&second));
 }
 
 #[test]
 fn topics_carry_the_prefix() {
-    assert_eq!(
-        Settings::default().topics.topic("results"),
-        "rollcall.results"
-    );
+    assert_eq!(Settings::default().topics.topic("results"), "rollcall.results");
 }

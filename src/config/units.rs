@@ -3,13 +3,8 @@
 use std::time::Duration;
 
 /// Units of a duration, largest first, in milliseconds.
-const DURATIONS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const DURATIONS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Units of a size, largest first, in bytes.
 const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -47,16 +42,11 @@ pub(super) fn show_size(bytes: u64) -> String {
     SIZES
         .iter()
         .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size))
-        .map_or_else(
-            || bytes.to_string(),
-            |(unit, size)| format!("{}{unit}", bytes / size),
-        )
+        .map_or_else(|| bytes.to_string(), |(unit, size)| format!("{}{unit}", bytes / size))
 }
 
 fn split(text: &str) -> (Option<u64>, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     (number.parse().ok(), unit)
 }
@@ -79,29 +69,14 @@ mod tests {
             assert_eq!(parse_duration(text), Some(duration), "{text}");
             assert_eq!(show_duration(duration), text);
         }
-        for text in [
-            "",
-            "5",
-            "s",
-            "-1s",
-            "1.5s",
-            "1 s",
-            "1w",
-            "1s1s",
-            "99999999999999999999d",
-        ] {
+        for text in ["", "5", "s", "-1s", "1.5s", "1 s", "1w", "1s1s", "99999999999999999999d"] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }
 
     #[test]
     fn sizes_go_both_ways() {
-        for (text, bytes) in [
-            ("0", 0),
-            ("1000000", 1_000_000),
-            ("4MiB", 4 << 20),
-            ("3KiB", 3072),
-        ] {
+        for (text, bytes) in [("0", 0), ("1000000", 1_000_000), ("4MiB", 4 << 20), ("3KiB", 3072)] {
             assert_eq!(parse_size(text), Some(bytes), "{text}");
             assert_eq!(show_size(bytes), text);
         }

@@ -54,13 +54,7 @@ pub(super) struct Cutter {
 impl Cutter {
     pub(super) fn new(config: Arc<Config>, fences: Arc<Fences>) -> Self {
         let (slicer, tallies) = (Slicer::default(), HashMap::new());
-        Self {
-            config,
-            fences,
-            pending: VecDeque::new(),
-            slicer,
-            tallies,
-        }
+        Self { config, fences, pending: VecDeque::new(), slicer, tallies }
     }
 
     /// Whether more must be decoded before a batch can be cut.
@@ -80,12 +74,7 @@ impl Cutter {
         let mut items = 0;
         while let Some(decoded) = self.pending.pop_front() {
             match decoded {
-                Decoded::Begin {
-                    at,
-                    fence,
-                    position,
-                    letters,
-                } => {
+                Decoded::Begin { at, fence, position, letters } => {
                     // A slice under the old fence could no longer be applied, and its records go with it.
                     prepared.batch.records.retain(|taken| taken.record.at != at);
                     closed.retain(|slice: &Slice| slice.at != at);
@@ -105,18 +94,12 @@ impl Cutter {
                     let letter = matches!(taken.intake, Intake::Letter(_));
                     let tally = self.tallies.entry(at.clone()).or_default();
                     if !tally.accept(&self.config.caps, letter) {
-                        let stop = Stop {
-                            cause: CAP.to_owned(),
-                            offset: Some(taken.record.offset),
-                        };
+                        let stop =
+                            Stop { cause: CAP.to_owned(), offset: Some(taken.record.offset) };
                         // Once closed, what follows of it is no part of any batch.
                         if self.slicer.is_open(at, fence) {
                             closed.extend(self.slicer.close(at));
-                            prepared.halts.push(Halt {
-                                at: at.clone(),
-                                fence,
-                                stop,
-                            });
+                            prepared.halts.push(Halt { at: at.clone(), fence, stop });
                         }
                         continue;
                     }

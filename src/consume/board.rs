@@ -44,12 +44,7 @@ pub(super) struct Stop {
 impl Board {
     pub(super) fn new(clock: Arc<dyn Clock>, health: Health) -> Self {
         health.set_ready(PARTITIONS);
-        Self {
-            rows: Mutex::default(),
-            changed: Notify::new(),
-            clock,
-            health,
-        }
+        Self { rows: Mutex::default(), changed: Notify::new(), clock, health }
     }
 
     pub(super) fn set(&self, at: &TopicPartition, state: PartitionState) {
@@ -77,9 +72,7 @@ impl Board {
         row.state = state;
         row.stop = stop;
         row.since = now;
-        let stopped = rows
-            .iter()
-            .find_map(|(at, row)| Some((at, row.stop.as_ref()?)));
+        let stopped = rows.iter().find_map(|(at, row)| Some((at, row.stop.as_ref()?)));
         match stopped {
             None => self.health.set_ready(PARTITIONS),
             Some((at, stop)) => {
@@ -112,9 +105,7 @@ impl Board {
     /// The partitions that are this worker's.
     pub(super) fn owned(&self) -> Vec<TopicPartition> {
         let rows = self.rows();
-        let owned = rows
-            .iter()
-            .filter(|(_, row)| row.state != PartitionState::Unowned);
+        let owned = rows.iter().filter(|(_, row)| row.state != PartitionState::Unowned);
         owned.map(|(at, _)| at.clone()).collect()
     }
 
@@ -137,10 +128,8 @@ impl Board {
             said.states.push(row.state.name());
             said.lows.push(row.low);
             said.highs.push(row.high);
-            said.causes
-                .push(row.stop.as_ref().map(|stop| stop.cause.as_str()));
-            said.offsets
-                .push(row.stop.as_ref().and_then(|stop| stop.offset));
+            said.causes.push(row.stop.as_ref().map(|stop| stop.cause.as_str()));
+            said.offsets.push(row.stop.as_ref().and_then(|stop| stop.offset));
             said.sinces.push(row.since);
         }
         if !rows.is_empty() {
@@ -149,11 +138,7 @@ impl Board {
         let mut held = self.rows();
         for (at, written) in &rows {
             let given_up = written.state == PartitionState::Unowned;
-            if given_up
-                && held
-                    .get(at)
-                    .is_some_and(|row| row.state == PartitionState::Unowned)
-            {
+            if given_up && held.get(at).is_some_and(|row| row.state == PartitionState::Unowned) {
                 held.remove(at);
             }
         }

@@ -40,10 +40,7 @@ impl Entry {
     fn weight(&self) -> Room {
         match self {
             Self::Begin { .. } => Room::default(),
-            Self::Record { record, .. } => Room {
-                records: 1,
-                bytes: record.size(),
-            },
+            Self::Record { record, .. } => Room { records: 1, bytes: record.size() },
         }
     }
 }
@@ -91,11 +88,7 @@ impl Held {
 
 impl Buffer {
     pub(super) fn new(limit: Room) -> Self {
-        Self {
-            limit,
-            held: Mutex::default(),
-            filled: Notify::new(),
-        }
+        Self { limit, held: Mutex::default(), filled: Notify::new() }
     }
 
     /// What may still be pushed.
@@ -187,24 +180,11 @@ mod tests {
     use time::OffsetDateTime;
 
     fn entry(partition: i32, offset: i64, size: usize) -> Entry {
-        let at = TopicPartition {
-            topic: "t".into(),
-            partition,
-        };
+        let at = TopicPartition { topic: "t".into(), partition };
         let value = Some(Bytes::from(vec![0; size]));
         let timestamp = OffsetDateTime::UNIX_EPOCH;
-        let record = Record {
-            at,
-            offset,
-            timestamp,
-            key: None,
-            value,
-            headers: Vec::new(),
-        };
-        Entry::Record {
-            fence: Uuid::nil(),
-            record,
-        }
+        let record = Record { at, offset, timestamp, key: None, value, headers: Vec::new() };
+        Entry::Record { fence: Uuid::nil(), record }
     }
 
     fn offsets(entries: &[Entry]) -> Vec<i64> {
@@ -217,73 +197,21 @@ mod tests {
 
     #[test]
     fn a_pop_keeps_to_records_and_bytes() {
-        let buffer = Buffer::new(Room {
-            records: 10,
-            bytes: 100,
-        });
+        let buffer = Buffer::new(Room { records: 10, bytes: 100 });
         buffer.push((0..5).map(|n| entry(0, n, 10)));
-        assert_eq!(
-            buffer.room(),
-            Room {
-                records: 5,
-                bytes: 50
-            }
-        );
-        assert_eq!(
-            offsets(&buffer.pop(Room {
-                records: 2,
-                bytes: 100
-            })),
-            [0, 1]
-        );
-        assert_eq!(
-            offsets(&buffer.pop(Room {
-                records: 9,
-                bytes: 25
-            })),
-            [2, 3]
-        );
-        assert_eq!(
-            offsets(&buffer.pop(Room {
-                records: 9,
-                bytes: 1
-            })),
-            [4],
-            "one always fits"
-        );
-        assert_eq!(
-            buffer.room(),
-            Room {
-                records: 10,
-                bytes: 100
-            }
-        );
+        assert_eq!(buffer.room(), Room { records: 5, bytes: 50 });
+        assert_eq!(offsets(&buffer.pop(Room { records: 2, bytes: 100 })), [0, 1]);
+        assert_eq!(offsets(&buffer.pop(Room { records: 9, bytes: 25 })), [2, 3]);
+        assert_eq!(offsets(&buffer.pop(Room { records: 9, bytes: 1 })), [4], "one always fits");
+        assert_eq!(buffer.room(), Room { records: 10, bytes: 100 });
     }
 
     #[test]
     fn a_purge_drops_one_partition() {
-        let buffer = Buffer::new(Room {
-            records: 10,
-            bytes: 100,
-        });
+        let buffer = Buffer::new(Room { records: 10, bytes: 100 });
         buffer.push([entry(0, 1, 10), entry(1, 2, 10), entry(0, 3, 10)]);
-        buffer.purge(&TopicPartition {
-            topic: "t".into(),
-            partition: 0,
-        });
-        assert_eq!(
-            buffer.room(),
-            Room {
-                records: 9,
-                bytes: 90
-            }
-        );
-        assert_eq!(
-            offsets(&buffer.pop(Room {
-                records: 9,
-                bytes: 100
-            })),
-            [2]
-        );
+        buffer.purge(&TopicPartition { topic: "t".into(), partition: 0 });
+        assert_eq!(buffer.room(), Room { records: 9, bytes: 90 });
+        assert_eq!(offsets(&buffer.pop(Room { records: 9, bytes: 100 })), [2]);
     }
 }

@@ -32,10 +32,7 @@ pub(super) struct Tally {
 impl Tally {
     /// A tally that begins after so many letters in a row.
     pub(super) fn after(consecutive: u64) -> Self {
-        Self {
-            consecutive,
-            ..Self::default()
-        }
+        Self { consecutive, ..Self::default() }
     }
 
     /// Whether the next record is still accepted; if so, it is counted.
@@ -73,17 +70,10 @@ impl Tally {
 mod tests {
     use super::*;
 
-    const NONE: Caps = Caps {
-        max_consecutive: 0,
-        max_ratio: 0.0,
-        ratio_window: 10,
-    };
+    const NONE: Caps = Caps { max_consecutive: 0, max_ratio: 0.0, ratio_window: 10 };
 
     fn accepted(tally: &mut Tally, caps: Caps, letters: impl IntoIterator<Item = bool>) -> usize {
-        letters
-            .into_iter()
-            .take_while(|letter| tally.accept(&caps, *letter))
-            .count()
+        letters.into_iter().take_while(|letter| tally.accept(&caps, *letter)).count()
     }
 
     #[test]
@@ -93,46 +83,22 @@ mod tests {
 
     #[test]
     fn letters_in_a_row_are_counted_across_restarts() {
-        let caps = Caps {
-            max_consecutive: 5,
-            ..NONE
-        };
+        let caps = Caps { max_consecutive: 5, ..NONE };
         assert_eq!(accepted(&mut Tally::default(), caps, [true; 9]), 5);
         assert_eq!(accepted(&mut Tally::after(3), caps, [true; 9]), 2);
         assert_eq!(accepted(&mut Tally::after(5), caps, [true; 9]), 0);
         let mut tally = Tally::after(5);
-        assert_eq!(
-            accepted(
-                &mut tally,
-                caps,
-                [false, true, true, true, true, true, true]
-            ),
-            6
-        );
+        assert_eq!(accepted(&mut tally, caps, [false, true, true, true, true, true, true]), 6);
     }
 
     #[test]
     fn the_ratio_is_judged_over_a_full_window() {
-        let caps = Caps {
-            max_ratio: 0.3,
-            ..NONE
-        };
-        assert_eq!(
-            accepted(&mut Tally::default(), caps, [true; 20]),
-            9,
-            "fewer are not judged"
-        );
+        let caps = Caps { max_ratio: 0.3, ..NONE };
+        assert_eq!(accepted(&mut Tally::default(), caps, [true; 20]), 9, "fewer are not judged");
         let mut tally = Tally::default();
         let mixed = (0..1_000).map(|n| n % 10 < 3);
         assert_eq!(accepted(&mut tally, caps, mixed), 1_000, "30 % is accepted");
-        assert_eq!(
-            accepted(&mut tally, caps, [true; 20]),
-            3,
-            "those that leave make room"
-        );
-        assert!(
-            tally.accept(&caps, false),
-            "what is no letter always passes"
-        );
+        assert_eq!(accepted(&mut tally, caps, [true; 20]), 3, "those that leave make room");
+        assert!(tally.accept(&caps, false), "what is no letter always passes");
     }
 }

@@ -120,11 +120,7 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(commands: Commands, health: Health) -> Self {
-        Self {
-            commands,
-            health,
-            served: AtomicU64::new(0),
-        }
+        Self { commands, health, served: AtomicU64::new(0) }
     }
 
     fn count(&self) {
@@ -160,11 +156,7 @@ impl ConsumerContext for Context {
             assigned
         } else {
             self.commands.send(Command::Revoked(partitions(list)));
-            if cooperative {
-                client.incremental_unassign(list)
-            } else {
-                client.unassign()
-            }
+            if cooperative { client.incremental_unassign(list) } else { client.unassign() }
         };
         if let Err(error) = done {
             self.commands.send(Command::Failed(error));

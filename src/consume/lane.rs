@@ -78,14 +78,10 @@ impl Lane {
     fn strip(&self, prepared: &mut Prepared) {
         let batch = &mut prepared.batch;
         let before = batch.slices.len();
-        batch
-            .slices
-            .retain(|slice| self.fences.is_current(&slice.at, slice.fence));
+        batch.slices.retain(|slice| self.fences.is_current(&slice.at, slice.fence));
         if batch.slices.len() < before {
             let kept = &batch.slices;
-            batch
-                .records
-                .retain(|taken| kept.iter().any(|slice| slice.at == taken.record.at));
+            batch.records.retain(|taken| kept.iter().any(|slice| slice.at == taken.record.at));
         }
     }
 
@@ -113,19 +109,11 @@ impl Lane {
     }
 
     fn settle(&self, slice: Slice, outcome: SliceOutcome) {
-        let Slice {
-            at,
-            fence,
-            next_offset,
-            ..
-        } = slice;
+        let Slice { at, fence, next_offset, .. } = slice;
         match outcome {
             SliceOutcome::Committed => {
                 self.board.position(&at, next_offset);
-                self.commands.send(Command::Applied {
-                    at,
-                    next: next_offset,
-                });
+                self.commands.send(Command::Applied { at, next: next_offset });
             }
             SliceOutcome::Fenced | SliceOutcome::Moved { .. } | SliceOutcome::Dropped => {
                 // At once, so that the batch decoded meanwhile is not applied behind the hole.
@@ -139,10 +127,7 @@ impl Lane {
                 self.commands.send(Command::Lost { at, fence });
             }
             SliceOutcome::Stopped { offset, cause } => {
-                let stop = Stop {
-                    cause,
-                    offset: Some(offset),
-                };
+                let stop = Stop { cause, offset: Some(offset) };
                 self.halt(Halt { at, fence, stop });
             }
         }
@@ -184,10 +169,7 @@ impl Feeder {
                 // Late or full, what is there is taken.
                 tokio::time::timeout(linger, full).await.ok();
             }
-            let most = Room {
-                records: self.config.max_records,
-                bytes: self.config.max_bytes,
-            };
+            let most = Room { records: self.config.max_records, bytes: self.config.max_bytes };
             let entries = self.buffer.pop(most);
             self.commands.wake();
             let decoded = self.decode(entries).await;
@@ -199,12 +181,7 @@ impl Feeder {
     async fn decode(&self, entries: Vec<Entry>) -> Vec<Decoded> {
         let decode = Arc::clone(&self.decode);
         let few = entries.len() < FEW;
-        let all = move || {
-            entries
-                .into_iter()
-                .map(|entry| decode_one(&decode, entry))
-                .collect()
-        };
+        let all = move || entries.into_iter().map(|entry| decode_one(&decode, entry)).collect();
         if few {
             return all();
         }
@@ -221,20 +198,11 @@ impl Feeder {
 
 fn decode_one(decode: &Decode, entry: Entry) -> Decoded {
     match entry {
-        Entry::Begin {
-            at,
-            fence,
-            position,
-            letters,
-        } => Decoded::Begin {
-            at,
-            fence,
-            position,
-            letters,
-        },
-        Entry::Record { fence, record } => Decoded::Record {
-            fence,
-            taken: Box::new(decode(record)),
-        },
+        Entry::Begin { at, fence, position, letters } => {
+            Decoded::Begin { at, fence, position, letters }
+        }
+        Entry::Record { fence, record } => {
+            Decoded::Record { fence, taken: Box::new(decode(record)) }
+        }
     }
 }

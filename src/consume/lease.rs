@@ -106,11 +106,7 @@ impl Leases {
     pub(super) fn new(parts: Parts) -> Self {
         let started_at = parts.clock.now();
         parts.health.require(LEASES);
-        Self {
-            parts,
-            started_at,
-            cluster_id: OnceCell::new(),
-        }
+        Self { parts, started_at, cluster_id: OnceCell::new() }
     }
 
     /// Serves the owner until `token` is cancelled, then gives back what is left.
@@ -185,13 +181,7 @@ impl Leases {
         if let Some((position, letters)) = taken
             && !assigned.is_cancelled()
         {
-            return Some(Standing {
-                at,
-                generation,
-                fence,
-                position,
-                letters,
-            });
+            return Some(Standing { at, generation, fence, position, letters });
         }
         self.release(at, fence).await;
         None
@@ -211,13 +201,7 @@ impl Leases {
                 }
                 Ok(Err(cause)) => {
                     tracing::error!(topic = &*at.topic, at.partition, cause, "partition stopped");
-                    self.parts.board.stop(
-                        at,
-                        Stop {
-                            cause,
-                            offset: None,
-                        },
-                    );
+                    self.parts.board.stop(at, Stop { cause, offset: None });
                     recheck.next()
                 }
                 Err(error) => {
@@ -264,30 +248,19 @@ impl Leases {
         let config = &*self.parts.config;
         let (topic, partition) = (&*at.topic, at.partition);
         let group_id = config.group_id.as_str();
-        let claim = Claim {
-            topic,
-            partition,
-            fence,
-            owner: &config.owner,
-            cluster_id,
-            group_id,
-        };
+        let claim = Claim { topic, partition, fence, owner: &config.owner, cluster_id, group_id };
         let mut tx = self.parts.pool.begin().await?;
         let pid = leases::wait_for_locks(&mut tx, config.takeover_after * TAKEOVERS).await?;
         let taking =
             self.clearing_the_way(pid, leases::take(&mut tx, claim, self.parts.clock.now()));
         match taking.await? {
             Taking::Taken => {}
-            Taking::OtherLog {
-                cluster_id: known, ..
-            } if known != cluster_id => {
+            Taking::OtherLog { cluster_id: known, .. } if known != cluster_id => {
                 return Ok(Err(format!(
                     "cluster_changed: the ledger is of Kafka cluster {known}, this one is {cluster_id}"
                 )));
             }
-            Taking::OtherLog {
-                group_id: known, ..
-            } => {
+            Taking::OtherLog { group_id: known, .. } => {
                 return Ok(Err(format!(
                     "group_changed: the ledger is of consumer group {known}, this one is {group_id}"
                 )));
@@ -357,13 +330,7 @@ impl Leases {
     }
 
     async fn say(&self) -> Result<(), Trouble> {
-        let Parts {
-            config,
-            pool,
-            board,
-            clock,
-            ..
-        } = &self.parts;
+        let Parts { config, pool, board, clock, .. } = &self.parts;
         let mut connection = pool.acquire().await?;
         let (owner, build) = (&config.owner, &config.build);
         leases::heartbeat(&mut connection, owner, build, self.started_at, clock.now()).await?;

@@ -126,12 +126,7 @@ pub fn start(
     around: &Surroundings,
 ) -> Result<(), StartError> {
     let config = Arc::new(config);
-    let Surroundings {
-        pool,
-        clock,
-        health,
-        lifecycle,
-    } = around.clone();
+    let Surroundings { pool, clock, health, lifecycle } = around.clone();
     let (commands, inbox) = Commands::channel();
     let (orders, ordered) = tokio::sync::mpsc::unbounded_channel();
     let board = Arc::new(Board::new(Arc::clone(&clock), health.clone()));
@@ -141,10 +136,7 @@ pub fn start(
         records: (config.buffer_records / appliers.len().max(1)).max(1),
         bytes: (config.buffer_bytes / appliers.len().max(1)).max(1),
     };
-    let buffers: Vec<_> = appliers
-        .iter()
-        .map(|_| Arc::new(Buffer::new(share)))
-        .collect();
+    let buffers: Vec<_> = appliers.iter().map(|_| Arc::new(Buffer::new(share))).collect();
     let lanes_left = Arc::new(AtomicUsize::new(appliers.len()));
 
     let wake = commands.clone();

@@ -156,29 +156,14 @@ impl Owner {
                 tracing::error!(%error, "a rebalance failed");
                 self.broken = true;
             }
-            Command::Start {
-                at,
-                generation,
-                fence,
-                position,
-                letters,
-            } => {
+            Command::Start { at, generation, fence, position, letters } => {
                 let Some(index) = self.find(&at) else { return };
                 if self.partitions[index].generation != generation {
                     return;
                 }
                 self.parts.fences.set(&at, fence);
-                self.buffer(&at).push([Entry::Begin {
-                    at,
-                    fence,
-                    position,
-                    letters,
-                }]);
-                self.partitions[index].phase = Phase::Seeking {
-                    fence,
-                    position,
-                    again: false,
-                };
+                self.buffer(&at).push([Entry::Begin { at, fence, position, letters }]);
+                self.partitions[index].phase = Phase::Seeking { fence, position, again: false };
             }
             Command::Lost { at, fence } => self.lost(&at, fence),
             Command::Halt { at, fence, stop } => {
@@ -211,11 +196,7 @@ impl Owner {
             self.broken = true;
             return;
         };
-        tracing::debug!(
-            topic = &*partition.at.topic,
-            partition.at.partition,
-            "assigned"
-        );
+        tracing::debug!(topic = &*partition.at.topic, partition.at.partition, "assigned");
         self.parts.board.set(&partition.at, PartitionState::Waiting);
         self.order(partition.order(false));
         self.partitions.push(partition);
@@ -265,12 +246,7 @@ impl Owner {
     fn seek(&mut self) -> bool {
         let mut left = false;
         for partition in &mut self.partitions {
-            let Phase::Seeking {
-                fence,
-                position,
-                again,
-            } = partition.phase
-            else {
+            let Phase::Seeking { fence, position, again } = partition.phase else {
                 continue;
             };
             match partition.seek(&self.parts.client, position) {
@@ -361,9 +337,7 @@ impl Owner {
     }
 
     fn find(&self, at: &TopicPartition) -> Option<usize> {
-        self.partitions
-            .iter()
-            .position(|partition| partition.at == *at)
+        self.partitions.iter().position(|partition| partition.at == *at)
     }
 
     fn buffer(&self, at: &TopicPartition) -> &Buffer {

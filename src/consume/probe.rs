@@ -35,17 +35,12 @@ impl Probe {
     pub(super) fn new(config: Arc<Config>, health: Health) -> KafkaResult<Self> {
         health.require(KAFKA);
         let client = client::prober(&config)?;
-        Ok(Self {
-            config,
-            health,
-            client,
-        })
+        Ok(Self { config, health, client })
     }
 
     /// The cluster's id, once a broker has told it.
     pub(super) async fn cluster_id(self: &Arc<Self>) -> Option<String> {
-        self.ask(|probe| probe.client.client().fetch_cluster_id(TIMEOUT))
-            .await
+        self.ask(|probe| probe.client.client().fetch_cluster_id(TIMEOUT)).await
     }
 
     /// Where a partition's log begins and ends now.
@@ -57,9 +52,7 @@ impl Probe {
     }
 
     fn watermarks_now(&self, at: &TopicPartition) -> Result<Watermarks, KafkaError> {
-        let (low, high) = self
-            .client
-            .fetch_watermarks(&at.topic, at.partition, TIMEOUT)?;
+        let (low, high) = self.client.fetch_watermarks(&at.topic, at.partition, TIMEOUT)?;
         Ok(Watermarks { low, high })
     }
 

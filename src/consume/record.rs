@@ -29,10 +29,7 @@ pub(super) fn copy(at: &TopicPartition, message: &BorrowedMessage<'_>) -> Record
         timestamp: timestamp(message.timestamp().to_millis()),
         key: key.map(part),
         value: value.map(part),
-        headers: headers
-            .into_iter()
-            .map(|(name, value)| (part(name), value.map(part)))
-            .collect(),
+        headers: headers.into_iter().map(|(name, value)| (part(name), value.map(part))).collect(),
     }
 }
 
@@ -58,17 +55,14 @@ fn read(headers: &BorrowedHeaders) -> Vec<Header<'_>> {
 }
 
 fn size(message: &BorrowedMessage<'_>, headers: &[Header<'_>]) -> usize {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len));
+    let headers = headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len));
     message.key_len() + message.payload_len() + headers.sum::<usize>()
 }
 
 fn timestamp(millis: Option<i64>) -> OffsetDateTime {
     let time = millis
         .map(|millis| OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000));
-    time.and_then(Result::ok)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    time.and_then(Result::ok).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -36,10 +36,7 @@ enum Sought {
 impl Cursor {
     /// A cursor after a seek to `position`.
     pub(super) const fn new(position: i64) -> Self {
-        Self {
-            next: position,
-            sought: Sought::Once,
-        }
+        Self { next: position, sought: Sought::Once }
     }
 
     /// The offset that is wanted next.
@@ -83,14 +80,7 @@ struct Open {
 impl Slicer {
     /// Records under this fence follow, from `position`.
     pub(super) fn begin(&mut self, at: TopicPartition, fence: Uuid, position: i64) {
-        self.open.insert(
-            at,
-            Open {
-                fence,
-                next: position,
-                end: None,
-            },
-        );
+        self.open.insert(at, Open { fence, next: position, end: None });
     }
 
     /// No more records of this partition are wanted until it begins again. What the batch under way has of it stays.
@@ -164,10 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn at(partition: i32) -> TopicPartition {
-        TopicPartition {
-            topic: "t".into(),
-            partition,
-        }
+        TopicPartition { topic: "t".into(), partition }
     }
 
     fn span(slice: &Slice) -> (i32, i64, i64) {
@@ -197,11 +184,7 @@ mod tests {
         let mut cursor = Cursor::new(10);
         assert_eq!(cursor.receive(15), Receipt::SeekAgain);
         assert_eq!(cursor.receive(10), Receipt::Take);
-        assert_eq!(
-            cursor.receive(13),
-            Receipt::Take,
-            "later gaps were never delivered"
-        );
+        assert_eq!(cursor.receive(13), Receipt::Take, "later gaps were never delivered");
     }
 
     #[test]
@@ -211,10 +194,7 @@ mod tests {
         slicer.begin(at(1), fence, 0);
         assert!(slicer.add(&at(0), fence, 7));
         assert!(slicer.add(&at(0), fence, 8));
-        assert_eq!(
-            slicer.cut().iter().map(span).collect::<Vec<_>>(),
-            [(0, 5, 9)]
-        );
+        assert_eq!(slicer.cut().iter().map(span).collect::<Vec<_>>(), [(0, 5, 9)]);
         assert!(slicer.add(&at(0), fence, 12));
         assert!(slicer.add(&at(1), fence, 0));
         let mut spans: Vec<_> = slicer.cut().iter().map(span).collect();
@@ -237,24 +217,12 @@ mod tests {
 
     #[test]
     fn a_log_that_does_not_hold_the_position_is_not_read() {
-        assert_eq!(
-            judge(None, 7, 9),
-            Ok(7),
-            "a new partition begins where its log does"
-        );
+        assert_eq!(judge(None, 7, 9), Ok(7), "a new partition begins where its log does");
         for position in 7..=9 {
             assert_eq!(judge(Some(position), 7, 9), Ok(position));
         }
-        assert!(
-            judge(Some(6), 7, 9)
-                .unwrap_err()
-                .starts_with("records_lost: ")
-        );
-        assert!(
-            judge(Some(10), 7, 9)
-                .unwrap_err()
-                .starts_with("position_beyond_log: ")
-        );
+        assert!(judge(Some(6), 7, 9).unwrap_err().starts_with("records_lost: "));
+        assert!(judge(Some(10), 7, 9).unwrap_err().starts_with("position_beyond_log: "));
     }
 
     proptest! {

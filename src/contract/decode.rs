@@ -1,5 +1,8 @@
 //! Bytes to message: framing, schema, resolution.
-#![expect(clippy::map_err_ignore, reason = "apache-avro's errors print values (P9): none of them may travel on")]
+#![expect(
+    clippy::map_err_ignore,
+    reason = "apache-avro's errors print values (P9): none of them may travel on"
+)]
 
 use super::schemas::{MAGIC, MessageType, Schemas, Version, current};
 use super::wire::{EnrollmentRequest, GroupMembershipRequest, MembershipUpdateRequest};

@@ -1,5 +1,8 @@
 //! Message to bytes, and back for what Rollcall itself has stored.
-#![expect(clippy::map_err_ignore, reason = "apache-avro's errors print values (P9): none of them may travel on")]
+#![expect(
+    clippy::map_err_ignore,
+    reason = "apache-avro's errors print values (P9): none of them may travel on"
+)]
 
 use super::schemas::{MessageType, current};
 use super::wire::{

@@ -21,22 +21,15 @@ pub fn objections(file: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let ours = current(message).schema;
     if let Err(error) = SchemaCompatibility::can_read(&schema, ours) {
-        found.push(format!(
-            "this worker cannot read what is written with it: {error}"
-        ));
+        found.push(format!("this worker cannot read what is written with it: {error}"));
     }
     if let Err(error) = SchemaCompatibility::can_read(ours, &schema) {
-        found.push(format!(
-            "who has it cannot read what this version writes: {error}"
-        ));
+        found.push(format!("who has it cannot read what this version writes: {error}"));
     }
     let stem = file.rsplit(['/', '\\']).next().unwrap_or(file);
-    let number = stem.strip_prefix(name).and_then(|rest| {
-        rest.strip_prefix(".v")?
-            .strip_suffix(".avsc")?
-            .parse::<u32>()
-            .ok()
-    });
+    let number = stem
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix(".v")?.strip_suffix(".avsc")?.parse::<u32>().ok());
     if number.is_none_or(|number| number == 0) {
         found.push(format!("its file is not named {name}.v<number>.avsc"));
     }
@@ -82,19 +75,14 @@ fn house(schema: &Value, at: &str, found: &mut Vec<String>) {
             Some(Value::String(kind)) if kind == "enum" => {
                 documented(schema, at, found);
                 if schema["symbols"][0] != "UNKNOWN" || schema["default"] != "UNKNOWN" {
-                    found.push(format!(
-                        "{at}: first symbol and default of an enum are UNKNOWN"
-                    ));
+                    found.push(format!("{at}: first symbol and default of an enum are UNKNOWN"));
                 }
                 let upper = |symbol: &Value| {
                     symbol
                         .as_str()
                         .is_some_and(|text| !text.bytes().any(|b| b.is_ascii_lowercase()))
                 };
-                if !schema["symbols"]
-                    .as_array()
-                    .is_some_and(|symbols| symbols.iter().all(upper))
-                {
+                if !schema["symbols"].as_array().is_some_and(|symbols| symbols.iter().all(upper)) {
                     found.push(format!("{at}: symbols are in upper case"));
                 }
             }
@@ -115,10 +103,8 @@ fn documented(schema: &Value, at: &str, found: &mut Vec<String>) {
 impl Schemas {
     /// Whether this very schema is among the versions.
     pub fn knows(&self, text: &str) -> bool {
-        Schema::parse_str(text).is_ok_and(|schema| {
-            self.version(&super::schemas::fingerprint(&schema))
-                .is_some()
-        })
+        Schema::parse_str(text)
+            .is_ok_and(|schema| self.version(&super::schemas::fingerprint(&schema)).is_some())
     }
 }
 
@@ -131,10 +117,7 @@ mod tests {
     fn our_own_versions_keep_the_rules() {
         for message in MessageType::ALL {
             let file = format!("schemas/{}.v1.avsc", message.name());
-            assert_eq!(
-                objections(&file, embedded_text(message)),
-                Vec::<String>::new()
-            );
+            assert_eq!(objections(&file, embedded_text(message)), Vec::<String>::new());
         }
     }
 
@@ -147,24 +130,16 @@ mod tests {
             serde_json::json!({"name": "channel", "type": "string", "default": "x", "doc": "New."}),
         );
         let good = root.to_string();
-        assert_eq!(
-            objections("EnrollmentRequest.v2.avsc", &good),
-            Vec::<String>::new()
-        );
+        assert_eq!(objections("EnrollmentRequest.v2.avsc", &good), Vec::<String>::new());
         assert_eq!(objections("v2.avsc", &good).len(), 1);
         let fields = root["fields"].as_array_mut().unwrap();
         fields.push(serde_json::json!({"name": "must", "type": "string"}));
         let bad = objections("EnrollmentRequest.v2.avsc", &root.to_string());
         assert!(
-            bad.iter()
-                .any(|text| text.contains("cannot read what this version writes")),
+            bad.iter().any(|text| text.contains("cannot read what this version writes")),
             "{bad:?}"
         );
-        assert!(
-            bad.iter()
-                .any(|text| text.contains("must: it has no doc string")),
-            "{bad:?}"
-        );
+        assert!(bad.iter().any(|text| text.contains("must: it has no doc string")), "{bad:?}");
         assert_eq!(objections("X.v2.avsc", "{}").len(), 1);
     }
 }

@@ -10,7 +10,10 @@ use time::OffsetDateTime;
 
 /// What a record turned out to be.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every record is a command: boxing it would cost an allocation each")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every record is a command: boxing it would cost an allocation each"
+)]
 pub enum Intake {
     /// A request that keeps the limits.
     Command {
@@ -54,7 +57,12 @@ pub struct Identity {
 impl Identity {
     /// The identity that a request says, whatever it breaks. An id that breaks its rule is stood in for by a hash of
     /// source and id, so that the refusal can stand in the inbox and be found again.
-    pub(super) fn said(source: &str, message_id: &str, attempt: i32, batch_id: Option<&str>) -> Self {
+    pub(super) fn said(
+        source: &str,
+        message_id: &str,
+        attempt: i32,
+        batch_id: Option<&str>,
+    ) -> Self {
         let stand_in = || {
             let mut hash = Sha256::new();
             hash.update(source.as_bytes());
@@ -106,7 +114,9 @@ pub fn take(
     let request = match schemas.decode(value, max_bytes) {
         Ok(request @ Request::Enrollment(_)) => request,
         // Known to the contract, but their rules are not there yet: kept as letters, to be replayed.
-        Ok(Request::Update(_) | Request::Group(_)) => return Intake::Letter(super::decode::NO_REQUEST),
+        Ok(Request::Update(_) | Request::Group(_)) => {
+            return Intake::Letter(super::decode::NO_REQUEST);
+        }
         Err(cause) => return Intake::Letter(cause),
     };
     let fingerprint = ContentFingerprint::of(&request);

@@ -22,11 +22,7 @@ fn message<T: Message>(value: Value) -> Result<T, Vec<Misfit>> {
     // serde's words could hold values (P9), and the walk has seen all that it knows.
     serde_json::from_value(value).map_err(|_error| {
         let detail = "it does not fit the message".to_owned();
-        vec![Misfit {
-            pointer: String::new(),
-            reason: Reason::FieldInvalid,
-            detail,
-        }]
+        vec![Misfit { pointer: String::new(), reason: Reason::FieldInvalid, detail }]
     })
 }
 
@@ -93,11 +89,7 @@ pub fn encode_json(kind: MessageType, value: Value) -> Result<Vec<u8>, Vec<Misfi
     fn of<T: Message>(value: Value) -> Result<Vec<u8>, Vec<Misfit>> {
         encode(&message::<T>(value)?).map_err(|unfit| {
             let detail = unfit.to_string();
-            vec![Misfit {
-                pointer: String::new(),
-                reason: Reason::FieldInvalid,
-                detail,
-            }]
+            vec![Misfit { pointer: String::new(), reason: Reason::FieldInvalid, detail }]
         })
     }
     match kind {

@@ -21,7 +21,11 @@ pub struct Provenance<'a> {
 }
 
 /// The result of a decided request.
-pub fn result(identity: &Identity, decision: &Decision, recorded_at: OffsetDateTime) -> RequestResult {
+pub fn result(
+    identity: &Identity,
+    decision: &Decision,
+    recorded_at: OffsetDateTime,
+) -> RequestResult {
     RequestResult {
         message_id: identity.message_id.clone(),
         source: identity.source.clone(),

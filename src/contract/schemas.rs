@@ -177,9 +177,8 @@ fn apache_avro_fingerprint(schema: &Schema) -> Fingerprint {
 fn crc64(bytes: &[u8]) -> Fingerprint {
     const EMPTY: u64 = 0xc15d_213a_a4d7_a795;
     let crc = bytes.iter().fold(EMPTY, |crc, byte| {
-        (0..8).fold(crc ^ u64::from(*byte), |crc, _| {
-            (crc >> 1) ^ (EMPTY & (crc & 1).wrapping_neg())
-        })
+        (0..8)
+            .fold(crc ^ u64::from(*byte), |crc, _| (crc >> 1) ^ (EMPTY & (crc & 1).wrapping_neg()))
     });
     crc.to_le_bytes()
 }
@@ -209,12 +208,20 @@ impl Schemas {
         schemas
     }
 
-    fn insert(&mut self, message: MessageType, number: u32, schema: &'static Schema) -> Fingerprint {
+    fn insert(
+        &mut self,
+        message: MessageType,
+        number: u32,
+        schema: &'static Schema,
+    ) -> Fingerprint {
         let fingerprint = fingerprint(schema);
         self.aliases.insert(apache_avro_fingerprint(schema), fingerprint);
-        self.versions
-            .entry(fingerprint)
-            .or_insert(Version { message, number, fingerprint, schema });
+        self.versions.entry(fingerprint).or_insert(Version {
+            message,
+            number,
+            fingerprint,
+            schema,
+        });
         fingerprint
     }
 
@@ -233,10 +240,8 @@ impl Schemas {
             current(message).schema,
         )
         .map_err(|error| unusable(format!("{name} cannot be read from it: {error}")))?;
-        let number = file
-            .split('.')
-            .find_map(|part| part.strip_prefix('v')?.parse().ok())
-            .unwrap_or(0);
+        let number =
+            file.split('.').find_map(|part| part.strip_prefix('v')?.parse().ok()).unwrap_or(0);
         Ok(self.insert(message, number, Box::leak(Box::new(schema))))
     }
 

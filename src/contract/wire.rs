@@ -11,8 +11,8 @@ mod scalar;
 
 pub use published::{
     BatchReceipt, Change, Held, HeldWhy, MembershipChanged, MembershipState, MembershipStatus,
-    Outcome, Payee, ProgramRef, PublishedRegistrant, ReceiptPosition, ReceiptStatus,
-    RequestResult, ResultError, ResultItem, ResultStatus,
+    Outcome, Payee, ProgramRef, PublishedRegistrant, ReceiptPosition, ReceiptStatus, RequestResult,
+    ResultError, ResultItem, ResultStatus,
 };
 pub use request::{
     Action, BatchRef, EnrollmentRequest, GroupMember, GroupMembershipRequest, GroupMode,

@@ -55,7 +55,10 @@ pub struct Enrollment {
 
 /// Facts of a registrant; what is absent leaves what is stored.
 #[derive(Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are those of the contract's RegistrantInfo, kept by `Registrant`")]
+#[expect(
+    missing_docs,
+    reason = "the fields are those of the contract's RegistrantInfo, kept by `Registrant`"
+)]
 pub struct RegistrantInfo {
     /// Source of the reference; absent means the request's.
     pub source: Option<String>,

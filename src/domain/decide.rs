@@ -1,6 +1,8 @@
 //! The decision on one command, and how the working set changes by it.
 
-use super::{ChangeEvent, Command, MembershipId, Meta, Reason, RegistrantId, State, WorkingSet, enroll};
+use super::{
+    ChangeEvent, Command, MembershipId, Meta, Reason, RegistrantId, State, WorkingSet, enroll,
+};
 
 /// A broken rule and where in the request it was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]

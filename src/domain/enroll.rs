@@ -3,10 +3,8 @@
 use super::{
     Change, ChangeEvent, Decision, Enrollment, Fault, ItemDecision, ItemOutcome, Membership, Meta,
     Payee, Program, ProgramMembershipIn, ProgramState, Reason, Registrant, RegistrantKind,
-    RequestedState, State, Status, WorkingSet,
-    event::PublishedRegistrant,
-    membership_id, registrant_id,
-    resolve::Resolved,
+    RequestedState, State, Status, WorkingSet, event::PublishedRegistrant, membership_id,
+    registrant_id, resolve::Resolved,
 };
 use std::collections::BTreeMap;
 use time::Date;
@@ -20,7 +18,10 @@ pub(super) fn decide(meta: &Meta, enrollment: &Enrollment, set: &mut WorkingSet)
         Ok(Resolved::Known(id)) => set.registrant(id),
     };
     if known.is_some_and(|registrant| registrant.kind != info.kind) {
-        return Decision::rejected(vec![Fault::at("/registrant/kind", Reason::RegistrantKindMismatch)]);
+        return Decision::rejected(vec![Fault::at(
+            "/registrant/kind",
+            Reason::RegistrantKindMismatch,
+        )]);
     }
     // All is decided on a copy: a rejected request leaves nothing behind.
     let mut registrant = known.cloned().unwrap_or_else(|| {
@@ -133,7 +134,8 @@ fn enroll(
         registrant.memberships.push(membership);
         return Ok(Some(event));
     };
-    let other_date = item.enrollment_date.is_some_and(|date| membership.enrollment_date != Some(date));
+    let other_date =
+        item.enrollment_date.is_some_and(|date| membership.enrollment_date != Some(date));
     match (membership.state, item.state) {
         (State::Enrolled, RequestedState::Enrolled) | (State::Draft, RequestedState::Draft) => {
             if other_date {
@@ -152,7 +154,11 @@ fn enroll(
             Ok(Some(event(meta, registrant, Some(State::Draft), &membership, item.state)))
         }
         (
-            State::Enrolled | State::Paused | State::Exited | State::NotEligible | State::Duplicated,
+            State::Enrolled
+            | State::Paused
+            | State::Exited
+            | State::NotEligible
+            | State::Duplicated,
             _,
         ) => Err(vec![Fault::at(pointer, Reason::StateTransitionInvalid)]),
     }
@@ -219,7 +225,11 @@ fn announce_payee(meta: &Meta, registrant: &mut Registrant, events: &mut Vec<Cha
     }
 }
 
-fn payee_changed(today: Date, membership: &Membership, registrant: PublishedRegistrant) -> ChangeEvent {
+fn payee_changed(
+    today: Date,
+    membership: &Membership,
+    registrant: PublishedRegistrant,
+) -> ChangeEvent {
     ChangeEvent {
         change: Change::PayeeChanged,
         previous_state: Some(membership.state),

@@ -22,8 +22,14 @@ pub enum State {
 
 impl State {
     /// All states, in the order of the contract.
-    pub const ALL: [Self; 6] =
-        [Self::Draft, Self::Enrolled, Self::Paused, Self::Exited, Self::NotEligible, Self::Duplicated];
+    pub const ALL: [Self; 6] = [
+        Self::Draft,
+        Self::Enrolled,
+        Self::Paused,
+        Self::Exited,
+        Self::NotEligible,
+        Self::Duplicated,
+    ];
 
     /// The symbol in Avro, JSON and SQL.
     pub const fn as_str(self) -> &'static str {
@@ -72,7 +78,12 @@ pub struct Membership {
 
 /// The id of a membership made by this item of this request: a function of what was said, so that applying again
 /// after a restore gives the same one.
-pub fn membership_id(at: OffsetDateTime, source: &str, message_id: &str, pointer: &str) -> MembershipId {
+pub fn membership_id(
+    at: OffsetDateTime,
+    source: &str,
+    message_id: &str,
+    pointer: &str,
+) -> MembershipId {
     MembershipId(derived_id(at, "membership", source, message_id, pointer))
 }
 

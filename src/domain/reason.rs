@@ -72,23 +72,39 @@ impl Reason {
     /// What it means, in words for whoever sent the request. Never names a value of a person.
     pub const fn detail(self) -> &'static str {
         match self {
-            Self::ProgramNotFound => "no program has this code; import it first, then send the request with a greater attempt",
-            Self::ProgramEnded => "the program has ended: nobody can be enrolled, resumed or re-enrolled in it",
+            Self::ProgramNotFound => {
+                "no program has this code; import it first, then send the request with a greater attempt"
+            }
+            Self::ProgramEnded => {
+                "the program has ended: nobody can be enrolled, resumed or re-enrolled in it"
+            }
             Self::ProgramTargetTypeMismatch => "the program is not for registrants of this kind",
             Self::RegistrantUnnamed => "the registrant has neither a reference nor an identifier",
             Self::RegistrantNotFound => "no registrant has this reference or identifier",
             Self::RegistrantAmbiguous => "the identifiers belong to different registrants",
-            Self::RegistrantDisabled => "the registrant is disabled and cannot be enrolled, resumed or re-enrolled",
-            Self::RegistrantIdentityConflict => "the reference and the identifiers do not belong to one registrant",
+            Self::RegistrantDisabled => {
+                "the registrant is disabled and cannot be enrolled, resumed or re-enrolled"
+            }
+            Self::RegistrantIdentityConflict => {
+                "the reference and the identifiers do not belong to one registrant"
+            }
             Self::RegistrantKindMismatch => "the registrant is known as one of the other kind",
             Self::MembershipNotFound => "the registrant has no membership in this program",
-            Self::MembershipAlreadyEnrolled => "the registrant is already a member, with another enrollment date",
+            Self::MembershipAlreadyEnrolled => {
+                "the registrant is already a member, with another enrollment date"
+            }
             Self::StateTransitionInvalid => "the membership's state does not allow this",
-            Self::EnrollmentDateInvalid => "the enrollment date is too far in the future or does not fit the membership",
-            Self::ExitDateInvalid => "the exit date is too far in the future or does not fit the membership",
+            Self::EnrollmentDateInvalid => {
+                "the enrollment date is too far in the future or does not fit the membership"
+            }
+            Self::ExitDateInvalid => {
+                "the exit date is too far in the future or does not fit the membership"
+            }
             Self::VersionConflict => "the membership has another version than expected",
             Self::MessageIdReused => "this message_id was used by this source for other content",
-            Self::RequestExpired => "sent before the inbox begins: whether it was applied can no longer be known",
+            Self::RequestExpired => {
+                "sent before the inbox begins: whether it was applied can no longer be known"
+            }
             Self::FieldInvalid => "the value does not fit the field",
             Self::FieldUnsupported => "this field is not used here",
             Self::GroupMemberDuplicate => "the same individual stands twice among the members",

@@ -157,13 +157,24 @@ impl std::fmt::Debug for Registrant {
 }
 
 /// The id of a registrant made by this part of this request.
-pub fn registrant_id(at: OffsetDateTime, source: &str, message_id: &str, pointer: &str) -> RegistrantId {
+pub fn registrant_id(
+    at: OffsetDateTime,
+    source: &str,
+    message_id: &str,
+    pointer: &str,
+) -> RegistrantId {
     RegistrantId(derived_id(at, "registrant", source, message_id, pointer))
 }
 
 /// `UUIDv8`: 48 bits of the creating record's timestamp in ms, so that new rows stand together in the index; the
 /// rest from SHA-256 of what was said, so that saying it again gives the same id.
-pub(super) fn derived_id(at: OffsetDateTime, what: &str, source: &str, message_id: &str, pointer: &str) -> Uuid {
+pub(super) fn derived_id(
+    at: OffsetDateTime,
+    what: &str,
+    source: &str,
+    message_id: &str,
+    pointer: &str,
+) -> Uuid {
     let mut hash = Sha256::new();
     for part in [what, source, message_id, pointer] {
         hash.update((part.len() as u64).to_be_bytes());

@@ -23,19 +23,25 @@ impl RegistrantInfo {
             .reference
             .as_ref()
             .map(|reference| NameKey::reference(self.reference_source(meta), reference));
-        reference.into_iter().chain(
-            self.ids.iter().map(|id| NameKey::identifier(&id.id_type, &id.value)),
-        )
+        reference
+            .into_iter()
+            .chain(self.ids.iter().map(|id| NameKey::identifier(&id.id_type, &id.value)))
     }
 
     /// Looks the reference and the identifiers up together. `at` is the pointer of this info in the request.
-    pub(super) fn resolve(&self, at: &str, meta: &Meta, set: &WorkingSet) -> Result<Resolved, Fault> {
+    pub(super) fn resolve(
+        &self,
+        at: &str,
+        meta: &Meta,
+        set: &WorkingSet,
+    ) -> Result<Resolved, Fault> {
         if self.reference.is_none() && self.ids.is_empty() {
             return Err(Fault::at(at, Reason::RegistrantUnnamed));
         }
-        let reference = self.reference.as_ref().map(|reference| {
-            NameKey::reference(self.reference_source(meta), reference)
-        });
+        let reference = self
+            .reference
+            .as_ref()
+            .map(|reference| NameKey::reference(self.reference_source(meta), reference));
         let by_reference = reference.as_ref().and_then(|name| set.owner(name));
         let mut known = by_reference;
         for (index, id) in self.ids.iter().enumerate() {
@@ -59,10 +65,7 @@ impl RegistrantInfo {
                 .registrant(known)
                 .is_some_and(|registrant| registrant.references.contains_key(&reference.scope))
         {
-            return Err(Fault::at(
-                format!("{at}/reference"),
-                Reason::RegistrantIdentityConflict,
-            ));
+            return Err(Fault::at(format!("{at}/reference"), Reason::RegistrantIdentityConflict));
         }
         Ok(Resolved::Known(known))
     }

@@ -2,7 +2,10 @@
 //!
 //! It indexes names too, so that a name given by one record resolves in the next.
 
-use super::{IdentifierFacts, Membership, MembershipId, NameKey, Program, ProgramId, Registrant, RegistrantId};
+use super::{
+    IdentifierFacts, Membership, MembershipId, NameKey, Program, ProgramId, Registrant,
+    RegistrantId,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// A name as it stands in the table, or is to stand there.

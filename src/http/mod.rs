@@ -35,7 +35,11 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, face: Face, stop: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    face: Face,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
     axum::serve(listener, router(face)).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 

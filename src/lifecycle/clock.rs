@@ -12,17 +12,11 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(
-    clippy::module_name_repetitions,
-    reason = "it is named alone where it is used"
-)]
+#[expect(clippy::module_name_repetitions, reason = "it is named alone where it is used")]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the clock that all others ask"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that all others ask")]
     fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc()
     }
@@ -30,10 +24,7 @@ impl Clock for SystemClock {
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
-#[expect(
-    clippy::module_name_repetitions,
-    reason = "it is named alone where it is used"
-)]
+#[expect(clippy::module_name_repetitions, reason = "it is named alone where it is used")]
 pub struct ManualClock(Mutex<OffsetDateTime>);
 
 impl ManualClock {

@@ -38,25 +38,13 @@ impl Health {
     /// The task leaves the list when its heartbeat is dropped.
     #[must_use]
     pub fn heartbeat(&self, task: &'static str, stall: Duration) -> Heartbeat {
-        self.state().beats.insert(
-            task,
-            Beat {
-                last: Instant::now(),
-                stall,
-            },
-        );
-        Heartbeat {
-            health: self.clone(),
-            task,
-        }
+        self.state().beats.insert(task, Beat { last: Instant::now(), stall });
+        Heartbeat { health: self.clone(), task }
     }
 
     /// Declares a condition of readiness, such as `postgres`; it does not hold until it is set.
     pub fn require(&self, condition: &'static str) {
-        self.state()
-            .conditions
-            .entry(condition)
-            .or_insert_with(|| Some("starting".to_owned()));
+        self.state().conditions.entry(condition).or_insert_with(|| Some("starting".to_owned()));
     }
 
     /// Says that a condition holds.
@@ -66,9 +54,7 @@ impl Health {
 
     /// Says that a condition does not hold, and why; nothing of a person in it (P9).
     pub fn set_not_ready(&self, condition: &'static str, reason: impl Into<String>) {
-        self.state()
-            .conditions
-            .insert(condition, Some(reason.into()));
+        self.state().conditions.insert(condition, Some(reason.into()));
     }
 
     /// Tasks that stall; empty means alive.
@@ -76,25 +62,13 @@ impl Health {
         let now = Instant::now();
         let state = self.state();
         let silent = |beat: &Beat| now.saturating_duration_since(beat.last);
-        let stalls = state
-            .beats
-            .iter()
-            .filter(|(_, beat)| silent(beat) > beat.stall);
-        stalls
-            .map(|(task, beat)| Stalled {
-                task,
-                silent: silent(beat),
-            })
-            .collect()
+        let stalls = state.beats.iter().filter(|(_, beat)| silent(beat) > beat.stall);
+        stalls.map(|(task, beat)| Stalled { task, silent: silent(beat) }).collect()
     }
 
     /// Conditions with the reason why they do not hold.
     pub fn conditions(&self) -> Vec<(&'static str, Option<String>)> {
-        self.state()
-            .conditions
-            .iter()
-            .map(|(name, reason)| (*name, reason.clone()))
-            .collect()
+        self.state().conditions.iter().map(|(name, reason)| (*name, reason.clone())).collect()
     }
 
     /// Whether all conditions hold, and at least one was declared.
@@ -159,9 +133,6 @@ mod tests {
         assert!(health.is_ready());
         health.set_not_ready("kafka", "no broker answers");
         assert!(!health.is_ready());
-        assert_eq!(
-            health.conditions()[0],
-            ("kafka", Some("no broker answers".to_owned()))
-        );
+        assert_eq!(health.conditions()[0], ("kafka", Some("no broker answers".to_owned())));
     }
 }

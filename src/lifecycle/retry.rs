@@ -24,12 +24,7 @@ struct Policy(ExponentialBuilder);
 
 fn backoff(cap: Duration) -> Policy {
     let first = FIRST.min(cap);
-    Policy(
-        ExponentialBuilder::default()
-            .with_min_delay(first)
-            .with_max_delay(cap)
-            .with_jitter(),
-    )
+    Policy(ExponentialBuilder::default().with_min_delay(first).with_max_delay(cap).with_jitter())
 }
 
 impl Policy {
@@ -46,10 +41,7 @@ impl Policy {
 ///
 /// Only for errors that are the system's; `what` names the operation in the log. The error's
 /// `Display` is logged, so it must hold nothing of a person (P9).
-#[expect(
-    clippy::module_name_repetitions,
-    reason = "it is named alone where it is used"
-)]
+#[expect(clippy::module_name_repetitions, reason = "it is named alone where it is used")]
 pub async fn retry_outage<T, E: Display>(
     token: &CancellationToken,
     pauses: impl Iterator<Item = Duration>,
@@ -89,10 +81,7 @@ mod tests {
         let pauses: Vec<_> = outage(cap).take(1_000).collect();
         assert_eq!(pauses.len(), 1_000);
         assert!(pauses[0] <= 2 * FIRST, "{:?}", pauses[0]);
-        assert!(
-            pauses.iter().all(|pause| *pause <= cap),
-            "longer than the cap"
-        );
+        assert!(pauses.iter().all(|pause| *pause <= cap), "longer than the cap");
         assert!(pauses[999] >= cap / 2);
     }
 

@@ -70,22 +70,10 @@ impl Lifecycle {
     /// A supervisor whose orderly shutdown may take `grace`.
     pub fn new(grace: Duration) -> Self {
         let hard = CancellationToken::new();
-        let stage = || Stage {
-            token: hard.child_token(),
-            tasks: TaskTracker::new(),
-        };
+        let stage = || Stage { token: hard.child_token(), tasks: TaskTracker::new() };
         let (intake, publish, rest) = (stage(), stage(), stage());
         let failed = Mutex::new(None);
-        Self {
-            inner: Arc::new(Inner {
-                grace,
-                hard,
-                intake,
-                publish,
-                rest,
-                failed,
-            }),
-        }
+        Self { inner: Arc::new(Inner { grace, hard, intake, publish, rest, failed }) }
     }
 
     /// Cancelled when intake shall stop; the beginning of shutdown.
@@ -131,13 +119,11 @@ impl Lifecycle {
     ) -> io::Result<()> {
         let watched = self.clone();
         let tracked = self.stage(group).tasks.token();
-        std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                let end = catch_unwind(AssertUnwindSafe(task));
-                watched.ended(group, name, &end);
-                drop(tracked);
-            })?;
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let end = catch_unwind(AssertUnwindSafe(task));
+            watched.ended(group, name, &end);
+            drop(tracked);
+        })?;
         Ok(())
     }
 
@@ -167,11 +153,7 @@ impl Lifecycle {
             () = self.hard().cancelled() => true,
         };
         self.hard().cancel();
-        let failed = *self
-            .inner
-            .failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let failed = *self.inner.failed.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(match failed {
             Some(task) => Outcome::Failed { task },
             None if forced => Outcome::Forced,
@@ -206,11 +188,7 @@ impl Lifecycle {
             Ok(()) => tracing::error!(task = name, "task {name} ended unasked: shutting down"),
             Err(_) => tracing::error!(task = name, "task {name} panicked: shutting down"),
         }
-        self.inner
-            .failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert(name);
+        self.inner.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(name);
         self.soft().cancel();
     }
 
@@ -258,11 +236,9 @@ mod tests {
     async fn groups_end_in_order() {
         let lifecycle = Lifecycle::new(GRACE);
         let (said, heard) = mpsc::channel();
-        for (group, name) in [
-            (Group::Rest, "rest"),
-            (Group::Publish, "publish"),
-            (Group::Intake, "intake"),
-        ] {
+        for (group, name) in
+            [(Group::Rest, "rest"), (Group::Publish, "publish"), (Group::Intake, "intake")]
+        {
             let (token, said) = (lifecycle.token(group).clone(), said.clone());
             lifecycle.spawn(group, name, async move {
                 token.cancelled().await;
@@ -271,10 +247,7 @@ mod tests {
         }
         lifecycle.shut_down();
         assert_eq!(lifecycle.run_until_stopped().await.unwrap(), Outcome::Clean);
-        assert_eq!(
-            heard.try_iter().collect::<Vec<_>>(),
-            ["intake", "publish", "rest"]
-        );
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["intake", "publish", "rest"]);
     }
 
     #[tokio::test]
@@ -288,9 +261,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_failure_on_a_thread_too() {
         let lifecycle = Lifecycle::new(GRACE);
-        lifecycle
-            .spawn_blocking_thread(Group::Intake, "poll", || panic!("seeded"))
-            .unwrap();
+        lifecycle.spawn_blocking_thread(Group::Intake, "poll", || panic!("seeded")).unwrap();
         let failed = Outcome::Failed { task: "poll" };
         assert_eq!(lifecycle.run_until_stopped().await.unwrap(), failed);
     }
@@ -306,10 +277,7 @@ mod tests {
             said.send("flushed").unwrap();
         });
         lifecycle.shut_down();
-        assert_eq!(
-            lifecycle.run_until_stopped().await.unwrap(),
-            Outcome::Forced
-        );
+        assert_eq!(lifecycle.run_until_stopped().await.unwrap(), Outcome::Forced);
         assert_eq!(heard.try_recv(), Ok("flushed"));
         assert!(lifecycle.hard().is_cancelled());
     }

@@ -33,11 +33,7 @@ impl Acks {
 
     /// Forgets the failure once nothing is under way; says what it was.
     fn restart(&mut self) -> Option<RDKafkaErrorCode> {
-        if self.outstanding > 0 {
-            None
-        } else {
-            self.failed.take()
-        }
+        if self.outstanding > 0 { None } else { self.failed.take() }
     }
 }
 
@@ -60,22 +56,9 @@ pub(super) struct Board {
 impl Board {
     /// For lanes of which these numbers are acknowledged already; `low_records` under way is room again.
     pub(super) fn new(acked: impl Iterator<Item = i64>, low_records: usize) -> Self {
-        let lanes = acked
-            .map(|acked| Acks {
-                acked,
-                ..Acks::default()
-            })
-            .collect();
-        let marks = Mutex::new(Marks {
-            lanes,
-            records: 0,
-            bytes: 0,
-        });
-        Self {
-            marks,
-            low_records,
-            changed: Notify::new(),
-        }
+        let lanes = acked.map(|acked| Acks { acked, ..Acks::default() }).collect();
+        let marks = Mutex::new(Marks { lanes, records: 0, bytes: 0 });
+        Self { marks, low_records, changed: Notify::new() }
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
@@ -142,10 +125,7 @@ pub(super) const fn pack(lane: usize, sequence: i64) -> usize {
 }
 
 const fn unpack(opaque: usize) -> (usize, i64) {
-    (
-        opaque >> SEQUENCE_BITS,
-        (opaque & ((1 << SEQUENCE_BITS) - 1)) as i64,
-    )
+    (opaque >> SEQUENCE_BITS, (opaque & ((1 << SEQUENCE_BITS) - 1)) as i64)
 }
 
 #[cfg(test)]

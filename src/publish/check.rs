@@ -58,10 +58,7 @@ pub async fn check_topics(
 
 /// The routes of all topics that this version knows.
 pub(super) fn routes(feeds: &[Feed], config: &Config) -> Vec<Route> {
-    feeds
-        .iter()
-        .filter_map(|feed| Route::new(feed, config))
-        .collect()
+    feeds.iter().filter_map(|feed| Route::new(feed, config)).collect()
 }
 
 type Heads = BTreeMap<(String, i32), Head>;
@@ -85,9 +82,7 @@ fn all_heads(
         let partitions: Vec<i32> = routes.iter().map(|route| route.partition).collect();
         let found = look.heads(topic, kind, &partitions)?;
         heads.extend(
-            found
-                .into_iter()
-                .map(|(partition, head)| ((topic.to_owned(), partition), head)),
+            found.into_iter().map(|(partition, head)| ((topic.to_owned(), partition), head)),
         );
     }
     Ok(heads)
@@ -96,10 +91,7 @@ fn all_heads(
 fn compare(feeds: &[Feed], heads: &Heads, config: &Config) -> Verdict {
     for feed in feeds {
         let topic = config.full_topic(&feed.topic);
-        let ours = Head {
-            generation: i64::from(feed.generation),
-            sequence: feed.last_seq,
-        };
+        let ours = Head { generation: i64::from(feed.generation), sequence: feed.last_seq };
         match heads.get(&(topic.clone(), feed.shard)) {
             Some(head) if *head > ours => {
                 let cause = format!(
@@ -132,21 +124,13 @@ mod tests {
             last_seq: 7,
         };
         let verdict = |generation, sequence| {
-            let heads = Heads::from([(
-                ("t.results".to_owned(), 3),
-                Head {
-                    generation,
-                    sequence,
-                },
-            )]);
+            let heads = Heads::from([(("t.results".to_owned(), 3), Head { generation, sequence })]);
             compare(std::slice::from_ref(&feed), &heads, &config)
         };
         assert_eq!(verdict(1, 7), Verdict::Fine);
         assert_eq!(verdict(0, 9), Verdict::Fine);
         assert_ne!(verdict(2, 1), Verdict::Fine);
-        let Verdict::Ahead { cause } = verdict(1, 8) else {
-            panic!("8 is ahead of 7")
-        };
+        let Verdict::Ahead { cause } = verdict(1, 8) else { panic!("8 is ahead of 7") };
         assert!(cause.contains("t.results partition 3 holds number 8") && cause.contains("only 7"));
         assert_eq!(compare(&[feed], &Heads::new(), &config), Verdict::Fine);
     }

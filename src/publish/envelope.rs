@@ -15,9 +15,7 @@ const TIME: &[FormatItem<'_>] =
 /// `ce_time`: RFC 3339 in UTC with milliseconds.
 pub(super) fn ce_time(at: OffsetDateTime) -> String {
     // The description has no component that a time can lack.
-    at.to_offset(time::UtcOffset::UTC)
-        .format(TIME)
-        .unwrap_or_default()
+    at.to_offset(time::UtcOffset::UTC).format(TIME).unwrap_or_default()
 }
 
 /// Names and values of a letter's own headers.
@@ -59,10 +57,7 @@ fn event_headers(route: &Route, record: &Outgoing<'_>) -> OwnedHeaders {
         .text("ce_id", id)
         .text("ce_source", &route.source)
         .text("ce_type", route.kind.ce_type())
-        .insert(Header {
-            key: "ce_subject",
-            value: Some(subject),
-        })
+        .insert(Header { key: "ce_subject", value: Some(subject) })
         .text("ce_time", record.time)
         .text("ce_sequence", &number)
         .text("ce_generation", &route.generation)
@@ -86,15 +81,10 @@ fn letter_headers(route: &Route, record: &Outgoing<'_>) -> OwnedHeaders {
     for (key, value) in keys.iter().zip(values) {
         // Names of headers are text in Kafka's protocol, and librdkafka's binding takes nothing else.
         let key = String::from_utf8_lossy(key);
-        headers = headers.insert(Header {
-            key: &key,
-            value: value.as_deref(),
-        });
+        headers = headers.insert(Header { key: &key, value: value.as_deref() });
     }
     let (sequence, generation) = route.kind.number_headers();
-    headers
-        .text(sequence, &format!("{:020}", record.sequence))
-        .text(generation, &route.generation)
+    headers.text(sequence, &format!("{:020}", record.sequence)).text(generation, &route.generation)
 }
 
 trait Text {
@@ -103,10 +93,7 @@ trait Text {
 
 impl Text for OwnedHeaders {
     fn text(self, key: &str, value: &str) -> Self {
-        self.insert(Header {
-            key,
-            value: Some(value),
-        })
+        self.insert(Header { key, value: Some(value) })
     }
 }
 
@@ -129,10 +116,7 @@ mod tests {
 
     fn shown(headers: &OwnedHeaders) -> Vec<(String, Option<String>)> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        headers
-            .iter()
-            .map(|header| (header.key.to_owned(), header.value.map(text)))
-            .collect()
+        headers.iter().map(|header| (header.key.to_owned(), header.value.map(text))).collect()
     }
 
     fn outgoing(value: Option<&[u8]>) -> Outgoing<'_> {
@@ -181,10 +165,7 @@ mod tests {
     fn a_letter_keeps_its_headers_first_and_gets_only_numbers() {
         let keys = [b"a".to_vec(), b"a".to_vec(), b"rollcall.dlq.id".to_vec()];
         let values = [Some(b"1".to_vec()), None, Some(b"x".to_vec())];
-        let letter = Outgoing {
-            own_headers: Some((&keys, &values)),
-            ..outgoing(None)
-        };
+        let letter = Outgoing { own_headers: Some((&keys, &values)), ..outgoing(None) };
         let headers = shown(&headers(&route(Kind::Letters), &letter));
         let expected = [
             ("a", Some("1")),

@@ -48,22 +48,14 @@ impl<'a> Look<'a> {
         cancel: &'a CancellationToken,
     ) -> Result<Self, Error> {
         let consumer = client_config(config, FIXED).create()?;
-        Ok(Self {
-            consumer,
-            deadline: Instant::now() + patience,
-            cancel,
-        })
+        Ok(Self { consumer, deadline: Instant::now() + patience, cancel })
     }
 
     fn check_time(&self) -> Result<(), Error> {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        if Instant::now() >= self.deadline {
-            Err(Error::timed_out())
-        } else {
-            Ok(())
-        }
+        if Instant::now() >= self.deadline { Err(Error::timed_out()) } else { Ok(()) }
     }
 
     /// Fails unless every topic has a partition for each of its routes.
@@ -87,11 +79,7 @@ impl<'a> Look<'a> {
                 _ => {}
             }
         }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Topics { problems })
-        }
+        if problems.is_empty() { Ok(()) } else { Err(Error::Topics { problems }) }
     }
 
     /// The heads of one topic, by partition; none for a partition without a numbered record.
@@ -116,10 +104,7 @@ impl<'a> Look<'a> {
             self.read(
                 topic,
                 kind,
-                &open
-                    .iter()
-                    .map(|(p, marks)| (*p, (from(*marks), marks.1)))
-                    .collect(),
+                &open.iter().map(|(p, marks)| (*p, (from(*marks), marks.1))).collect(),
                 &mut heads,
             )?;
             // Compaction and transactions leave gaps: where nothing was found, look further back.
@@ -179,15 +164,8 @@ fn head(message: &BorrowedMessage<'_>, kind: Kind) -> Option<Head> {
     let headers = message.headers()?;
     // A letter may carry headers of the same name from before; the last ones are Rollcall's.
     let number = |name: &str| {
-        let value = headers
-            .iter()
-            .filter(|header| header.key == name)
-            .last()?
-            .value?;
+        let value = headers.iter().filter(|header| header.key == name).last()?.value?;
         std::str::from_utf8(value).ok()?.parse().ok()
     };
-    Some(Head {
-        generation: number(generation)?,
-        sequence: number(sequence)?,
-    })
+    Some(Head { generation: number(generation)?, sequence: number(sequence)? })
 }

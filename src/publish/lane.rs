@@ -134,10 +134,7 @@ mod tests {
             acked: 10,
             last_seq: 20,
         };
-        Lane::new(
-            Route::new(&feed, &Config::new("b:1", "t.", "o")).unwrap(),
-            10,
-        )
+        Lane::new(Route::new(&feed, &Config::new("b:1", "t.", "o")).unwrap(), 10)
     }
 
     #[test]
@@ -146,18 +143,10 @@ mod tests {
         for _ in 0..5 {
             lane.count_sent();
         }
-        let failed = Acks {
-            acked: 12,
-            outstanding: 2,
-            failed: Some(RDKafkaErrorCode::Fail),
-        };
+        let failed = Acks { acked: 12, outstanding: 2, failed: Some(RDKafkaErrorCode::Fail) };
         lane.update(failed, None, start, CAP);
         assert!(!lane.is_ready(start), "two are under way");
-        let drained = Acks {
-            acked: 12,
-            outstanding: 0,
-            failed: None,
-        };
+        let drained = Acks { acked: 12, outstanding: 0, failed: None };
         lane.update(drained, Some(RDKafkaErrorCode::Fail), start, CAP);
         assert_eq!(lane.sent, 12);
         assert!(!lane.is_ready(start) && !lane.is_at_rest());
@@ -165,16 +154,7 @@ mod tests {
         assert!(lane.is_ready(later));
         lane.count_sent();
         assert!(!lane.is_ready(later), "the window is one");
-        lane.update(
-            Acks {
-                acked: 13,
-                outstanding: 0,
-                failed: None,
-            },
-            None,
-            later,
-            CAP,
-        );
+        lane.update(Acks { acked: 13, outstanding: 0, failed: None }, None, later, CAP);
         lane.count_sent();
         assert!(lane.is_ready(later), "the window is two");
     }

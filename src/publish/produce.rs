@@ -19,11 +19,8 @@ pub(super) fn produce(
     time: &str,
 ) -> Result<(), KafkaError> {
     let route = &lane.route;
-    let value = if route.kind == Kind::State {
-        row.state_body.as_deref()
-    } else {
-        row.body.as_deref()
-    };
+    let value =
+        if route.kind == Kind::State { row.state_body.as_deref() } else { row.body.as_deref() };
     let outgoing = Outgoing {
         id: row.id.unwrap_or_default(),
         sequence,

@@ -68,10 +68,9 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, delivery: &DeliveryResult<'_>, opaque: usize) {
         let (message, result) = match delivery {
             Ok(message) => (message, Ok(())),
-            Err((error, message)) => (
-                message,
-                Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
-            ),
+            Err((error, message)) => {
+                (message, Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)))
+            }
         };
         let bytes = message.key_len() + message.payload_len();
         self.0.ended(opaque, bytes, result);
@@ -99,12 +98,9 @@ mod tests {
     #[test]
     fn properties_do_not_change_what_the_promises_rest_on() {
         let mut config = Config::new("b:1", "t.", "o");
-        for (key, value) in [
-            ("delivery.timeout.ms", "1"),
-            ("acks", "0"),
-            ("client.id", "c"),
-            ("retries", "0"),
-        ] {
+        for (key, value) in
+            [("delivery.timeout.ms", "1"), ("acks", "0"), ("client.id", "c"), ("retries", "0")]
+        {
             config.properties.insert(key.to_owned(), value.to_owned());
         }
         let client = client_config(&config, FIXED);
@@ -125,8 +121,6 @@ mod tests {
     async fn librdkafka_takes_the_settings() {
         let board = Arc::new(Board::new(std::iter::empty(), 0));
         let producer = start(&Config::new("127.0.0.1:1", "t.", "o"), &board).unwrap();
-        tokio::task::spawn_blocking(move || end(producer))
-            .await
-            .unwrap();
+        tokio::task::spawn_blocking(move || end(producer)).await.unwrap();
     }
 }

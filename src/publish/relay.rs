@@ -46,15 +46,7 @@ impl Relay {
         poke: Arc<Notify>,
     ) -> (Self, watch::Receiver<RelayStats>) {
         let (stats, seen) = watch::channel(RelayStats::default());
-        (
-            Self {
-                config,
-                pool,
-                poke,
-                stats,
-            },
-            seen,
-        )
+        (Self { config, pool, poke, stats }, seen)
     }
 
     /// Runs until told to end: at `stop` a leader publishes what has been committed, saves its cursors and gives the
@@ -77,8 +69,7 @@ impl Relay {
                 Turn::Standby => self.config.lease / 3,
                 Turn::Failed(trouble) => {
                     tracing::warn!("the relay cannot publish: {trouble}");
-                    self.stats
-                        .send_modify(|stats| stats.trouble = Some(trouble));
+                    self.stats.send_modify(|stats| stats.trouble = Some(trouble));
                     pauses.next().unwrap_or(self.config.retry_max)
                 }
             };
@@ -150,14 +141,8 @@ impl Relay {
         hard: &CancellationToken,
     ) -> Turn {
         tracing::info!("the relay leads");
-        self.stats
-            .send_modify(|stats| (stats.leading, stats.trouble) = (true, None));
-        let tools = Tools {
-            config: &self.config,
-            poke: &self.poke,
-            stop,
-            hard,
-        };
+        self.stats.send_modify(|stats| (stats.leading, stats.trouble) = (true, None));
+        let tools = Tools { config: &self.config, poke: &self.poke, stop, hard };
         let ended = tokio::select! {
             ended = self.publish(tools, fence, asked) => ended,
             never = self.keep_partitions() => match never {},
@@ -182,12 +167,7 @@ impl Relay {
     }
 
     async fn publish(&self, tools: Tools<'_>, fence: Uuid, asked: Instant) -> Result<End, Error> {
-        let mut db = self
-            .pool
-            .acquire()
-            .await
-            .map_err(store::Error::from)?
-            .detach();
+        let mut db = self.pool.acquire().await.map_err(store::Error::from)?.detach();
         plan_anew(&mut db).await?;
         // After the lease was taken: nobody else moves them now.
         let mut feeds = feeds(&mut db).await?;
@@ -198,10 +178,7 @@ impl Relay {
         let session = Session::new(tools, fence, asked, (&producer, board, db), &feeds);
         let ended = session.lead().await;
         // What is under way is dropped, and the instance gone, before another one can start (I5).
-        if tokio::task::spawn_blocking(move || producer::end(producer))
-            .await
-            .is_err()
-        {
+        if tokio::task::spawn_blocking(move || producer::end(producer)).await.is_err() {
             tracing::error!("Kafka's producer did not end in order");
         }
         Ok(ended?)

@@ -115,11 +115,7 @@ impl<'a> Session<'a> {
             if !self.keep_lease().await? {
                 return Ok(End::LeaseLost);
             }
-            let read = if self.hungry && self.has_room() {
-                self.round().await?
-            } else {
-                false
-            };
+            let read = if self.hungry && self.has_room() { self.round().await? } else { false };
             if !read {
                 if self.is_flushed() {
                     return Ok(End::Flushed);
@@ -182,10 +178,7 @@ impl<'a> Session<'a> {
 
     /// How long the lease holds for certain; when nothing is left, nothing may be sent.
     fn lease_left(&self) -> Duration {
-        self.tools
-            .config
-            .lease
-            .saturating_sub(self.confirmed.elapsed())
+        self.tools.config.lease.saturating_sub(self.confirmed.elapsed())
     }
 
     fn has_room(&self) -> bool {
@@ -213,10 +206,8 @@ impl<'a> Session<'a> {
         }
         let by_bytes = (ROUND_BYTES / self.mean_bytes.max(1)) as i64;
         let numbers = (ROUND_NUMBERS.min(by_bytes) / self.busy.max(1)).max(1);
-        let wanted: Vec<Position> = positions
-            .iter()
-            .map(|(&stream, &after)| Position { stream, after })
-            .collect();
+        let wanted: Vec<Position> =
+            positions.iter().map(|(&stream, &after)| Position { stream, after }).collect();
         let read = read_runs(&mut self.db, &wanted, numbers);
         let Ok(rows) = timeout(lease_left, read).await else {
             self.hungry = true;
@@ -234,10 +225,8 @@ impl<'a> Session<'a> {
 
     fn measure(&mut self, rows: &[OutboxRow]) {
         let size = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let bytes: usize = rows
-            .iter()
-            .map(|row| 256 + size(&row.body) + size(&row.state_body))
-            .sum();
+        let bytes: usize =
+            rows.iter().map(|row| 256 + size(&row.body) + size(&row.state_body)).sum();
         self.mean_bytes = bytes / rows.len().max(1);
         let mut streams: Vec<i16> = rows.iter().map(|row| row.stream).collect();
         streams.dedup();
@@ -283,9 +272,7 @@ impl<'a> Session<'a> {
 
     /// Sends what a lane has not yet sent of a run; whether there was any; none if everything must stop.
     async fn send_run(&mut self, index: usize, run: &[OutboxRow]) -> Option<bool> {
-        let (first_seq, time) = run
-            .first()
-            .map(|row| (row.first_seq, ce_time(row.recorded_at)))?;
+        let (first_seq, time) = run.first().map(|row| (row.first_seq, ce_time(row.recorded_at)))?;
         let mut any = false;
         for (sequence, row) in (first_seq..).zip(run) {
             let lane = self.lanes.get(index)?;
@@ -317,14 +304,7 @@ impl<'a> Session<'a> {
                 return None;
             }
             let lane = self.lanes.get_mut(index)?;
-            match produce(
-                self.producer,
-                &self.board,
-                (index, lane),
-                sequence,
-                row,
-                time,
-            ) {
+            match produce(self.producer, &self.board, (index, lane), sequence, row, time) {
                 Ok(()) => {
                     lane.count_sent();
                     return Some(true);
@@ -343,10 +323,7 @@ impl<'a> Session<'a> {
     fn is_flushed(&self) -> bool {
         self.stopping
             && !self.hungry
-            && self
-                .lanes
-                .iter()
-                .all(|lane| lane.is_at_rest() && lane.sent == lane.saved)
+            && self.lanes.iter().all(|lane| lane.is_at_rest() && lane.sent == lane.saved)
     }
 
     /// Waits until there may be something to do.

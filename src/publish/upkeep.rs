@@ -43,10 +43,7 @@ pub async fn maintain_partitions(pool: &PgPool, settings: &PartitionSettings) ->
     let all = partitions::list(&mut db).await?;
     // The last partition has no end here, and is never dropped.
     for (partition, next) in all.iter().zip(all.iter().skip(1)) {
-        let range = Range {
-            first: partition.first,
-            end: next.first,
-        };
+        let range = Range { first: partition.first, end: next.first };
         if range.end <= last_batch || !partition.attached {
             retire(&mut db, *partition, range, settings.keep, &mut done).await?;
         }

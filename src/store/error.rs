@@ -53,7 +53,9 @@ impl From<sqlx::Error> for Error {
             },
             sqlx::Error::Io(error) => Self::Connection(error.kind().to_string().into()),
             sqlx::Error::Tls(_) => Self::Connection("TLS handshake failed".into()),
-            sqlx::Error::PoolTimedOut => Self::Connection("no connection within the time-out".into()),
+            sqlx::Error::PoolTimedOut => {
+                Self::Connection("no connection within the time-out".into())
+            }
             sqlx::Error::PoolClosed => Self::Connection("the pool is closed".into()),
             sqlx::Error::RowNotFound => Self::Rows { what: "read", expected: 1, found: 0 },
             sqlx::Error::Protocol(_) => Self::Connection("the protocol was broken".into()),

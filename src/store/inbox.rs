@@ -100,7 +100,11 @@ pub async fn insert(
     )
     .execute(&mut **tx)
     .await?;
-    if done.rows_affected() == rows.len() as u64 { Ok(()) } else { Err(Error::Changed("the inbox")) }
+    if done.rows_affected() == rows.len() as u64 {
+        Ok(())
+    } else {
+        Err(Error::Changed("the inbox"))
+    }
 }
 
 /// Replaces what stands of requests that were evaluated anew; what stood goes to `inbox_attempts`.

@@ -73,10 +73,7 @@ pub async fn take(
     )
     .fetch_one(&mut **tx)
     .await?;
-    Ok(Taking::OtherLog {
-        cluster_id: log.cluster_id,
-        group_id: log.group_id,
-    })
+    Ok(Taking::OtherLog { cluster_id: log.cluster_id, group_id: log.group_id })
 }
 
 /// Lets the statements of this transaction wait for a lock as long as a takeover may need.

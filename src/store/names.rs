@@ -131,7 +131,8 @@ fn stored(
     registrant_id: Option<Uuid>,
     expiry_date: Option<Date>,
 ) -> Result<Stored> {
-    let kind = NameKind::parse(kind).ok_or(Error::Inconsistent { table: "names", column: "kind" })?;
+    let kind =
+        NameKind::parse(kind).ok_or(Error::Inconsistent { table: "names", column: "kind" })?;
     Ok(Stored { key: NameKey { kind, scope, value }, registrant_id, expiry_date })
 }
 

@@ -56,11 +56,7 @@ pub struct Rows<'a> {
 }
 
 /// Inserts the records of a batch.
-pub async fn insert(
-    tx: &mut Transaction<'_, Postgres>,
-    batch: i64,
-    rows: &Rows<'_>,
-) -> Result<()> {
+pub async fn insert(tx: &mut Transaction<'_, Postgres>, batch: i64, rows: &Rows<'_>) -> Result<()> {
     let done = sqlx::query!(
         "INSERT INTO outbox (batch, stream, pos, id, key, cause, traceparent, body, state_body)
          SELECT $1, said.*

@@ -84,11 +84,7 @@ pub async fn last_batch(db: &mut PgConnection) -> Result<i64> {
 /// As a table that is then attached, because `CREATE … PARTITION OF` would stop all inserts while it waits.
 pub async fn create(db: &mut PgConnection, first: i64, end: i64) -> Result<()> {
     let mut tx = db.begin().await?;
-    run(
-        &mut tx,
-        format!("CREATE TABLE outbox_{first} (LIKE outbox INCLUDING ALL)"),
-    )
-    .await?;
+    run(&mut tx, format!("CREATE TABLE outbox_{first} (LIKE outbox INCLUDING ALL)")).await?;
     let attach = format!(
         "ALTER TABLE outbox ATTACH PARTITION outbox_{first} FOR VALUES FROM ({first}) TO ({end})"
     );
@@ -125,9 +121,8 @@ pub async fn is_older_than(db: &mut PgConnection, first: i64, keep: Duration) ->
     let newest = format!(
         "SELECT batch, stream FROM outbox_{first} ORDER BY batch DESC, stream DESC LIMIT 1"
     );
-    let newest: Option<(i64, i16)> = sqlx::query_as(AssertSqlSafe(newest))
-        .fetch_optional(&mut *db)
-        .await?;
+    let newest: Option<(i64, i16)> =
+        sqlx::query_as(AssertSqlSafe(newest)).fetch_optional(&mut *db).await?;
     let Some((batch, stream)) = newest else {
         return Ok(true);
     };
@@ -146,20 +141,12 @@ pub async fn is_older_than(db: &mut PgConnection, first: i64, keep: Duration) ->
 
 /// Detaches a partition without stopping inserts into the others; waits for the transactions that may write to it.
 pub async fn detach(db: &mut PgConnection, first: i64) -> Result<()> {
-    run(
-        db,
-        format!("ALTER TABLE outbox DETACH PARTITION outbox_{first} CONCURRENTLY"),
-    )
-    .await
+    run(db, format!("ALTER TABLE outbox DETACH PARTITION outbox_{first} CONCURRENTLY")).await
 }
 
 /// Ends a detachment that was interrupted.
 pub async fn finish_detach(db: &mut PgConnection, first: i64) -> Result<()> {
-    run(
-        db,
-        format!("ALTER TABLE outbox DETACH PARTITION outbox_{first} FINALIZE"),
-    )
-    .await
+    run(db, format!("ALTER TABLE outbox DETACH PARTITION outbox_{first} FINALIZE")).await
 }
 
 /// Makes a detached table a partition again.
@@ -177,11 +164,7 @@ pub async fn attach(db: &mut PgConnection, first: i64, end: i64) -> Result<()> {
     .fetch_all(&mut *tx)
     .await?;
     for (check,) in checks {
-        run(
-            &mut tx,
-            format!("ALTER TABLE outbox_{first} DROP CONSTRAINT {check}"),
-        )
-        .await?;
+        run(&mut tx, format!("ALTER TABLE outbox_{first} DROP CONSTRAINT {check}")).await?;
     }
     Ok(tx.commit().await?)
 }

@@ -34,15 +34,11 @@ pub struct Options {
 /// When the URL cannot be used.
 pub fn connect(url: &str, options: &Options) -> Result<PgPool> {
     let millis = |duration: Duration| duration.as_millis().to_string();
-    let connect = PgConnectOptions::from_str(url)?
-        .application_name(&options.application_name)
-        .options([
+    let connect =
+        PgConnectOptions::from_str(url)?.application_name(&options.application_name).options([
             ("statement_timeout", millis(options.statement_timeout)),
             ("lock_timeout", millis(options.lock_timeout)),
-            (
-                "idle_in_transaction_session_timeout",
-                millis(options.idle_in_transaction_timeout),
-            ),
+            ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
             ("tcp_user_timeout", millis(options.tcp_user_timeout)),
             // The plans of set-wise statements do not depend on the values: plan them once.
             ("plan_cache_mode", "force_generic_plan".to_owned()),
@@ -79,13 +75,19 @@ pub enum Unfit {
     #[error("the database has no Rollcall schema; run `rollcall migrate`")]
     NotMigrated,
     /// The schema is older than the program.
-    #[error("the schema has version {0}, this program needs {SCHEMA_VERSION}; run `rollcall migrate`")]
+    #[error(
+        "the schema has version {0}, this program needs {SCHEMA_VERSION}; run `rollcall migrate`"
+    )]
     TooOld(i32),
     /// The schema asks for a newer program.
-    #[error("the schema asks for a worker of version {0} or later, this is {SCHEMA_VERSION}; upgrade the worker")]
+    #[error(
+        "the schema asks for a worker of version {0} or later, this is {SCHEMA_VERSION}; upgrade the worker"
+    )]
     TooNew(i32),
     /// Commits would not be on disk when they are answered (P1).
-    #[error("synchronous_commit is `{0}`: a commit could be lost after it was answered; set it to on")]
+    #[error(
+        "synchronous_commit is `{0}`: a commit could be lost after it was answered; set it to on"
+    )]
     Asynchronous(String),
     /// The database could not be asked.
     #[error(transparent)]
@@ -97,12 +99,11 @@ pub enum Unfit {
 /// # Errors
 /// [`Unfit`], in words that say what to do.
 pub async fn verify(connection: &mut PgConnection) -> std::result::Result<(), Unfit> {
-    let exists = sqlx::query_scalar!(
-        r#"SELECT to_regclass('schema_version') IS NOT NULL AS "exists!""#
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(Error::from)?;
+    let exists =
+        sqlx::query_scalar!(r#"SELECT to_regclass('schema_version') IS NOT NULL AS "exists!""#)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(Error::from)?;
     if !exists {
         return Err(Unfit::NotMigrated);
     }
@@ -116,11 +117,10 @@ pub async fn verify(connection: &mut PgConnection) -> std::result::Result<(), Un
     if version.min_worker > SCHEMA_VERSION {
         return Err(Unfit::TooNew(version.min_worker));
     }
-    let durable = sqlx::query_scalar!(
-        r#"SELECT current_setting('synchronous_commit') AS "setting!""#
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(Error::from)?;
+    let durable =
+        sqlx::query_scalar!(r#"SELECT current_setting('synchronous_commit') AS "setting!""#)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(Error::from)?;
     if durable == "off" { Err(Unfit::Asynchronous(durable)) } else { Ok(()) }
 }

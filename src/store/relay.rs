@@ -60,9 +60,7 @@ pub async fn take_lease(db: &mut PgConnection, claim: Claim<'_>) -> Result<bool>
 
 /// Gives the lease back, if it is still held.
 pub async fn release_lease(db: &mut PgConnection, fence: Uuid) -> Result<()> {
-    sqlx::query!("DELETE FROM relay_lease WHERE fence = $1", fence)
-        .execute(db)
-        .await?;
+    sqlx::query!("DELETE FROM relay_lease WHERE fence = $1", fence).execute(db).await?;
     Ok(())
 }
 
@@ -225,9 +223,5 @@ pub async fn read_runs(
 
 /// A duration as Postgres takes it.
 pub(super) fn interval(duration: Duration) -> PgInterval {
-    PgInterval {
-        months: 0,
-        days: 0,
-        microseconds: duration.as_micros() as i64,
-    }
+    PgInterval { months: 0, days: 0, microseconds: duration.as_micros() as i64 }
 }

@@ -52,9 +52,7 @@ pub async fn set_behind_topics(db: &mut PgConnection, cause: Option<&str>) -> Re
             .await?;
         }
         None => {
-            sqlx::query!("DELETE FROM halts WHERE name = $1", BEHIND_TOPICS)
-                .execute(db)
-                .await?;
+            sqlx::query!("DELETE FROM halts WHERE name = $1", BEHIND_TOPICS).execute(db).await?;
         }
     }
     Ok(())

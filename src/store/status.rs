@@ -21,10 +21,7 @@ fn rfc3339<S: Serializer>(
     }
 }
 
-#[expect(
-    clippy::ref_option,
-    reason = "serde calls it with a reference to the field"
-)]
+#[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
 fn rfc3339_or_null<S: Serializer>(
     time: &Option<OffsetDateTime>,
     serializer: S,
@@ -36,10 +33,7 @@ fn rfc3339_or_null<S: Serializer>(
 }
 
 /// A partition of a request topic.
-#[expect(
-    clippy::struct_field_names,
-    reason = "the names are those of the contract"
-)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the contract")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Partition {
     /// The topic's full name.
@@ -119,10 +113,7 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
                 position: row.position,
                 low: row.low,
                 high: row.high,
-                lag: row
-                    .high
-                    .zip(start)
-                    .map(|(high, start)| (high - start).max(0)),
+                lag: row.high.zip(start).map(|(high, start)| (high - start).max(0)),
                 cause: row.cause,
                 offset: row.offset,
                 since: row.since,
@@ -148,10 +139,7 @@ pub struct Cursor {
 }
 
 /// A numbered stream of output.
-#[expect(
-    clippy::struct_field_names,
-    reason = "the names are those of the table"
-)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the table")]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stream {
     /// Its number.
@@ -192,10 +180,7 @@ pub async fn streams(connection: &mut PgConnection) -> Result<Vec<Stream>> {
     .await?;
     let mut streams: Vec<Stream> = Vec::new();
     for row in rows {
-        if streams
-            .last()
-            .is_none_or(|stream| stream.stream != row.stream)
-        {
+        if streams.last().is_none_or(|stream| stream.stream != row.stream) {
             streams.push(Stream {
                 stream: row.stream,
                 kind: row.kind,
@@ -299,10 +284,7 @@ pub async fn letters(connection: &mut PgConnection) -> Result<Letters> {
     .fetch_all(connection)
     .await?;
     let by_class: BTreeMap<_, _> = rows.into_iter().map(|row| (row.class, row.count)).collect();
-    Ok(Letters {
-        open: by_class.values().sum(),
-        by_class,
-    })
+    Ok(Letters { open: by_class.values().sum(), by_class })
 }
 
 /// A reason for which nothing is applied or published.
@@ -319,11 +301,9 @@ pub struct Halt {
 
 /// All halts.
 pub async fn halts(connection: &mut PgConnection) -> Result<Vec<Halt>> {
-    Ok(
-        sqlx::query_as!(Halt, "SELECT name, cause, since FROM halts ORDER BY since")
-            .fetch_all(connection)
-            .await?,
-    )
+    Ok(sqlx::query_as!(Halt, "SELECT name, cause, since FROM halts ORDER BY since")
+        .fetch_all(connection)
+        .await?)
 }
 
 /// The database.

@@ -35,9 +35,7 @@ pub enum InitError {
 /// # Errors
 /// The filter that counts is none, or logging has begun before.
 pub fn init(format: Format, filter: &str) -> Result<(), InitError> {
-    let rust_log = std::env::vars_os()
-        .find(|(name, _)| name == "RUST_LOG")
-        .map(|(_, value)| value);
+    let rust_log = std::env::vars_os().find(|(name, _)| name == "RUST_LOG").map(|(_, value)| value);
     let filter = match rust_log.filter(|value| !value.is_empty()) {
         Some(value) => parse(&value.to_string_lossy(), "RUST_LOG")?,
         None => parse(filter, "log.filter")?,
@@ -75,17 +73,9 @@ mod tests {
 
     #[test]
     fn chatty_targets_are_quiet_unless_named() {
-        assert!(
-            parse("info", "x")
-                .unwrap()
-                .to_string()
-                .contains("sqlx=warn")
-        );
+        assert!(parse("info", "x").unwrap().to_string().contains("sqlx=warn"));
         let named = parse("info,sqlx=debug", "x").unwrap().to_string();
-        assert!(
-            named.contains("sqlx=debug") && !named.contains("sqlx=warn"),
-            "{named}"
-        );
+        assert!(named.contains("sqlx=debug") && !named.contains("sqlx=warn"), "{named}");
         assert!(parse("info,=nonsense=", "x").is_err());
     }
 }

@@ -48,10 +48,7 @@ mod tests {
     #[test]
     fn nothing_of_the_value_is_shown() {
         let name = Redacted::new("Maria");
-        assert_eq!(
-            format!("{name} {name:?} {name:#?}"),
-            "[redacted] [redacted] [redacted]"
-        );
+        assert_eq!(format!("{name} {name:?} {name:#?}"), "[redacted] [redacted] [redacted]");
         assert_eq!(*name.expose(), "Maria");
     }
 }

@@ -44,11 +44,7 @@ impl TraceParent {
         if version == 0xff || (version == 0 && has_more) || is_zero {
             return Err(Malformed);
         }
-        Ok(Self {
-            trace_id,
-            parent_id,
-            flags,
-        })
+        Ok(Self { trace_id, parent_id, flags })
     }
 
     /// Records `trace_id` and `parent_id` in a span that declares these fields as empty.
@@ -80,11 +76,7 @@ impl FromStr for TraceParent {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "00-{}-{}-{:02x}",
-            self.trace_id, self.parent_id, self.flags
-        )
+        write!(f, "00-{}-{}-{:02x}", self.trace_id, self.parent_id, self.flags)
     }
 }
 
@@ -116,10 +108,7 @@ mod tests {
     fn a_good_one_goes_both_ways() {
         let parsed: TraceParent = GOOD.parse().unwrap();
         assert_eq!(parsed.to_string(), GOOD);
-        assert_eq!(
-            parsed.trace_id.to_string(),
-            "4bf92f3577b34da6a3ce929d0e0e4736"
-        );
+        assert_eq!(parsed.trace_id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(parsed.parent_id.to_string(), "00f067aa0ba902b7");
         let later = GOOD.replacen("00-", "01-", 1) + "-more";
         assert!(later.parse::<TraceParent>().is_ok());

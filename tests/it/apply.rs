@@ -47,7 +47,8 @@ async fn the_same_again_is_the_stored_result_marked_duplicate() {
             .fetch_all(&scene.pool)
             .await
             .unwrap();
-    let results: Vec<RequestResult> = results.iter().map(|body| decode_own(body).unwrap()).collect();
+    let results: Vec<RequestResult> =
+        results.iter().map(|body| decode_own(body).unwrap()).collect();
     assert_eq!(results.len(), 4);
     let mut first = results[0].clone();
     assert_eq!((first.status, first.duplicate), (ResultStatus::Succeeded, false));
@@ -65,11 +66,12 @@ async fn an_id_with_other_content_is_refused_and_leaves_the_first_alone() {
     let fence = scene.lease(&at).await;
     scene.apply(fence, vec![record(&at, 0, &enrollment("m1", "r1", "CASH"))]).await;
     scene.apply(fence, vec![record(&at, 1, &enrollment("m1", "r2", "CASH"))]).await;
-    let last: Vec<u8> =
-        sqlx::query_scalar("SELECT body FROM outbox WHERE stream < 1000 ORDER BY batch DESC LIMIT 1")
-            .fetch_one(&scene.pool)
-            .await
-            .unwrap();
+    let last: Vec<u8> = sqlx::query_scalar(
+        "SELECT body FROM outbox WHERE stream < 1000 ORDER BY batch DESC LIMIT 1",
+    )
+    .fetch_one(&scene.pool)
+    .await
+    .unwrap();
     let last: RequestResult = decode_own(&last).unwrap();
     assert_eq!(last.errors[0].code, "rjct.message_id.reused");
     assert_eq!(last.errors[0].pointer, "/message_id");
@@ -124,26 +126,26 @@ async fn garbage_becomes_letters_with_identical_bytes_and_the_rest_goes_on() {
             .await
             .unwrap();
     assert_eq!((value.as_slice(), key.as_slice()), (garbage.as_ref(), b"k\xff".as_slice()));
-    assert_eq!(header_keys, [b"h".to_vec(), b"ce_source".to_vec(), b"ce_id".to_vec(), b"h".to_vec()]);
+    assert_eq!(
+        header_keys,
+        [b"h".to_vec(), b"ce_source".to_vec(), b"ce_id".to_vec(), b"h".to_vec()]
+    );
     let published: Vec<Option<Vec<u8>>> = sqlx::query_scalar(
         "SELECT unnest(header_values) FROM outbox WHERE stream >= 3000 AND body IS NOT NULL",
     )
     .fetch_all(&scene.pool)
     .await
     .unwrap();
-    assert_eq!(&published[..4], [
-        Some(b"1".to_vec()),
-        Some(b"registry".to_vec()),
-        Some(b"lost".to_vec()),
-        None
-    ]);
+    assert_eq!(
+        &published[..4],
+        [Some(b"1".to_vec()), Some(b"registry".to_vec()), Some(b"lost".to_vec()), None]
+    );
     // Its sender hears of it.
-    let held: Vec<u8> = sqlx::query_scalar(
-        "SELECT body FROM outbox WHERE stream < 1000 AND cause = 'lost'",
-    )
-    .fetch_one(&scene.pool)
-    .await
-    .unwrap();
+    let held: Vec<u8> =
+        sqlx::query_scalar("SELECT body FROM outbox WHERE stream < 1000 AND cause = 'lost'")
+            .fetch_one(&scene.pool)
+            .await
+            .unwrap();
     let held: RequestResult = decode_own(&held).unwrap();
     assert_eq!((held.status, held.r#final), (ResultStatus::Held, false));
 }
@@ -191,10 +193,12 @@ async fn a_record_that_fails_alone_becomes_a_letter_and_the_others_are_applied()
     let scene = Scene::new().await;
     let at = partition(0);
     let fence = scene.lease(&at).await;
-    sqlx::query("ALTER TABLE registrants ADD CONSTRAINT no_poison CHECK (name <> 'Seeded Name poison')")
-        .execute(&scene.pool)
-        .await
-        .unwrap();
+    sqlx::query(
+        "ALTER TABLE registrants ADD CONSTRAINT no_poison CHECK (name <> 'Seeded Name poison')",
+    )
+    .execute(&scene.pool)
+    .await
+    .unwrap();
     let records: Vec<Record> = (0..50)
         .map(|n| {
             let reference = if n == 33 { "poison".to_owned() } else { format!("r{n}") };
@@ -226,7 +230,9 @@ async fn a_failure_that_is_nobodys_stops_the_partition() {
         matches!(&outcomes[..], [SliceOutcome::Stopped { offset: 1, cause }] if cause.contains("canary")),
         "{outcomes:?}"
     );
-    let ledger = scene.text("SELECT string_agg(convert_from(outcomes, 'UTF8'), '') FROM intake_ledger").await;
+    let ledger = scene
+        .text("SELECT string_agg(convert_from(outcomes, 'UTF8'), '') FROM intake_ledger")
+        .await;
     assert_eq!(ledger, "R");
 }
 
@@ -245,7 +251,9 @@ async fn an_identifier_that_changes_frees_the_old_one() {
         scene.apply(fence, vec![record(&at, offset as i64, request)]).await;
     }
     let names = scene
-        .text("SELECT string_agg(scope || '=' || value, ' ' ORDER BY kind, scope, value) FROM names")
+        .text(
+            "SELECT string_agg(scope || '=' || value, ' ' ORDER BY kind, scope, value) FROM names",
+        )
         .await;
     assert_eq!(names, "NATIONAL=new NATIONAL=old registry=r0 registry=r1");
     // The first membership's payee changed: its own version 2 says so.

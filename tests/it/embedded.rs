@@ -14,24 +14,13 @@ async fn number(url: &str, query: &'static str) -> i32 {
 
 #[tokio::test]
 async fn data_survive_a_stop_and_a_crash() {
-    let options = Options {
-        durability: Durability::Real,
-        ..Options::default()
-    };
+    let options = Options { durability: Durability::Real, ..Options::default() };
     let postgres = Postgres::start(options).await.unwrap();
     let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-    sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer")
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::query("CREATE TABLE kept AS SELECT 42 AS answer").execute(&mut connection).await.unwrap();
 
     postgres.stop_server().await.unwrap();
-    assert!(
-        sqlx::query("SELECT 1")
-            .execute(&mut connection)
-            .await
-            .is_err()
-    );
+    assert!(sqlx::query("SELECT 1").execute(&mut connection).await.is_err());
     assert!(postgres.pid().is_none());
     postgres.start_server().await.unwrap();
     assert_eq!(number(postgres.url(), "SELECT answer FROM kept").await, 42);
@@ -58,18 +47,12 @@ async fn nothing_is_left_behind() {
 async fn a_given_server_gets_a_database_that_is_dropped_at_the_end() {
     let server = Postgres::start(Options::default()).await.unwrap();
     let count = "SELECT count(*)::int4 FROM pg_database WHERE datname LIKE 'rollcall_%'";
-    let given = Options {
-        url: Some(server.url().to_owned()),
-        ..Options::default()
-    };
+    let given = Options { url: Some(server.url().to_owned()), ..Options::default() };
 
     let guest = Postgres::start(given.clone()).await.unwrap();
     guest.create_database("rollcall_other").await.unwrap();
     assert_eq!(number(guest.url(), count).await, 2);
-    assert!(
-        guest.stop_server().await.is_err(),
-        "somebody else's server was stopped"
-    );
+    assert!(guest.stop_server().await.is_err(), "somebody else's server was stopped");
     guest.stop().await.unwrap();
     assert_eq!(number(server.url(), count).await, 0);
 

@@ -161,12 +161,14 @@ async fn at_random(scene: &Scene, records: &[Record], seed: u64) {
 /// Where the ledger ends, read under the lease's lock, so that a commit under way is waited for.
 async fn stored_position(scene: &Scene, at: &TopicPartition) -> usize {
     let mut tx = scene.pool.begin().await.unwrap();
-    sqlx::query("SELECT fence FROM partition_leases WHERE topic = $1 AND partition = $2 FOR UPDATE")
-        .bind(&*at.topic)
-        .bind(at.partition)
-        .fetch_one(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::query(
+        "SELECT fence FROM partition_leases WHERE topic = $1 AND partition = $2 FOR UPDATE",
+    )
+    .bind(&*at.topic)
+    .bind(at.partition)
+    .fetch_one(&mut *tx)
+    .await
+    .unwrap();
     let position: i64 = sqlx::query_scalar(
         "SELECT coalesce(max(next_offset), 0) FROM intake_ledger WHERE topic = $1 AND partition = $2",
     )

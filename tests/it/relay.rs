@@ -21,13 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{self, Kafka, NewRecord, PATIENCE, Record, TestDb, Topics, eventually};
 
-const TOPICS: [&str; 5] = [
-    "results",
-    "membership-events",
-    "membership-state",
-    "batch-receipts",
-    "dead-letters",
-];
+const TOPICS: [&str; 5] =
+    ["results", "membership-events", "membership-state", "batch-receipts", "dead-letters"];
 const RESULTS: i16 = 0;
 const MEMBERSHIP: i16 = 1000;
 const LETTERS: i16 = 3000;
@@ -80,38 +75,23 @@ fn start(config: &Config, pool: &PgPool) -> Running {
     let (relay, stats) = Relay::new(config.clone(), pool.clone(), Arc::clone(&poke));
     let (stop, hard) = (CancellationToken::new(), CancellationToken::new());
     let task = spawn(relay.run(stop.clone(), hard.clone()));
-    Running {
-        task,
-        poke,
-        stats,
-        stop,
-        hard,
-    }
+    Running { task, poke, stats, stop, hard }
 }
 
 impl Running {
     async fn leads(&mut self) {
         let leading = self.stats.wait_for(|stats| stats.leading);
-        tokio::time::timeout(PATIENCE, leading)
-            .await
-            .expect("it leads in time")
-            .unwrap();
+        tokio::time::timeout(PATIENCE, leading).await.expect("it leads in time").unwrap();
     }
 
     async fn stop(self) {
         self.stop.cancel();
-        tokio::time::timeout(PATIENCE, self.task)
-            .await
-            .expect("it ends in time")
-            .unwrap();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it ends in time").unwrap();
     }
 
     async fn abort(self) {
         self.hard.cancel();
-        tokio::time::timeout(PATIENCE, self.task)
-            .await
-            .expect("it ends in time")
-            .unwrap();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it ends in time").unwrap();
     }
 }
 
@@ -210,10 +190,8 @@ async fn nothing_is_lost(ground: &Ground, stream: i16, topic: &str, partition: i
 }
 
 fn is_complete(records: &[Record], expected: &[String]) {
-    let taken: Vec<String> = consume(records)
-        .iter()
-        .map(|record| record.header("ce_id").unwrap().to_owned())
-        .collect();
+    let taken: Vec<String> =
+        consume(records).iter().map(|record| record.header("ce_id").unwrap().to_owned()).collect();
     assert_eq!(taken, expected);
 }
 
@@ -243,9 +221,7 @@ async fn everything_is_published_in_order_with_its_headers() {
     seed(pool, MEMBERSHIP + 4, 3).await;
     relay.poke.notify_one();
     all_published(pool).await;
-    let calm = relay
-        .stats
-        .wait_for(|stats| stats.leading && stats.pending_records == 0);
+    let calm = relay.stats.wait_for(|stats| stats.leading && stats.pending_records == 0);
     tokio::time::timeout(PATIENCE, calm).await.unwrap().unwrap();
     relay.stop().await;
 
@@ -258,11 +234,7 @@ async fn everything_is_published_in_order_with_its_headers() {
     for shard in 0..12_i16 {
         let partition = i32::from(shard);
         let of = |records: &[Record]| -> Vec<Record> {
-            records
-                .iter()
-                .filter(|record| record.partition == partition)
-                .cloned()
-                .collect()
+            records.iter().filter(|record| record.partition == partition).cloned().collect()
         };
         let (results, events, states) = (of(&results), of(&events), of(&states));
         is_complete(&results, &expected_ids(&ground, RESULTS + shard).await);
@@ -272,16 +244,8 @@ async fn everything_is_published_in_order_with_its_headers() {
         assert_eq!(events.len(), states.len());
         for (event, state) in events.iter().zip(&states) {
             assert_eq!(
-                (
-                    &event.key,
-                    event.header("ce_sequence"),
-                    event.header("ce_id")
-                ),
-                (
-                    &state.key,
-                    state.header("ce_sequence"),
-                    state.header("ce_id")
-                ),
+                (&event.key, event.header("ce_sequence"), event.header("ce_id")),
+                (&state.key, state.header("ce_sequence"), state.header("ce_id")),
             );
         }
         let event = &events[3];
@@ -290,38 +254,24 @@ async fn everything_is_published_in_order_with_its_headers() {
             format!("urn:rollcall/{prefix}membership-events/{shard}")
         );
         assert_eq!(event.header("ce_dataschema"), Some("0102030405060708"));
-        assert_eq!(
-            event.header("ce_subject").map(str::as_bytes),
-            event.key.as_deref()
-        );
-        assert!(
-            event
-                .header("ce_sequence")
-                .is_some_and(|sequence| sequence.len() == 20)
-        );
+        assert_eq!(event.header("ce_subject").map(str::as_bytes), event.key.as_deref());
+        assert!(event.header("ce_sequence").is_some_and(|sequence| sequence.len() == 20));
         assert!(
             states
                 .iter()
                 .any(|state| state.value.is_none() && state.header("ce_dataschema").is_none())
         );
     }
-    let leases: i64 = sqlx::query_scalar("SELECT count(*) FROM relay_lease")
-        .fetch_one(pool)
-        .await
-        .unwrap();
+    let leases: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM relay_lease").fetch_one(pool).await.unwrap();
     assert_eq!(leases, 0, "the lease was given back");
 }
 
 #[tokio::test]
 async fn what_was_committed_before_the_stop_is_published() {
     let ground = ground().await;
-    let mut relay = start(
-        &Config {
-            poll_interval: PATIENCE,
-            ..ground.config.clone()
-        },
-        &ground.db.pool,
-    );
+    let mut relay =
+        start(&Config { poll_interval: PATIENCE, ..ground.config.clone() }, &ground.db.pool);
     relay.leads().await;
     for _ in 0..20 {
         seed(&ground.db.pool, RESULTS, 100).await;
@@ -340,10 +290,7 @@ async fn a_letter_leaves_with_its_own_headers_first_and_its_bytes() {
                 ARRAY['a', 'a', 'rollcall.dlq.id']::bytea[], ARRAY['\\x00ff', NULL, '\\x41']::bytea[]
          FROM (VALUES ('\\x'::bytea), (NULL), ('\\x00ff80')) AS bodies (body)
          RETURNING batch";
-    let batches: Vec<i64> = sqlx::query_scalar(letters)
-        .fetch_all(&mut *tx)
-        .await
-        .unwrap();
+    let batches: Vec<i64> = sqlx::query_scalar(letters).fetch_all(&mut *tx).await.unwrap();
     for batch in batches {
         insert_run(&mut tx, LETTERS, 1, batch).await;
     }
@@ -353,10 +300,7 @@ async fn a_letter_leaves_with_its_own_headers_first_and_its_bytes() {
     relay.stop().await;
 
     let records = ground.topics.read_partition("dead-letters", 0).await;
-    let values: Vec<Option<&[u8]>> = records
-        .iter()
-        .map(|record| record.value.as_deref())
-        .collect();
+    let values: Vec<Option<&[u8]>> = records.iter().map(|record| record.value.as_deref()).collect();
     assert_eq!(values, [Some(&b""[..]), None, Some(&[0, 0xff, 0x80][..])]);
     assert!(records.iter().all(|record| record.key.is_none()));
     let expected = [
@@ -366,17 +310,11 @@ async fn a_letter_leaves_with_its_own_headers_first_and_its_bytes() {
         ("rollcall.dlq.sequence", Some(b"00000000000000000002")),
         ("rollcall.dlq.generation", Some(b"1")),
     ];
-    let headers = records[1]
-        .headers
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_deref()));
+    let headers = records[1].headers.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
     assert_eq!(headers.collect::<Vec<_>>(), expected);
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how a test speaks to its own process"
-)]
+#[expect(clippy::disallowed_methods, reason = "how a test speaks to its own process")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -391,15 +329,11 @@ async fn relay_process() {
     ) else {
         return;
     };
-    let config = Config {
-        lease: Duration::from_secs(2),
-        ..Config::new(&brokers, &prefix, "process")
-    };
+    let config =
+        Config { lease: Duration::from_secs(2), ..Config::new(&brokers, &prefix, "process") };
     let pool = PgPool::connect(&url).await.unwrap();
     let (relay, _) = Relay::new(config, pool, Arc::new(Notify::new()));
-    relay
-        .run(CancellationToken::new(), CancellationToken::new())
-        .await;
+    relay.run(CancellationToken::new(), CancellationToken::new()).await;
 }
 
 fn start_process(ground: &Ground) -> Child {
@@ -418,11 +352,7 @@ fn start_process(ground: &Ground) -> Child {
 
 async fn signal(name: &str, child: &Child) {
     let pid = child.id().unwrap().to_string();
-    let status = Command::new("kill")
-        .args(["-s", name, &pid])
-        .status()
-        .await
-        .unwrap();
+    let status = Command::new("kill").args(["-s", name, &pid]).status().await.unwrap();
     assert!(status.success());
 }
 
@@ -440,10 +370,7 @@ async fn killed_between_send_and_cursor_it_repeats_and_loses_nothing() {
     seed(pool, RESULTS, 50).await;
     // Cursors cannot move while this transaction is open, so the kill is always between.
     let mut tx = pool.begin().await.unwrap();
-    sqlx::query("SELECT FROM relay_cursors FOR UPDATE")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::query("SELECT FROM relay_cursors FOR UPDATE").execute(&mut *tx).await.unwrap();
     let mut process = start_process(&ground);
     records_in(&ground, "results", 0, 50).await;
     process.kill().await.unwrap();
@@ -481,20 +408,16 @@ async fn a_frozen_leader_is_replaced_and_does_no_harm_when_it_wakes() {
     relay.leads().await;
     seed(pool, RESULTS, 500).await;
     all_published(pool).await;
-    let fence: uuid::Uuid = sqlx::query_scalar("SELECT fence FROM relay_lease")
-        .fetch_one(pool)
-        .await
-        .unwrap();
+    let fence: uuid::Uuid =
+        sqlx::query_scalar("SELECT fence FROM relay_lease").fetch_one(pool).await.unwrap();
     signal("CONT", &process).await;
     for _ in 0..20 {
         seed(pool, RESULTS, 100).await;
         relay.poke.notify_one();
     }
     all_published(pool).await;
-    let after: uuid::Uuid = sqlx::query_scalar("SELECT fence FROM relay_lease")
-        .fetch_one(pool)
-        .await
-        .unwrap();
+    let after: uuid::Uuid =
+        sqlx::query_scalar("SELECT fence FROM relay_lease").fetch_one(pool).await.unwrap();
     assert_eq!(fence, after, "the one that woke did not take the lease");
     relay.stop().await;
     drop(process);
@@ -520,12 +443,7 @@ async fn blockable(db: &TestDb) -> (PgPool, watch::Sender<bool>) {
         }
     });
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1));
-    (
-        pool.connect_with(options.host("127.0.0.1").port(port))
-            .await
-            .unwrap(),
-        block,
-    )
+    (pool.connect_with(options.host("127.0.0.1").port(port)).await.unwrap(), block)
 }
 
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut blocked: watch::Receiver<bool>) {
@@ -568,11 +486,7 @@ async fn set_largest_record(ground: &Ground, topic: &str, bytes: usize) {
         .create()
         .unwrap();
     let change = AlterConfig::new(ResourceSpecifier::Topic(&name)).set("max.message.bytes", &bytes);
-    for result in admin
-        .alter_configs([&change], &AdminOptions::new())
-        .await
-        .unwrap()
-    {
+    for result in admin.alter_configs([&change], &AdminOptions::new()).await.unwrap() {
         result.unwrap();
     }
 }
@@ -659,10 +573,7 @@ async fn topics_ahead_of_the_database_halt_everything() {
     seed(pool, RESULTS + 3, 10).await;
     let headers = |sequence: i32| {
         let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
-        vec![
-            text("ce_sequence", format!("{sequence:020}")),
-            text("ce_generation", "1".to_owned()),
-        ]
+        vec![text("ce_sequence", format!("{sequence:020}")), text("ce_generation", "1".to_owned())]
     };
     let record = |sequence| NewRecord {
         partition: Some(3),
@@ -673,21 +584,14 @@ async fn topics_ahead_of_the_database_halt_everything() {
     // A topic that has just been made may not have its leaders yet: that is an outage, not a verdict.
     let check = async || {
         eventually(PATIENCE, "Kafka answers", async || {
-            check_topics(&ground.config, pool, &CancellationToken::new())
-                .await
-                .ok()
+            check_topics(&ground.config, pool, &CancellationToken::new()).await.ok()
         })
         .await
     };
     assert_eq!(check().await, Verdict::Fine);
     // 11 was published, but its commit is lost; a repeat of 10 came behind it.
-    ground
-        .topics
-        .produce("results", &[record(9), record(10), record(11), record(10)])
-        .await;
-    let Verdict::Ahead { cause } = check().await else {
-        panic!("the topic is ahead")
-    };
+    ground.topics.produce("results", &[record(9), record(10), record(11), record(10)]).await;
+    let Verdict::Ahead { cause } = check().await else { panic!("the topic is ahead") };
     assert!(
         cause.contains("results partition 3 holds number 11") && cause.contains("only 10"),
         "{cause}"
@@ -698,17 +602,9 @@ async fn topics_ahead_of_the_database_halt_everything() {
 
     let mut relay = start(&ground.config, pool);
     let said = relay.stats.wait_for(|stats| stats.trouble.is_some());
-    let said = tokio::time::timeout(PATIENCE, said)
-        .await
-        .unwrap()
-        .unwrap()
-        .clone();
+    let said = tokio::time::timeout(PATIENCE, said).await.unwrap().unwrap().clone();
     assert!(said.trouble.unwrap().contains("database_behind_topics"));
-    assert_eq!(
-        ground.topics.watermarks("results", 3).await.1,
-        4,
-        "nothing is published"
-    );
+    assert_eq!(ground.topics.watermarks("results", 3).await.1, 4, "nothing is published");
 
     // Put right (here: the lost number is given again), it goes on by itself, and the halt is lifted.
     seed(pool, RESULTS + 3, 1).await;
@@ -775,26 +671,15 @@ async fn partitions_are_made_ahead_and_dropped_when_all_is_published() {
     next_batch(pool, 100_001).await;
     seed(pool, RESULTS, 10).await;
     let done = maintain_partitions(pool, &EAGER).await.unwrap();
-    assert_eq!(
-        (done.created, done.dropped),
-        (1, 0),
-        "what is not published stays"
-    );
+    assert_eq!((done.created, done.dropped), (1, 0), "what is not published stays");
 
-    let kept = PartitionSettings {
-        keep: PATIENCE,
-        ..EAGER
-    };
+    let kept = PartitionSettings { keep: PATIENCE, ..EAGER };
     let mut config = ground.config.clone();
     config.partitions = kept;
     let relay = start(&config, pool);
     all_published(pool).await;
     relay.stop().await;
-    assert_eq!(
-        maintain_partitions(pool, &kept).await.unwrap().dropped,
-        0,
-        "nor what is young"
-    );
+    assert_eq!(maintain_partitions(pool, &kept).await.unwrap().dropped, 0, "nor what is young");
     assert_eq!(maintain_partitions(pool, &EAGER).await.unwrap().dropped, 1);
     assert_eq!(partitions(pool).await, ["outbox_100000", "outbox_200000"]);
 }
@@ -825,19 +710,13 @@ async fn a_partition_dropped_while_a_batch_writes_to_it_loses_no_event() {
     })
     .await;
     // Meanwhile other batches go on at once.
-    tokio::time::timeout(Duration::from_secs(5), seed(pool, RESULTS + 1, 10))
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(5), seed(pool, RESULTS + 1, 10)).await.unwrap();
     insert_run(&mut slow, RESULTS, 10, batch).await;
     slow.commit().await.unwrap();
 
     all_published(pool).await;
     let records = ground.topics.read_partition("results", 0).await;
-    assert_eq!(
-        consume(&records).len(),
-        20,
-        "the slow batch's records left too"
-    );
+    assert_eq!(consume(&records).len(), 20, "the slow batch's records left too");
     eventually(PATIENCE, "the partition is dropped after all", async || {
         let all = partitions(pool).await;
         (!all.contains(&"outbox_0".to_owned())).then_some(())
@@ -868,9 +747,7 @@ async fn a_crash_in_the_middle_of_dropping_is_put_right() {
         .await
         .unwrap();
     assert_eq!(maintain_partitions(pool, &EAGER).await.unwrap().dropped, 1);
-    let left: Option<String> = sqlx::query_scalar("SELECT to_regclass('outbox_0')::text")
-        .fetch_one(pool)
-        .await
-        .unwrap();
+    let left: Option<String> =
+        sqlx::query_scalar("SELECT to_regclass('outbox_0')::text").fetch_one(pool).await.unwrap();
     assert_eq!(left, None);
 }

@@ -108,8 +108,7 @@ pub(crate) fn pool_options() -> store::Options {
 
 pub(crate) fn applier(pool: PgPool) -> Applier {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(datetime!(2026-03-02 00:00 UTC)));
-    let dates =
-        Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: time::Duration::days(366) };
+    let dates = Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: time::Duration::days(366) };
     let options = Options {
         inbox_retention: time::Duration::days(400),
         retry_max_delay: Duration::from_secs(1),
@@ -197,11 +196,7 @@ pub(crate) fn item(program: &str) -> ProgramMembershipIn {
 }
 
 pub(crate) fn identifier(id_type: &str, value: &str) -> RegistrantIdentifier {
-    RegistrantIdentifier {
-        id_type: id_type.to_owned(),
-        value: value.to_owned(),
-        expiry_date: None,
-    }
+    RegistrantIdentifier { id_type: id_type.to_owned(), value: value.to_owned(), expiry_date: None }
 }
 
 /// An individual of whom nothing is said.

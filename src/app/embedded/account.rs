@@ -19,9 +19,7 @@ impl Account {
     ///
     /// `ours` is a file or directory that this process has just made; its owner is who we are.
     pub(super) fn choose(ours: &Path) -> Result<Option<Self>, Error> {
-        let owner = std::fs::metadata(ours)
-            .map_err(Error::io("read who we are"))?
-            .uid();
+        let owner = std::fs::metadata(ours).map_err(Error::io("read who we are"))?.uid();
         if owner != 0 {
             return Ok(None);
         }
@@ -36,10 +34,8 @@ impl Account {
 
     /// Gives a file or directory to the account.
     pub(super) fn give(self, path: &Path) -> Result<(), Error> {
-        chown(path, Some(self.uid), Some(self.gid)).map_err(Error::io(format!(
-            "give {} to an unprivileged account",
-            path.display()
-        )))
+        chown(path, Some(self.uid), Some(self.gid))
+            .map_err(Error::io(format!("give {} to an unprivileged account", path.display())))
     }
 
     /// Makes a command run as the account, without our groups.
@@ -67,13 +63,7 @@ mod tests {
     #[test]
     fn an_account_is_read_from_its_line() {
         let passwd = "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534::/:/usr/sbin/nologin\n";
-        assert_eq!(
-            find(passwd, "nobody"),
-            Some(Account {
-                uid: 65534,
-                gid: 65534
-            })
-        );
+        assert_eq!(find(passwd, "nobody"), Some(Account { uid: 65534, gid: 65534 }));
         assert_eq!(find(passwd, "postgres"), None);
     }
 

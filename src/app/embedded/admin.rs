@@ -68,9 +68,8 @@ pub fn drop_database_blocking(url: &str, name: &str) -> Result<(), Error> {
 }
 
 async fn run(url: &str, statement: String, what: &'static str) -> Result<(), Error> {
-    let mut connection = PgConnection::connect(url)
-        .await
-        .map_err(Error::database("connect to Postgres"))?;
+    let mut connection =
+        PgConnection::connect(url).await.map_err(Error::database("connect to Postgres"))?;
     let done = connection.execute(AssertSqlSafe(statement)).await;
     // The statement's answer matters, not that of the farewell.
     drop(connection.close().await);
@@ -84,10 +83,7 @@ mod tests {
     #[test]
     fn only_the_database_is_replaced() {
         let replaced = |url| with_database(url, "new").unwrap();
-        assert_eq!(
-            replaced("postgres://u:p@host:5432/old"),
-            "postgres://u:p@host:5432/new"
-        );
+        assert_eq!(replaced("postgres://u:p@host:5432/old"), "postgres://u:p@host:5432/new");
         assert_eq!(replaced("postgresql://host"), "postgresql://host/new");
         assert_eq!(
             replaced("postgres://u@host/old?sslmode=require&host=/run"),

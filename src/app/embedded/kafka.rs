@@ -42,11 +42,7 @@ impl MockKafka {
             })
             .map_err(Error::io("start a thread"))?;
         let bootstrap_servers = answered("start", &answer)?;
-        Ok(Self {
-            bootstrap_servers,
-            tasks: Some(tasks),
-            thread: Some(thread),
-        })
+        Ok(Self { bootstrap_servers, tasks: Some(tasks), thread: Some(thread) })
     }
 
     /// `host:port` of the broker, for `bootstrap.servers`.
@@ -57,9 +53,7 @@ impl MockKafka {
     /// Creates a topic. Must be done before the first client asks for it, else it has 4 partitions.
     pub fn create_topic(&self, name: &str, partitions: i32) -> Result<(), Error> {
         let name = name.to_owned();
-        self.ask("create a topic", move |cluster| {
-            cluster.create_topic(&name, partitions, 1)
-        })
+        self.ask("create a topic", move |cluster| cluster.create_topic(&name, partitions, 1))
     }
 
     /// Cuts all connections and refuses new ones, until [`up`](Self::up).
@@ -79,15 +73,8 @@ impl MockKafka {
     ) -> Result<(), Error> {
         let (done, answer) = mpsc::channel();
         let task: Task = Box::new(move |cluster| drop(done.send(operation(cluster))));
-        let sent = self
-            .tasks
-            .as_ref()
-            .is_some_and(|tasks| tasks.send(task).is_ok());
-        if sent {
-            answered(what, &answer)
-        } else {
-            Err(ended(what))
-        }
+        let sent = self.tasks.as_ref().is_some_and(|tasks| tasks.send(task).is_ok());
+        if sent { answered(what, &answer) } else { Err(ended(what)) }
     }
 }
 
@@ -106,17 +93,11 @@ fn answered<T>(
     answer: &mpsc::Receiver<Result<T, KafkaError>>,
 ) -> Result<T, Error> {
     let answer = answer.recv().map_err(|_ended| ended(what))?;
-    answer.map_err(|error| Error::Kafka {
-        what,
-        reason: error.to_string(),
-    })
+    answer.map_err(|error| Error::Kafka { what, reason: error.to_string() })
 }
 
 fn ended(what: &'static str) -> Error {
-    Error::Kafka {
-        what,
-        reason: "it has ended".to_owned(),
-    }
+    Error::Kafka { what, reason: "it has ended".to_owned() }
 }
 
 #[cfg(test)]
@@ -136,9 +117,7 @@ mod tests {
             .set("bootstrap.servers", kafka.bootstrap_servers())
             .create()
             .unwrap();
-        let metadata = client
-            .fetch_metadata(Some("requests"), Duration::from_secs(10))
-            .unwrap();
+        let metadata = client.fetch_metadata(Some("requests"), Duration::from_secs(10)).unwrap();
         assert_eq!(metadata.topics()[0].partitions().len(), 12);
     }
 }

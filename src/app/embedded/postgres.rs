@@ -61,11 +61,7 @@ impl Postgres {
         }
         let server = Server::create(options.durability, options.cache.as_deref()).await?;
         let url = with_first_database(&server, "rollcall").await?;
-        Ok(Self {
-            url,
-            home: Home::Ours(Box::new(server)),
-            made: Mutex::default(),
-        })
+        Ok(Self { url, home: Home::Ours(Box::new(server)), made: Mutex::default() })
     }
 
     /// The URL of its database, with the password.
@@ -82,10 +78,7 @@ impl Postgres {
     pub async fn create_database(&self, name: &str) -> Result<String, Error> {
         let url = admin::create(&self.url, name).await?;
         if !self.is_ours() {
-            self.made
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(name.to_owned());
+            self.made.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
         }
         Ok(url)
     }
@@ -165,20 +158,14 @@ impl Postgres {
         let pid = self.pid().ok_or(Error::NotOurs)?;
         // The shell's own `kill`: the program is not on every machine.
         let done = tokio::process::Command::new("/bin/sh")
-            .args([
-                "-c",
-                r#"signal=$1; shift; kill -s "$signal" "$@""#,
-                "kill",
-                signal,
-            ])
+            .args(["-c", r#"signal=$1; shift; kill -s "$signal" "$@""#, "kill", signal])
             .args(family(pid).iter().map(u32::to_string))
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .status()
             .await;
         // A session may end between the look and the signal; then `kill` complains of that one only.
-        done.map(drop)
-            .map_err(Error::io("send a signal to Postgres"))
+        done.map(drop).map_err(Error::io("send a signal to Postgres"))
     }
 }
 
@@ -187,11 +174,7 @@ fn family(pid: u32) -> Vec<u32> {
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let children = children.unwrap_or_default();
     std::iter::once(pid)
-        .chain(
-            children
-                .split_whitespace()
-                .filter_map(|child| child.parse().ok()),
-        )
+        .chain(children.split_whitespace().filter_map(|child| child.parse().ok()))
         .collect()
 }
 
@@ -200,12 +183,7 @@ impl Drop for Postgres {
         let Home::Given { url } = &self.home else {
             return;
         };
-        for name in self
-            .made
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(..)
-        {
+        for name in self.made.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
             // Nobody is left to tell; a database that stays is named rollcall_….
             drop(admin::drop_database_blocking(url, &name));
         }
@@ -215,9 +193,7 @@ impl Drop for Postgres {
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the URL: it holds a password.
-        f.debug_struct("Postgres")
-            .field("ours", &self.is_ours())
-            .finish_non_exhaustive()
+        f.debug_struct("Postgres").field("ours", &self.is_ours()).finish_non_exhaustive()
     }
 }
 

@@ -39,12 +39,7 @@ fn versioned(parent: &Path, prefix: &str) -> Vec<PathBuf> {
         .flatten()
         .flatten()
         .filter_map(|entry| {
-            let number = entry
-                .file_name()
-                .to_str()?
-                .strip_prefix(prefix)?
-                .parse()
-                .ok()?;
+            let number = entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok()?;
             Some((number, entry.path().join("bin")))
         })
         .collect();
@@ -53,9 +48,7 @@ fn versioned(parent: &Path, prefix: &str) -> Vec<PathBuf> {
 }
 
 fn complete(directory: &Path) -> bool {
-    ["initdb", "postgres", "pg_ctl"]
-        .iter()
-        .all(|name| directory.join(name).is_file())
+    ["initdb", "postgres", "pg_ctl"].iter().all(|name| directory.join(name).is_file())
 }
 
 async fn major(directory: &Path) -> Option<u32> {
@@ -65,23 +58,13 @@ async fn major(directory: &Path) -> Option<u32> {
 /// Of `postgres (PostgreSQL) 15.18 (Debian …)`: 15.
 fn parse_major(version: &str) -> Option<u32> {
     let (_, number) = version.split_once("(PostgreSQL) ")?;
-    let digits = number
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(number.len());
+    let digits = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
     number.get(..digits)?.parse().ok()
 }
 
 async fn output(command: &mut Command) -> Option<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .await
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().await.ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]
@@ -90,10 +73,7 @@ mod tests {
 
     #[test]
     fn a_version_is_read_from_what_postgres_says() {
-        assert_eq!(
-            parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(parse_major("postgres (PostgreSQL) 18beta2\n"), Some(18));
         assert_eq!(parse_major("mysqld 8.0\n"), None);
     }

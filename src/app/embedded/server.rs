@@ -82,10 +82,7 @@ impl Server {
 
     /// The URL of its database `name`. The password is made up for this server and gone with it.
     pub(super) fn url(&self, name: &str) -> String {
-        format!(
-            "postgres://rollcall:{}@127.0.0.1:{}/{name}",
-            self.password, self.port
-        )
+        format!("postgres://rollcall:{}@127.0.0.1:{}/{name}", self.password, self.port)
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -121,18 +118,11 @@ impl Server {
             return Ok(());
         }
         let mut command = self.command("pg_ctl");
-        command
-            .arg("stop")
-            .arg("-D")
-            .arg(self.data())
-            .args(["-w", "-t", "60", "-m", mode]);
+        command.arg("stop").arg("-D").arg(self.data()).args(["-w", "-t", "60", "-m", mode]);
         let stopped = self.run(command).await;
         // The keeper sees its server end; if it does not, closing its input makes it.
         drop(child.stdin.take());
-        child
-            .wait()
-            .await
-            .map_err(Error::io("wait for Postgres to end"))?;
+        child.wait().await.map_err(Error::io("wait for Postgres to end"))?;
         stopped
     }
 
@@ -149,11 +139,7 @@ impl Server {
             .arg("-D")
             .arg(self.data())
             .arg(format!("--pwfile={}", password.display()))
-            .args([
-                "--username=rollcall",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-            ])
+            .args(["--username=rollcall", "--auth=scram-sha-256", "--encoding=UTF8"])
             .args(["--locale=C", "--no-sync", "--no-instructions"]);
         self.run(command).await?;
         std::fs::remove_file(&password).map_err(Error::io("remove a file"))
@@ -183,10 +169,7 @@ impl Server {
             .map_err(Error::io("open Postgres's log"))?;
         let mut command = self.command_of(Path::new("/bin/sh"));
         command.args(["-c", KEEPER, "keeper"]).arg(directory);
-        command
-            .arg(self.programs.join("postgres"))
-            .arg("-D")
-            .arg(self.data());
+        command.arg(self.programs.join("postgres")).arg("-D").arg(self.data());
         let port = self.port.to_string();
         let mut settings: Vec<(&str, &str)> = vec![
             ("listen_addresses", "127.0.0.1"),
@@ -201,14 +184,8 @@ impl Server {
             command.arg("-c").arg(format!("{name}={value}"));
         }
         // A socket's path may have 107 bytes; with a longer one Postgres would not start at all.
-        let socket = if directory.as_os_str().len() < 80 {
-            directory
-        } else {
-            Path::new("")
-        };
-        command
-            .arg("-c")
-            .arg(format!("unix_socket_directories={}", socket.display()));
+        let socket = if directory.as_os_str().len() < 80 { directory } else { Path::new("") };
+        command.arg("-c").arg(format!("unix_socket_directories={}", socket.display()));
         let again = log.try_clone().map_err(Error::io("open Postgres's log"))?;
         command
             .stdin(Stdio::piped())
@@ -225,20 +202,15 @@ impl Server {
         let url = self.url("postgres");
         loop {
             if !matches!(child.try_wait(), Ok(None)) {
-                return Err(Error::NotStarted {
-                    reason: self.end_of_log(),
-                });
+                return Err(Error::NotStarted { reason: self.end_of_log() });
             }
             if let Ok(connection) = PgConnection::connect(&url).await {
                 drop(connection.close().await);
                 return Ok(());
             }
             if Instant::now() > deadline {
-                let reason = format!(
-                    "no answer within {} s; {}",
-                    PATIENCE.as_secs(),
-                    self.end_of_log()
-                );
+                let reason =
+                    format!("no answer within {} s; {}", PATIENCE.as_secs(), self.end_of_log());
                 return Err(Error::NotStarted { reason });
             }
             tokio::time::sleep(PAUSE).await;
@@ -259,10 +231,7 @@ impl Server {
         errors
             .get(from..)
             .filter(|some| !some.is_empty())
-            .map_or_else(
-                || "its log says nothing".to_owned(),
-                |errors| errors.join("; "),
-            )
+            .map_or_else(|| "its log says nothing".to_owned(), |errors| errors.join("; "))
     }
 
     fn command(&self, program: &str) -> Command {
@@ -272,10 +241,7 @@ impl Server {
     /// A command as the account that owns the data, in a directory that it may enter, with messages in English.
     fn command_of(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        command
-            .current_dir("/")
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null());
+        command.current_dir("/").env("LC_ALL", "C").stdin(Stdio::null());
         for name in ["PGDATA", "PGPORT", "PGOPTIONS", "PGHOST", "PGUSER"] {
             command.env_remove(name);
         }
@@ -287,22 +253,15 @@ impl Server {
 
     async fn run(&self, mut command: Command) -> Result<(), Error> {
         let program = PathBuf::from(command.as_std().get_program());
-        let output = command
-            .output()
-            .await
-            .map_err(Error::io(format!("start {}", program.display())))?;
+        let output =
+            command.output().await.map_err(Error::io(format!("start {}", program.display())))?;
         if output.status.success() {
             return Ok(());
         }
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
-        let last = text
-            .lines()
-            .rfind(|line| line.contains("error") || line.contains("FATAL"));
-        let output = last
-            .or_else(|| text.lines().last())
-            .unwrap_or("it said nothing")
-            .to_owned();
+        let last = text.lines().rfind(|line| line.contains("error") || line.contains("FATAL"));
+        let output = last.or_else(|| text.lines().last()).unwrap_or("it said nothing").to_owned();
         Err(Error::Program { program, output })
     }
 }

@@ -20,15 +20,9 @@ pub(super) fn add(status: &mut Status) {
     if !status.kafka.missing_topics.is_empty() {
         healthy = false;
         let missing = status.kafka.missing_topics.join(", ");
-        advice.push(format!(
-            "Topics are missing: {missing}. Create them: rollcall topics apply."
-        ));
+        advice.push(format!("Topics are missing: {missing}. Create them: rollcall topics apply."));
     }
-    if !status
-        .workers
-        .iter()
-        .any(crate::store::status::Worker::is_alive)
-    {
+    if !status.workers.iter().any(crate::store::status::Worker::is_alive) {
         healthy = false;
         advice.push(format!(
             "No worker has been seen for {GONE_AFTER_SECONDS:.0} seconds. Start one: rollcall run."
@@ -38,11 +32,8 @@ pub(super) fn add(status: &mut Status) {
     healthy &= relay(status, &mut advice);
     let letters = &status.letters;
     if letters.open > 0 {
-        let classes: Vec<_> = letters
-            .by_class
-            .iter()
-            .map(|(class, count)| format!("{count} {class}"))
-            .collect();
+        let classes: Vec<_> =
+            letters.by_class.iter().map(|(class, count)| format!("{count} {class}")).collect();
         advice.push(format!(
             "{} dead letters are open ({}). Look at them and replay or discard them.",
             letters.open,
@@ -67,20 +58,15 @@ fn partitions(status: &Status, advice: &mut Vec<String>) -> bool {
         if partition.state == "STOPPED" {
             healthy = false;
             let cause = partition.cause.as_deref().unwrap_or("no cause was given");
-            let at = partition
-                .offset
-                .map(|offset| format!(" at offset {offset}"))
-                .unwrap_or_default();
+            let at =
+                partition.offset.map(|offset| format!(" at offset {offset}")).unwrap_or_default();
             advice.push(format!(
                 "{topic} {number} is stopped{at}: {cause}. Remove the cause, then restart the worker."
             ));
         }
     }
     let behind = |state: &str| {
-        let lags = status
-            .partitions
-            .iter()
-            .filter(|partition| partition.state == state);
+        let lags = status.partitions.iter().filter(|partition| partition.state == state);
         lags.filter_map(|partition| partition.lag)
             .filter(|lag| *lag > 0)
             .fold((0, 0), |(n, sum), lag| (n + 1, sum + lag))
@@ -88,9 +74,7 @@ fn partitions(status: &Status, advice: &mut Vec<String>) -> bool {
     let (unowned, lag) = behind("UNOWNED");
     if unowned > 0 {
         healthy = false;
-        advice.push(format!(
-            "{lag} records wait in {unowned} partitions that no worker has."
-        ));
+        advice.push(format!("{lag} records wait in {unowned} partitions that no worker has."));
     }
     let (waiting, lag) = behind("WAITING");
     if waiting > 0 {
@@ -105,13 +89,10 @@ fn partitions(status: &Status, advice: &mut Vec<String>) -> bool {
 fn relay(status: &Status, advice: &mut Vec<String>) -> bool {
     let cursors = || status.streams.iter().flat_map(|stream| &stream.topics);
     let pending: i64 = cursors().map(|cursor: &Cursor| cursor.pending).sum();
-    let oldest = cursors()
-        .filter_map(|cursor| cursor.oldest_unpublished_seconds)
-        .fold(0.0, f64::max);
-    let led = status
-        .relay
-        .as_ref()
-        .is_some_and(|relay| relay.renewed_seconds <= GONE_AFTER_SECONDS);
+    let oldest =
+        cursors().filter_map(|cursor| cursor.oldest_unpublished_seconds).fold(0.0, f64::max);
+    let led =
+        status.relay.as_ref().is_some_and(|relay| relay.renewed_seconds <= GONE_AFTER_SECONDS);
     if pending > 0 && !led {
         advice.push(format!(
             "{pending} records are to be published and no relay leads. Start one: rollcall run."
@@ -164,10 +145,7 @@ mod tests {
                 synchronous_commit: "on".to_owned(),
                 synchronous_standby: true,
             },
-            kafka: Kafka {
-                reachable: true,
-                missing_topics: Vec::new(),
-            },
+            kafka: Kafka { reachable: true, missing_topics: Vec::new() },
         }
     }
 
@@ -175,10 +153,7 @@ mod tests {
     fn all_well_needs_no_advice() {
         let mut status = status();
         add(&mut status);
-        assert_eq!(
-            (status.healthy, status.advice.as_slice()),
-            (true, [].as_slice())
-        );
+        assert_eq!((status.healthy, status.advice.as_slice()), (true, [].as_slice()));
     }
 
     #[test]
@@ -191,9 +166,9 @@ mod tests {
                 "position": 70, "low": 10, "high": 100, "lag": 30, "cause": null, "offset": null, "since": null,
             })
         );
-        for key in [
-            "streams", "relay", "letters", "parked", "batches", "workers", "advice", "healthy",
-        ] {
+        for key in
+            ["streams", "relay", "letters", "parked", "batches", "workers", "advice", "healthy"]
+        {
             assert!(json.get(key).is_some(), "{key}");
         }
     }
@@ -206,10 +181,7 @@ mod tests {
         let mut nobody = status();
         nobody.workers.clear();
         let mut missing = status();
-        missing
-            .kafka
-            .missing_topics
-            .push("rollcall.results".to_owned());
+        missing.kafka.missing_topics.push("rollcall.results".to_owned());
         let mut unowned = status();
         unowned.partitions[0].state = "UNOWNED".to_owned();
         for (mut status, word) in [
@@ -220,11 +192,7 @@ mod tests {
         ] {
             add(&mut status);
             assert!(!status.healthy);
-            assert!(
-                status.advice.iter().any(|line| line.contains(word)),
-                "{:?}",
-                status.advice
-            );
+            assert!(status.advice.iter().any(|line| line.contains(word)), "{:?}", status.advice);
         }
     }
 }

@@ -18,11 +18,7 @@ impl Input {
         } else {
             let file = File::open(path)?;
             // A pipe gives its bytes once, and two looks are needed.
-            if file.metadata()?.is_file() {
-                file
-            } else {
-                spool(&mut { file })?
-            }
+            if file.metadata()?.is_file() { file } else { spool(&mut { file })? }
         };
         let len = file.seek(io::SeekFrom::End(0))?;
         Ok(Self { file, len })
@@ -56,10 +52,7 @@ impl Input {
         let mut start = Vec::new();
         self.rewound()?.take(4096).read_to_end(&mut start)?;
         let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
-        Ok(text
-            .iter()
-            .copied()
-            .find(|byte| !byte.is_ascii_whitespace()))
+        Ok(text.iter().copied().find(|byte| !byte.is_ascii_whitespace()))
     }
 }
 

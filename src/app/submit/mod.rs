@@ -113,16 +113,10 @@ struct Looked {
 /// # Errors
 /// [`Error`]; wrong lines are none, they stand in the summary.
 pub fn submit(options: &Options, settings: &Settings) -> Result<Summary, Error> {
-    let failed = |problem| Error::File {
-        file: options.file.clone(),
-        problem,
-    };
+    let failed = |problem| Error::File { file: options.file.clone(), problem };
     let mut input = Input::open(&options.file).map_err(failed)?;
     let hash = input.sha256().map_err(failed)?;
-    let batch_id = options
-        .batch_id
-        .clone()
-        .unwrap_or_else(|| hex::encode(&hash[..16]));
+    let batch_id = options.batch_id.clone().unwrap_or_else(|| hex::encode(&hash[..16]));
     let format = match options.format {
         Some(format) => format,
         None => guess(&options.file, &mut input).map_err(failed)?,
@@ -145,11 +139,7 @@ pub fn submit(options: &Options, settings: &Settings) -> Result<Summary, Error> 
         Reader::new(counted, format, fill.clone(), dates.clone())
     };
 
-    let most = if options.check {
-        MAX_CHECK_ERRORS
-    } else {
-        MAX_ERRORS
-    };
+    let most = if options.check { MAX_CHECK_ERRORS } else { MAX_ERRORS };
     let looked = look(reader(input.rewound().map_err(failed)?), most).map_err(failed)?;
     if !options.check && looked.right > 0 {
         let sender = Sender::connect(settings, &looked.kinds)?;
@@ -219,10 +209,7 @@ impl Looked {
 
 /// By its name, else by its first character: a line of JSON begins with `{`.
 fn guess(file: &Path, input: &mut Input) -> io::Result<Format> {
-    let extension = file
-        .extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default();
+    let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     Ok(match extension.to_ascii_lowercase().as_str() {
         "csv" => Format::Csv,
         "ndjson" | "jsonl" | "json" => Format::Ndjson,

@@ -58,41 +58,28 @@ impl Sender {
         let away = |error| Unreachable::new(settings, &error);
         let mut config = kafka::client(settings);
         let timeout = DELIVERY.as_millis().to_string();
-        for (name, value) in [
-            ("linger.ms", "20"),
-            ("message.timeout.ms", timeout.as_str()),
-        ] {
+        for (name, value) in [("linger.ms", "20"), ("message.timeout.ms", timeout.as_str())] {
             if config.get(name).is_none() {
                 config.set(name, value);
             }
         }
         // Java's partitioner, so that a registrant's requests meet in one partition whoever sends them; and none
         // twice or out of order when the client tries again.
-        config
-            .set("partitioner", "murmur2_random")
-            .set("enable.idempotence", "true");
-        let producer: BaseProducer<Deliveries> = config
-            .create_with_context(Deliveries::default())
-            .map_err(away)?;
+        config.set("partitioner", "murmur2_random").set("enable.idempotence", "true");
+        let producer: BaseProducer<Deliveries> =
+            config.create_with_context(Deliveries::default()).map_err(away)?;
         let topics = kinds
             .iter()
             .filter_map(|kind| Some((*kind, settings.topics.topic(topics::of_request(*kind)?))))
             .collect::<HashMap<_, _>>();
         // All topics are asked for: asking for one by name could create it, with other settings.
-        let metadata = producer
-            .client()
-            .fetch_metadata(None, PATIENCE)
-            .map_err(away)?;
+        let metadata = producer.client().fetch_metadata(None, PATIENCE).map_err(away)?;
         for topic in topics.values() {
             if !metadata.topics().iter().any(|there| there.name() == topic) {
                 return Err(Error::NoTopic(topic.clone()));
             }
         }
-        Ok(Self {
-            producer,
-            topics,
-            sent: AtomicU64::new(0),
-        })
+        Ok(Self { producer, topics, sent: AtomicU64::new(0) })
     }
 
     /// Sends a request; waits while the client's queue is full.
@@ -104,17 +91,12 @@ impl Sender {
         let Ok(value) = line.request.encode() else {
             return Ok(());
         };
-        let header = |key, value| Header {
-            key,
-            value: Some(value),
-        };
+        let header = |key, value| Header { key, value: Some(value) };
         let headers = OwnedHeaders::new_with_capacity(3)
             .insert(header("content-type", "application/avro"))
             .insert(header("ce_id", line.message_id()))
             .insert(header("ce_source", line.source()));
-        let mut record = BaseRecord::<str, [u8]>::to(topic)
-            .payload(&value)
-            .headers(headers);
+        let mut record = BaseRecord::<str, [u8]>::to(topic).payload(&value).headers(headers);
         if let Some(key) = line.request.key() {
             record = record.key(key);
         }
@@ -146,10 +128,7 @@ impl Sender {
 
     fn check(&self) -> Result<(), Error> {
         let failed = &self.producer.context().failed;
-        let failed = failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         failed.map_or(Ok(()), |problem| Err(self.undelivered(problem)))
     }
 

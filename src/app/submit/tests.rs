@@ -7,10 +7,7 @@ use time::macros::datetime;
 fn check(name: &str, text: &str) -> Summary {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);
-    File::create(&file)
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
+    File::create(&file).unwrap().write_all(text.as_bytes()).unwrap();
     let options = Options {
         file,
         format: None,
@@ -25,10 +22,7 @@ fn check(name: &str, text: &str) -> Summary {
 
 #[test]
 fn a_checked_file_has_a_summary() {
-    let summary = check(
-        "a.csv",
-        "reference,program\nP-1,CASH\n,CASH\nP-2,CASH\nP-2,CASH\n",
-    );
+    let summary = check("a.csv", "reference,program\nP-1,CASH\n,CASH\nP-2,CASH\nP-2,CASH\n");
     assert_eq!(
         serde_json::to_value(&summary).unwrap(),
         serde_json::json!({
@@ -41,12 +35,7 @@ fn a_checked_file_has_a_summary() {
         })
     );
     assert_eq!(summary.batch_id.len(), 32);
-    assert_eq!(
-        check("a.csv", "reference,program\nP-1,CASH\n")
-            .batch_id
-            .len(),
-        32
-    );
+    assert_eq!(check("a.csv", "reference,program\nP-1,CASH\n").batch_id.len(), 32);
 }
 
 #[test]

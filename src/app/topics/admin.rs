@@ -53,14 +53,9 @@ impl<'a> Topics<'a> {
     pub fn connect(settings: &'a Settings) -> Result<Self, Error> {
         let away = |error| Unreachable::new(settings, &error);
         let admin = kafka::client(settings).create().map_err(away)?;
-        let options = AdminOptions::new()
-            .request_timeout(Some(PATIENCE))
-            .operation_timeout(Some(PATIENCE));
-        Ok(Self {
-            settings,
-            admin,
-            options,
-        })
+        let options =
+            AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
+        Ok(Self { settings, admin, options })
     }
 
     fn away(&self, error: &KafkaError) -> Error {
@@ -73,18 +68,10 @@ impl<'a> Topics<'a> {
     /// When the brokers are away.
     pub fn partitions(&self) -> Result<BTreeMap<String, i32>, Error> {
         // All topics are asked for: asking for one by name could create it.
-        let metadata = self
-            .admin
-            .inner()
-            .fetch_metadata(None, PATIENCE)
-            .map_err(|error| self.away(&error))?;
-        let there = metadata
-            .topics()
-            .iter()
-            .filter(|topic| topic.error().is_none());
-        Ok(there
-            .map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32))
-            .collect())
+        let metadata =
+            self.admin.inner().fetch_metadata(None, PATIENCE).map_err(|error| self.away(&error))?;
+        let there = metadata.topics().iter().filter(|topic| topic.error().is_none());
+        Ok(there.map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32)).collect())
     }
 
     /// What the topics of these names are; what is not there is left out.
@@ -97,23 +84,14 @@ impl<'a> Topics<'a> {
             .iter()
             .filter_map(|topic| {
                 let partitions = *partitions.get(&topic.topic)?;
-                Some((
-                    topic.topic.clone(),
-                    Found {
-                        partitions,
-                        ..Found::default()
-                    },
-                ))
+                Some((topic.topic.clone(), Found { partitions, ..Found::default() }))
             })
             .collect();
         let names: Vec<_> = found.keys().cloned().collect();
         if names.is_empty() {
             return Ok(found);
         }
-        let asked: Vec<_> = names
-            .iter()
-            .map(|name| ResourceSpecifier::Topic(name))
-            .collect();
+        let asked: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let answers = self
             .admin
             .describe_configs(&asked, &self.options)
@@ -166,9 +144,7 @@ impl<'a> Topics<'a> {
 
     async fn create(&self, wanted: &[Wanted], steps: &[Step]) -> Result<(), Error> {
         let is_new = |topic: &&Wanted| {
-            steps
-                .iter()
-                .any(|step| step.action == Action::Create && step.topic == topic.topic)
+            steps.iter().any(|step| step.action == Action::Create && step.topic == topic.topic)
         };
         let new: Vec<_> = wanted
             .iter()
@@ -176,10 +152,7 @@ impl<'a> Topics<'a> {
             .map(|topic| {
                 let copies = TopicReplication::Fixed(topic.replication_factor);
                 let new = NewTopic::new(&topic.topic, topic.partitions, copies);
-                topic
-                    .config
-                    .iter()
-                    .fold(new, |new, (key, value)| new.set(key, value))
+                topic.config.iter().fold(new, |new, (key, value)| new.set(key, value))
             })
             .collect();
         if new.is_empty() {
@@ -195,10 +168,7 @@ impl<'a> Topics<'a> {
                 // Somebody else was faster; whether it is as it must be is looked at afterwards.
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((topic, problem)) => {
-                    return Err(Error::Refused {
-                        topic,
-                        problem: problem.to_string(),
-                    });
+                    return Err(Error::Refused { topic, problem: problem.to_string() });
                 }
             }
         }

@@ -3,19 +3,9 @@
 use super::*;
 
 fn as_wanted(topic: &Wanted) -> (String, Found) {
-    let config = topic
-        .config
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), value.clone()))
-        .collect();
-    (
-        topic.topic.clone(),
-        Found {
-            partitions: topic.partitions,
-            config,
-            own: BTreeMap::new(),
-        },
-    )
+    let config =
+        topic.config.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    (topic.topic.clone(), Found { partitions: topic.partitions, config, own: BTreeMap::new() })
 }
 
 #[test]
@@ -23,14 +13,8 @@ fn topics_are_as_the_contract_has_them() {
     let wanted = wanted(&Settings::default());
     assert_eq!(wanted.len(), 8);
     let by_name = |name: &str| wanted.iter().find(|topic| topic.topic == name).unwrap();
-    assert_eq!(
-        by_name("rollcall.enrollment-requests").config["retention.ms"],
-        "2592000000"
-    );
-    assert_eq!(
-        by_name("rollcall.dead-letters").config["retention.ms"],
-        "7776000000"
-    );
+    assert_eq!(by_name("rollcall.enrollment-requests").config["retention.ms"], "2592000000");
+    assert_eq!(by_name("rollcall.dead-letters").config["retention.ms"], "7776000000");
     let state = by_name("rollcall.membership-state");
     assert_eq!(state.config["cleanup.policy"], "compact");
     assert_eq!(state.config["delete.retention.ms"], "7776000000");
@@ -43,12 +27,7 @@ fn fewer_partitions_are_for_requests_only() {
     let mut settings = Settings::default();
     settings.topics.partitions = 3;
     for topic in wanted(&settings) {
-        assert_eq!(
-            topic.partitions,
-            if topic.output { 12 } else { 3 },
-            "{}",
-            topic.topic
-        );
+        assert_eq!(topic.partitions, if topic.output { 12 } else { 3 }, "{}", topic.topic);
     }
 }
 
@@ -59,18 +38,10 @@ fn differences_are_steps() {
     assert_eq!(compare(&wanted, &found), []);
     found.remove("rollcall.results");
     let state = found.get_mut("rollcall.membership-state").unwrap();
-    state
-        .config
-        .insert("cleanup.policy".to_owned(), "delete".to_owned());
+    state.config.insert("cleanup.policy".to_owned(), "delete".to_owned());
     state.partitions = 4;
-    found
-        .get_mut("rollcall.enrollment-requests")
-        .unwrap()
-        .partitions = 24;
-    let actions: Vec<_> = compare(&wanted, &found)
-        .iter()
-        .map(|step| step.action)
-        .collect();
+    found.get_mut("rollcall.enrollment-requests").unwrap().partitions = 24;
+    let actions: Vec<_> = compare(&wanted, &found).iter().map(|step| step.action).collect();
     assert_eq!(actions, [Action::Create, Action::ByHand, Action::SetConfig]);
     assert_eq!(compare(&wanted, &BTreeMap::new()).len(), 8);
 }

@@ -10,41 +10,23 @@ const OLD: Uuid = Uuid::from_u128(1);
 const NEW: Uuid = Uuid::from_u128(2);
 
 fn at(partition: i32) -> TopicPartition {
-    TopicPartition {
-        topic: "t".into(),
-        partition,
-    }
+    TopicPartition { topic: "t".into(), partition }
 }
 
 fn begin(partition: i32, fence: Uuid, position: i64) -> Decoded {
-    Decoded::Begin {
-        at: at(partition),
-        fence,
-        position,
-        letters: 0,
-    }
+    Decoded::Begin { at: at(partition), fence, position, letters: 0 }
 }
 
 fn letter(partition: i32, fence: Uuid, offset: i64) -> Decoded {
     let (at, timestamp) = (at(partition), OffsetDateTime::UNIX_EPOCH);
-    let record = Record {
-        at,
-        offset,
-        timestamp,
-        key: None,
-        value: None,
-        headers: Vec::new(),
-    };
+    let record = Record { at, offset, timestamp, key: None, value: None, headers: Vec::new() };
     let intake = Intake::Letter(Unreadable {
         class: LetterClass::EmptyPayload,
         stage: LetterStage::Frame,
         code: "empty",
         detail: "empty",
     });
-    Decoded::Record {
-        fence,
-        taken: Box::new(Taken { record, intake }),
-    }
+    Decoded::Record { fence, taken: Box::new(Taken { record, intake }) }
 }
 
 fn cutter(max_consecutive: u64) -> (Cutter, Arc<Fences>) {
@@ -62,11 +44,7 @@ fn cutter(max_consecutive: u64) -> (Cutter, Arc<Fences>) {
         buffer_records: 100,
         buffer_bytes: 100,
         fetch_queue: 100,
-        caps: Caps {
-            max_consecutive,
-            max_ratio: 0.0,
-            ratio_window: 10,
-        },
+        caps: Caps { max_consecutive, max_ratio: 0.0, ratio_window: 10 },
         application_name: String::new(),
         takeover_after: Duration::ZERO,
         retry_max_delay: Duration::ZERO,
@@ -93,12 +71,7 @@ fn a_batch_holds_what_several_partitions_brought() {
     let (mut cutter, fences) = cutter(0);
     fences.set(&at(0), OLD);
     fences.set(&at(1), NEW);
-    cutter.extend([
-        begin(0, OLD, 5),
-        begin(1, NEW, 0),
-        letter(0, OLD, 5),
-        letter(1, NEW, 0),
-    ]);
+    cutter.extend([begin(0, OLD, 5), begin(1, NEW, 0), letter(0, OLD, 5), letter(1, NEW, 0)]);
     cutter.extend([letter(0, OLD, 8)]);
     let prepared = cutter.cut();
     assert_eq!(spans(&prepared), [(0, 5, 9), (1, 0, 1)]);
@@ -139,30 +112,18 @@ fn a_capped_partition_ends_before_the_letter_and_the_others_go_on() {
     let prepared = cutter.cut();
     assert_eq!(spans(&prepared), [(0, 0, 2), (1, 0, 2)]);
     assert_eq!(offsets(&prepared), [(0, 0), (0, 1), (1, 0), (1, 1)]);
-    let halts: Vec<_> = prepared
-        .halts
-        .iter()
-        .map(|halt| (&halt.at, halt.stop.offset))
-        .collect();
+    let halts: Vec<_> = prepared.halts.iter().map(|halt| (&halt.at, halt.stop.offset)).collect();
     assert_eq!(halts, [(&at(0), Some(2))]);
     cutter.extend([letter(0, OLD, 5)]);
     let after = cutter.cut();
-    assert!(
-        after.batch.slices.is_empty() && after.halts.is_empty(),
-        "said once"
-    );
+    assert!(after.batch.slices.is_empty() && after.halts.is_empty(), "said once");
 }
 
 #[test]
 fn letters_before_a_restart_count() {
     let (mut cutter, fences) = cutter(2);
     fences.set(&at(0), OLD);
-    cutter.extend([Decoded::Begin {
-        at: at(0),
-        fence: OLD,
-        position: 7,
-        letters: 2,
-    }]);
+    cutter.extend([Decoded::Begin { at: at(0), fence: OLD, position: 7, letters: 2 }]);
     cutter.extend([letter(0, OLD, 7)]);
     let prepared = cutter.cut();
     assert!(prepared.batch.slices.is_empty());

@@ -20,21 +20,11 @@ pub(in crate::consume) enum Command {
     /// A rebalance failed: there is no way on.
     Failed(KafkaError),
     /// A lease is taken and checked: read from here.
-    Start {
-        at: TopicPartition,
-        generation: u64,
-        fence: Uuid,
-        position: i64,
-        letters: u64,
-    },
+    Start { at: TopicPartition, generation: u64, fence: Uuid, position: i64, letters: u64 },
     /// What was received under this fence cannot be applied: take the lease again and read again.
     Lost { at: TopicPartition, fence: Uuid },
     /// The partition must not go on.
-    Halt {
-        at: TopicPartition,
-        fence: Uuid,
-        stop: Stop,
-    },
+    Halt { at: TopicPartition, fence: Uuid, stop: Stop },
     /// Applied up to here.
     Applied { at: TopicPartition, next: i64 },
 }
@@ -50,13 +40,7 @@ pub(in crate::consume) struct Commands {
 impl Commands {
     pub(in crate::consume) fn channel() -> (Self, mpsc::Receiver<Command>) {
         let (sender, receiver) = mpsc::channel();
-        (
-            Self {
-                sender,
-                woken: Arc::default(),
-            },
-            receiver,
-        )
+        (Self { sender, woken: Arc::default() }, receiver)
     }
 
     pub(in crate::consume) fn send(&self, command: Command) {

@@ -32,11 +32,7 @@ pub(super) enum Phase {
     /// Paused; a lease is being taken.
     Waiting,
     /// To be sought and resumed. `again`: because of a gap.
-    Seeking {
-        fence: Uuid,
-        position: i64,
-        again: bool,
-    },
+    Seeking { fence: Uuid, position: i64, again: bool },
     /// Read.
     Running { fence: Uuid, cursor: Cursor },
     /// Paused until it is assigned anew.
@@ -71,35 +67,19 @@ impl Partition {
         let mut queue = client.split_partition_queue(&at.topic, at.partition)?;
         queue.set_nonempty_callback(wake);
         let assigned = CancellationToken::new();
-        Some(Self {
-            at,
-            generation,
-            phase: Phase::Waiting,
-            cursor: None,
-            assigned,
-            queue,
-        })
+        Some(Self { at, generation, phase: Phase::Waiting, cursor: None, assigned, queue })
     }
 
     pub(super) fn order(&self, again: bool) -> Order {
         let (at, assigned) = (self.at.clone(), self.assigned.clone());
-        Order::Take {
-            at,
-            generation: self.generation,
-            assigned,
-            again,
-        }
+        Order::Take { at, generation: self.generation, assigned, again }
     }
 
     /// Has what was fetched but not taken fetched again.
     pub(super) fn rewind(&mut self) {
         if let Phase::Running { fence, cursor } = &self.phase {
             let (fence, position) = (*fence, cursor.next());
-            self.phase = Phase::Seeking {
-                fence,
-                position,
-                again: false,
-            };
+            self.phase = Phase::Seeking { fence, position, again: false };
         }
     }
 
@@ -108,10 +88,7 @@ impl Partition {
         let list = list_of(&self.at, Offset::Offset(position));
         // ERR__STATE, as long as the assignment is not yet through, is in the element.
         let answer = client.seek_partitions(list, ANSWER_WITHIN)?;
-        answer
-            .elements()
-            .iter()
-            .try_for_each(TopicPartitionListElem::error)?;
+        answer.elements().iter().try_for_each(TopicPartitionListElem::error)?;
         client.resume(&list_of(&self.at, Offset::Invalid))
     }
 
@@ -154,11 +131,7 @@ impl Partition {
         if seek_again {
             let position = cursor.next();
             self.cursor = Some(cursor.clone());
-            self.phase = Phase::Seeking {
-                fence,
-                position,
-                again: true,
-            };
+            self.phase = Phase::Seeking { fence, position, again: true };
         }
         taken
     }

@@ -55,10 +55,7 @@ fn name_types(schema: &Value, named: &mut HashMap<String, Value>) {
 }
 
 fn fields(record: &Map<String, Value>) -> &[Value] {
-    record
-        .get("fields")
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    record.get("fields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 struct Walk<'a> {
@@ -68,11 +65,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn misfit(&mut self, at: &str, reason: Reason, detail: impl Into<String>) {
-        self.misfits.push(Misfit {
-            pointer: at.to_owned(),
-            reason,
-            detail: detail.into(),
-        });
+        self.misfits.push(Misfit { pointer: at.to_owned(), reason, detail: detail.into() });
     }
 
     fn value(&mut self, schema: &Value, value: &Value, at: &str) {
@@ -119,16 +112,13 @@ impl Walk<'_> {
         let (fits, detail) = match name {
             "boolean" => (value.is_boolean(), "it must be true or false"),
             "int" => {
-                let fits = value
-                    .as_i64()
-                    .is_some_and(|number| i32::try_from(number).is_ok());
+                let fits = value.as_i64().is_some_and(|number| i32::try_from(number).is_ok());
                 (fits, "it must be a whole number of 32 bits")
             }
             "long" => (value.is_i64(), "it must be a whole number of 64 bits"),
-            "bytes" => (
-                value.as_str().is_some_and(|text| hex::decode(text).is_ok()),
-                "it must be hex",
-            ),
+            "bytes" => {
+                (value.as_str().is_some_and(|text| hex::decode(text).is_ok()), "it must be hex")
+            }
             _ => (value.is_string(), "it must be a text"),
         };
         if !fits {
@@ -139,15 +129,10 @@ impl Walk<'_> {
     fn symbol(&mut self, symbols: &Value, value: &Value, at: &str) {
         let symbols = || {
             let all = symbols.as_array().map_or(&[] as &[_], Vec::as_slice);
-            all.iter()
-                .filter_map(Value::as_str)
-                .filter(|symbol| *symbol != "UNKNOWN")
+            all.iter().filter_map(Value::as_str).filter(|symbol| *symbol != "UNKNOWN")
         };
         if !symbols().any(|symbol| value == symbol) {
-            let detail = format!(
-                "it must be one of {}",
-                symbols().collect::<Vec<_>>().join(", ")
-            );
+            let detail = format!("it must be one of {}", symbols().collect::<Vec<_>>().join(", "));
             self.misfit(at, Reason::FieldInvalid, detail);
         }
     }
@@ -177,10 +162,7 @@ impl Walk<'_> {
             }
         }
         for name in given.keys() {
-            if !fields(record)
-                .iter()
-                .any(|field| field["name"] == name.as_str())
-            {
+            if !fields(record).iter().any(|field| field["name"] == name.as_str()) {
                 // The name of a field is the sender's word, too: only what looks like one is repeated.
                 let plain = name.len() <= 64
                     && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -200,10 +182,7 @@ pub fn misfits(message: MessageType, value: &Value) -> Vec<Misfit> {
     let Some(shape) = SHAPES.get(&message) else {
         return Vec::new();
     };
-    let mut walk = Walk {
-        shape,
-        misfits: Vec::new(),
-    };
+    let mut walk = Walk { shape, misfits: Vec::new() };
     walk.value(&shape.root, value, "");
     walk.misfits
 }

@@ -6,11 +6,8 @@ use serde_json::json;
 #[test]
 fn golden_messages_go_through_json_both_ways() {
     for kind in MessageType::ALL {
-        let path = format!(
-            "{}/schemas/golden/{}.v1.jsonl",
-            env!("CARGO_MANIFEST_DIR"),
-            kind.name()
-        );
+        let path =
+            format!("{}/schemas/golden/{}.v1.jsonl", env!("CARGO_MANIFEST_DIR"), kind.name());
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let golden: Value = serde_json::from_str(line).unwrap();
             let bytes = hex::decode(golden["hex"].as_str().unwrap()).unwrap();
@@ -54,9 +51,6 @@ fn every_misfit_is_found_with_its_pointer() {
             "/source",
         ]
     );
-    let unsupported = found
-        .iter()
-        .filter(|m| m.reason == Reason::FieldUnsupported)
-        .count();
+    let unsupported = found.iter().filter(|m| m.reason == Reason::FieldUnsupported).count();
     assert_eq!(unsupported, 3);
 }

@@ -115,7 +115,11 @@ fn identifiers(given: &Given, at: Arguments<'_>, check: &mut Checker) -> Vec<Ide
             check.fault(format_args!("{at}/ids/{index}/id_type"), Reason::FieldInvalid);
         }
         let expiry_date = check.date(id.expiry_date, format_args!("{at}/ids/{index}/expiry_date"));
-        ids.push(IdentifierIn { id_type: id.id_type.clone(), value: id.value.clone(), expiry_date });
+        ids.push(IdentifierIn {
+            id_type: id.id_type.clone(),
+            value: id.value.clone(),
+            expiry_date,
+        });
     }
     ids
 }
@@ -127,10 +131,7 @@ fn phone_numbers(given: &Given, at: Arguments<'_>, check: &mut Checker) -> Vec<P
     for (index, phone) in given.phone_numbers.iter().enumerate() {
         check.required(&phone.phone_no, format_args!("{at}/phone_numbers/{index}/phone_no"));
         if !numbers.insert(&phone.phone_no) {
-            check.fault(
-                format_args!("{at}/phone_numbers/{index}/phone_no"),
-                Reason::FieldInvalid,
-            );
+            check.fault(format_args!("{at}/phone_numbers/{index}/phone_no"), Reason::FieldInvalid);
         }
         let date_collected = check
             .date(phone.date_collected, format_args!("{at}/phone_numbers/{index}/date_collected"));

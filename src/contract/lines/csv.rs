@@ -11,14 +11,7 @@ use csv::{ByteRecord, ErrorKind, Position, Reader, ReaderBuilder, Trim};
 use serde_json::{Map, Value, json};
 use std::io::{self, BufRead};
 
-const REQUEST: [&str; 6] = [
-    "message_id",
-    "source",
-    "sent_at",
-    "attempt",
-    "actor",
-    "atomic",
-];
+const REQUEST: [&str; 6] = ["message_id", "source", "sent_at", "attempt", "actor", "atomic"];
 const REGISTRANT: [&str; 16] = [
     "reference",
     "kind",
@@ -58,11 +51,7 @@ impl Column {
             "program" => Self::Program,
             "enrollment_date" => Self::EnrollmentDate,
             "state" => Self::State,
-            _ => match (
-                name.strip_prefix("ids."),
-                known(&REQUEST),
-                known(&REGISTRANT),
-            ) {
+            _ => match (name.strip_prefix("ids."), known(&REQUEST), known(&REGISTRANT)) {
                 (Some(id_type), ..) if !id_type.is_empty() => Self::Identifier(id_type.to_owned()),
                 (_, Some(field), _) => Self::Request(field),
                 (_, _, Some(field)) => Self::Registrant(field),
@@ -82,12 +71,7 @@ pub(super) struct Rows<R> {
 impl<R: BufRead> Rows<R> {
     pub(super) fn new(input: R) -> Self {
         let reader = ReaderBuilder::new().trim(Trim::All).from_reader(input);
-        Self {
-            reader,
-            columns: None,
-            record: ByteRecord::new(),
-            failed: false,
-        }
+        Self { reader, columns: None, record: ByteRecord::new(), failed: false }
     }
 
     /// The next row; with a wrong head that alone, and nothing after it.
@@ -118,10 +102,7 @@ impl<R: BufRead> Rows<R> {
                     ErrorKind::Io(_) => return Err(error.into()),
                     _ => "it is no CSV",
                 };
-                Ok(Some((
-                    line,
-                    Err(vec![LineError::new(line, "", "malformed-csv", detail)]),
-                )))
+                Ok(Some((line, Err(vec![LineError::new(line, "", "malformed-csv", detail)]))))
             }
         }
     }
@@ -136,9 +117,7 @@ impl<R: BufRead> Rows<R> {
                 // A head that is missing would show a person's values as columns (P9): only names are repeated.
                 let plain = |text: &&str| {
                     text.len() <= 40
-                        && text
-                            .bytes()
-                            .all(|b| b.is_ascii_lowercase() || b"._".contains(&b))
+                        && text.bytes().all(|b| b.is_ascii_lowercase() || b"._".contains(&b))
                 };
                 let name = text
                     .filter(plain)
@@ -157,25 +136,13 @@ impl<R: BufRead> Rows<R> {
             }
         }
         let named = |column: &Column| {
-            matches!(
-                column,
-                Column::Registrant("reference") | Column::Identifier(_)
-            )
+            matches!(column, Column::Registrant("reference") | Column::Identifier(_))
         };
         if errors.is_empty() && !columns.iter().any(named) {
             let detail = "neither a column `reference` nor one `ids.<type>` names the registrants";
-            errors.push(LineError::new(
-                1,
-                "",
-                Reason::RegistrantUnnamed.code(),
-                detail,
-            ));
+            errors.push(LineError::new(1, "", Reason::RegistrantUnnamed.code(), detail));
         }
-        Ok(if errors.is_empty() {
-            Ok(columns)
-        } else {
-            Err(errors)
-        })
+        Ok(if errors.is_empty() { Ok(columns) } else { Err(errors) })
     }
 }
 
@@ -192,12 +159,7 @@ fn row(
     registrant.insert("kind".to_owned(), "INDIVIDUAL".into());
     for (column, cell) in columns.iter().zip(record) {
         let Ok(cell) = std::str::from_utf8(cell) else {
-            return Err(vec![LineError::new(
-                line,
-                "",
-                "malformed-csv",
-                "it is not UTF-8",
-            )]);
+            return Err(vec![LineError::new(line, "", "malformed-csv", "it is not UTF-8")]);
         };
         if cell.is_empty() {
             continue;
@@ -242,10 +204,8 @@ fn memberships(
     states: &str,
 ) -> Result<Vec<Value>, Vec<LineError>> {
     let programs: Vec<_> = cells(programs).collect();
-    let mut memberships: Vec<_> = programs
-        .iter()
-        .map(|program| json!({"program": program}))
-        .collect();
+    let mut memberships: Vec<_> =
+        programs.iter().map(|program| json!({"program": program})).collect();
     for (field, given) in [("enrollment_date", dates), ("state", states)] {
         let values: Vec<_> = cells(given).collect();
         if values.len() > 1 && values.len() != programs.len()
@@ -253,21 +213,13 @@ fn memberships(
         {
             let detail = format!("`{field}` must be one for all programs, or as many as there are");
             let code = Reason::FieldInvalid.code();
-            return Err(vec![LineError::new(
-                line,
-                "/program_memberships",
-                code,
-                detail,
-            )]);
+            return Err(vec![LineError::new(line, "/program_memberships", code, detail)]);
         }
         for (index, membership) in memberships.iter_mut().enumerate() {
-            let value = values
-                .get(index)
-                .or_else(|| values.first().filter(|_| values.len() == 1));
-            if let (Some(value), Some(membership)) = (
-                value.filter(|value| !value.is_empty()),
-                membership.as_object_mut(),
-            ) {
+            let value = values.get(index).or_else(|| values.first().filter(|_| values.len() == 1));
+            if let (Some(value), Some(membership)) =
+                (value.filter(|value| !value.is_empty()), membership.as_object_mut())
+            {
                 membership.insert(field.to_owned(), (*value).into());
             }
         }
@@ -283,9 +235,7 @@ fn scalar(field: &str, cell: &str) -> Value {
             "false" => false.into(),
             _ => cell.into(),
         },
-        "attempt" => cell
-            .parse::<i32>()
-            .map_or_else(|_| cell.into(), Value::from),
+        "attempt" => cell.parse::<i32>().map_or_else(|_| cell.into(), Value::from),
         _ => cell.into(),
     }
 }

@@ -51,10 +51,7 @@ pub(super) fn faults(request: &Request) -> Vec<Fault> {
     };
     check(limits::is_source(source(request)), "/source");
     check(limits::is_token(message_id(request)), "/message_id");
-    check(
-        batch_id(request).is_none_or(limits::is_token),
-        "/batch/batch_id",
-    );
+    check(batch_id(request).is_none_or(limits::is_token), "/batch/batch_id");
     faults
 }
 
@@ -63,22 +60,15 @@ pub(super) fn unnamed(request: &Request) -> Option<Fault> {
     let (named, pointer) = match request {
         Request::Enrollment(request) => {
             let registrant = &request.registrant;
-            (
-                registrant.reference.is_some() || !registrant.ids.is_empty(),
-                "/registrant",
-            )
+            (registrant.reference.is_some() || !registrant.ids.is_empty(), "/registrant")
         }
         Request::Update(request) => {
             let registrant = &request.registrant;
-            (
-                registrant.reference.is_some() || !registrant.ids.is_empty(),
-                "/registrant",
-            )
+            (registrant.reference.is_some() || !registrant.ids.is_empty(), "/registrant")
         }
-        Request::Group(request) => (
-            request.group.reference.is_some() || !request.group.ids.is_empty(),
-            "/group",
-        ),
+        Request::Group(request) => {
+            (request.group.reference.is_some() || !request.group.ids.is_empty(), "/group")
+        }
     };
     (!named).then(|| Fault::at(pointer, Reason::RegistrantUnnamed))
 }

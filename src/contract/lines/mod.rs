@@ -51,12 +51,7 @@ impl LineError {
         code: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self {
-            line,
-            pointer: pointer.into(),
-            code,
-            detail: detail.into(),
-        }
+        Self { line, pointer: pointer.into(), code, detail: detail.into() }
     }
 
     fn at(line: u64, pointer: &str, reason: Reason) -> Self {
@@ -125,9 +120,7 @@ pub struct Reader<R> {
 
 impl<R> std::fmt::Debug for Reader<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader")
-            .field("fill", &self.fill)
-            .finish_non_exhaustive()
+        f.debug_struct("Reader").field("fill", &self.fill).finish_non_exhaustive()
     }
 }
 
@@ -138,12 +131,7 @@ impl<R: BufRead> Reader<R> {
             Format::Ndjson => Rows::Ndjson(ndjson::Rows::new(input)),
             Format::Csv => Rows::Csv(Box::new(csv::Rows::new(input))),
         };
-        Self {
-            rows,
-            fill,
-            dates,
-            occurrences: Occurrences::default(),
-        }
+        Self { rows, fill, dates, occurrences: Occurrences::default() }
     }
 
     /// The next line that is not blank: a request, or everything that is wrong with it.
@@ -164,19 +152,11 @@ impl<R: BufRead> Reader<R> {
         mut fields: Map<String, Value>,
     ) -> Result<Line, Vec<LineError>> {
         let kind = fields.remove("type");
-        let kind = kind
-            .as_ref()
-            .and_then(Value::as_str)
-            .and_then(MessageType::parse);
+        let kind = kind.as_ref().and_then(Value::as_str).and_then(MessageType::parse);
         let Some(kind) = kind.filter(|kind| kind.is_request()) else {
             let detail =
                 "it must be EnrollmentRequest, MembershipUpdateRequest or GroupMembershipRequest";
-            return Err(vec![LineError::new(
-                number,
-                "/type",
-                Reason::FieldInvalid.code(),
-                detail,
-            )]);
+            return Err(vec![LineError::new(number, "/type", Reason::FieldInvalid.code(), detail)]);
         };
         let filled_batch = self.fill_in(&mut fields);
         let derive = !fields.contains_key("message_id");
@@ -198,37 +178,25 @@ impl<R: BufRead> Reader<R> {
                 |fault: crate::domain::Fault| LineError::at(number, &fault.pointer, fault.reason);
             return Err(faults.into_iter().map(error).collect());
         }
-        if request
-            .encode()
-            .is_ok_and(|value| value.len() > MAX_VALUE_BYTES)
-        {
+        if request.encode().is_ok_and(|value| value.len() > MAX_VALUE_BYTES) {
             let detail =
                 format!("it is larger than {MAX_VALUE_BYTES} bytes; send smaller requests");
             return Err(vec![LineError::new(number, "", "too-large", detail)]);
         }
-        Ok(Line {
-            number,
-            request,
-            filled_batch,
-        })
+        Ok(Line { number, request, filled_batch })
     }
 
     /// Fills in what is left out; whether the batch was.
     fn fill_in(&self, fields: &mut Map<String, Value>) -> bool {
         if let Some(source) = &self.fill.source {
-            fields
-                .entry("source")
-                .or_insert_with(|| source.as_str().into());
+            fields.entry("source").or_insert_with(|| source.as_str().into());
         }
         if !fields.contains_key("sent_at")
             && let Ok(sent_at) = serde_json::to_value(Millis::from(self.fill.sent_at))
         {
             fields.insert("sent_at".to_owned(), sent_at);
         }
-        let batch = BatchRef {
-            batch_id: self.fill.batch_id.clone(),
-            total_count: None,
-        };
+        let batch = BatchRef { batch_id: self.fill.batch_id.clone(), total_count: None };
         let absent = fields.get("batch").is_none_or(Value::is_null);
         if absent && let Ok(batch) = serde_json::to_value(batch) {
             fields.insert("batch".to_owned(), batch);

@@ -15,35 +15,21 @@ pub(super) struct Rows<R> {
 
 impl<R: BufRead> Rows<R> {
     pub(super) fn new(input: R) -> Self {
-        Self {
-            input,
-            number: 0,
-            line: Vec::new(),
-        }
+        Self { input, number: 0, line: Vec::new() }
     }
 
     /// The next line that is not blank.
     pub(super) fn read(&mut self) -> io::Result<Option<Row>> {
         loop {
             self.line.clear();
-            if self
-                .input
-                .by_ref()
-                .take(MAX_LINE)
-                .read_until(b'\n', &mut self.line)?
-                == 0
-            {
+            if self.input.by_ref().take(MAX_LINE).read_until(b'\n', &mut self.line)? == 0 {
                 return Ok(None);
             }
             self.number += 1;
             if self.line.len() as u64 == MAX_LINE && !self.line.ends_with(b"\n") {
                 self.input.skip_until(b'\n')?;
-                let error = LineError::new(
-                    self.number,
-                    "",
-                    "too-large",
-                    "the line is longer than 8 MiB",
-                );
+                let error =
+                    LineError::new(self.number, "", "too-large", "the line is longer than 8 MiB");
                 return Ok(Some((self.number, Err(vec![error]))));
             }
             let mut text = self.line.as_slice();

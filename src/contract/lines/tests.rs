@@ -9,10 +9,7 @@ fn read(text: &str, format: Format, source: Option<&str>) -> (Vec<Line>, Vec<Lin
         batch_id: "b-1".to_owned(),
         sent_at: datetime!(2026-03-01 12:00 UTC),
     };
-    let dates = Dates {
-        time_zone: jiff::tz::TimeZone::UTC,
-        max_future: time::Duration::days(366),
-    };
+    let dates = Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: time::Duration::days(366) };
     let mut reader = Reader::new(text.as_bytes(), format, fill, dates);
     let (mut lines, mut errors) = (Vec::new(), Vec::new());
     while let Some(line) = reader.read().unwrap() {
@@ -39,13 +36,8 @@ P-2,,,,,,CASH,,
 fn a_csv_is_enrollments() {
     let (lines, errors) = read(CSV, Format::Csv, Some("registry"));
     assert_eq!(errors, []);
-    assert_eq!(
-        lines.iter().map(|line| line.number).collect::<Vec<_>>(),
-        [2, 3, 4]
-    );
-    let Request::Enrollment(first) = &lines[0].request else {
-        panic!("an enrollment")
-    };
+    assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), [2, 3, 4]);
+    let Request::Enrollment(first) = &lines[0].request else { panic!("an enrollment") };
     assert_eq!(first.registrant.ids[0].id_type, "NATIONAL_ID");
     assert_eq!(first.registrant.phone_numbers.len(), 2);
     assert_eq!(first.registrant.disabled, Some(false));
@@ -64,11 +56,7 @@ fn the_same_file_again_gives_the_same_ids() {
     let (twice, _) = read(CSV, Format::Csv, Some("registry"));
     let (other, _) = read(CSV, Format::Csv, Some("another"));
     assert_eq!(ids(&once), ids(&twice));
-    assert_ne!(
-        ids(&once)[1],
-        ids(&once)[2],
-        "the second of the same content is another request"
-    );
+    assert_ne!(ids(&once)[1], ids(&once)[2], "the second of the same content is another request");
     assert_ne!(ids(&once)[0], ids(&other)[0]);
 }
 
@@ -77,10 +65,7 @@ fn csv_and_ndjson_of_the_same_content_have_the_same_ids() {
     let json = r#"{"type": "EnrollmentRequest", "program_memberships": [{"program": "CASH", "state": "ENROLLED"}], "registrant": {"reference": "P-2", "kind": "INDIVIDUAL", "name": null}}"#;
     let (lines, errors) = read(json, Format::Ndjson, Some("registry"));
     assert_eq!(errors, []);
-    assert_eq!(
-        ids(&lines)[0],
-        ids(&read(CSV, Format::Csv, Some("registry")).0)[1]
-    );
+    assert_eq!(ids(&lines)[0], ids(&read(CSV, Format::Csv, Some("registry")).0)[1]);
 }
 
 #[test]
@@ -91,10 +76,8 @@ fn every_error_has_its_line_and_pointer() {
         {\"type\": \"MembershipUpdateRequest\", \"message_id\": \"\", \"registrant\": {\"reference\": \"P\"}, \"program\": \"CASH\", \"action\": \"PAUSE\"}\n";
     let (lines, errors) = read(text, Format::Ndjson, Some("registry"));
     assert!(lines.is_empty());
-    let at: Vec<_> = errors
-        .iter()
-        .map(|error| (error.line, error.pointer.as_str(), error.code))
-        .collect();
+    let at: Vec<_> =
+        errors.iter().map(|error| (error.line, error.pointer.as_str(), error.code)).collect();
     assert_eq!(
         at,
         [
@@ -107,10 +90,7 @@ fn every_error_has_its_line_and_pointer() {
             (6, "/message_id", "rjct.field.invalid"),
         ]
     );
-    assert!(
-        !format!("{errors:?}").contains("1.2.1990"),
-        "values stay out of errors"
-    );
+    assert!(!format!("{errors:?}").contains("1.2.1990"), "values stay out of errors");
 }
 
 #[test]
@@ -124,34 +104,15 @@ fn a_source_must_come_from_somewhere() {
 fn a_wrong_head_or_row_of_a_csv_is_named() {
     let (lines, errors) = read("reference,nmae,reference\nP,x,y\n", Format::Csv, Some("r"));
     assert!(lines.is_empty());
-    let at: Vec<_> = errors
-        .iter()
-        .map(|error| (error.line, error.pointer.as_str()))
-        .collect();
+    let at: Vec<_> = errors.iter().map(|error| (error.line, error.pointer.as_str())).collect();
     assert_eq!(at, [(1, "nmae"), (1, "reference")]);
     let (_, errors) = read("Amina Okello,CASH\nX,CASH\n", Format::Csv, Some("r"));
-    assert!(
-        !format!("{errors:?}").contains("Amina"),
-        "a missing head shows nobody"
-    );
-    let (lines, errors) = read(
-        "reference,program,state\nP,A;B,X;Y;Z\nQ,A\nR,A,\nS,A,GONE\n",
-        Format::Csv,
-        Some("r"),
-    );
+    assert!(!format!("{errors:?}").contains("Amina"), "a missing head shows nobody");
+    let (lines, errors) =
+        read("reference,program,state\nP,A;B,X;Y;Z\nQ,A\nR,A,\nS,A,GONE\n", Format::Csv, Some("r"));
     assert_eq!(lines.len(), 1);
-    let at: Vec<_> = errors
-        .iter()
-        .map(|error| (error.line, error.pointer.as_str()))
-        .collect();
-    assert_eq!(
-        at,
-        [
-            (2, "/program_memberships"),
-            (3, ""),
-            (5, "/program_memberships/0/state")
-        ]
-    );
+    let at: Vec<_> = errors.iter().map(|error| (error.line, error.pointer.as_str())).collect();
+    assert_eq!(at, [(2, "/program_memberships"), (3, ""), (5, "/program_memberships/0/state")]);
 }
 
 #[test]

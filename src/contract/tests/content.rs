@@ -22,10 +22,7 @@ fn pointers(at: &str, value: &Json, found: &mut Vec<String>) {
     match value {
         Json::Object(fields) => fields.iter().for_each(|(name, value)| child(name, value)),
         Json::Array(elements) => {
-            elements
-                .iter()
-                .enumerate()
-                .for_each(|(index, value)| child(&index.to_string(), value));
+            elements.iter().enumerate().for_each(|(index, value)| child(&index.to_string(), value));
         }
         _ => {}
     }
@@ -33,14 +30,8 @@ fn pointers(at: &str, value: &Json, found: &mut Vec<String>) {
 
 /// Other values that may fit where `value` stands.
 fn others(value: &Json) -> Vec<Json> {
-    let mut others = vec![
-        Json::Null,
-        json!(true),
-        json!(false),
-        json!(7),
-        json!("2001-02-03"),
-        json!("x"),
-    ];
+    let mut others =
+        vec![Json::Null, json!(true), json!(false), json!(7), json!("2001-02-03"), json!("x")];
     others.extend(["GROUP", "DRAFT", "REMOVE", "REPLACE"].map(Json::from));
     match value {
         Json::String(text) => others.push(json!(format!("{text}x"))),
@@ -110,10 +101,7 @@ fn what_is_default_may_be_said_or_left_out() {
             "disabled": null, "phone_numbers": [], "clear": []},
         "program_memberships": [{"program": "cash", "state": "ENROLLED", "enrollment_date": null}],
     });
-    assert_eq!(
-        fingerprint(message, &terse),
-        fingerprint(message, &explicit)
-    );
+    assert_eq!(fingerprint(message, &terse), fingerprint(message, &explicit));
 
     let message = MessageType::GroupMembershipRequest;
     let member = |kinds: Json| {

@@ -17,10 +17,7 @@ fn second() -> Json {
     let mut schema = schema_json(MessageType::EnrollmentRequest);
     let fields = schema["fields"].as_array_mut().unwrap();
     fields.retain(|field| field["name"] != "actor");
-    fields.insert(
-        2,
-        json!({"name": "priority", "type": "int", "default": 5, "doc": "New."}),
-    );
+    fields.insert(2, json!({"name": "priority", "type": "int", "default": 5, "doc": "New."}));
     let symbols = find_enum(&mut schema, "RegistrantKind").unwrap();
     symbols.push("COMPANY".into());
     schema
@@ -32,9 +29,7 @@ fn find_enum<'a>(schema: &'a mut Json, name: &str) -> Option<&'a mut Vec<Json>> 
     }
     match schema {
         Json::Object(fields) => fields.values_mut().find_map(|field| find_enum(field, name)),
-        Json::Array(elements) => elements
-            .iter_mut()
-            .find_map(|element| find_enum(element, name)),
+        Json::Array(elements) => elements.iter_mut().find_map(|element| find_enum(element, name)),
         _ => None,
     }
 }
@@ -49,14 +44,9 @@ fn written(
         Schema::parse_str(&schema_json(MessageType::EnrollmentRequest).to_string()).unwrap();
     let second = Schema::parse_str(text).unwrap();
     let bytes = example(MessageType::EnrollmentRequest, "full").bytes;
-    let reader = GenericDatumReader::builder(&first)
-        .reader_schema(&second)
-        .build()
-        .unwrap();
+    let reader = GenericDatumReader::builder(&first).reader_schema(&second).build().unwrap();
     let mut value = reader.read_value(&mut &bytes[10..]).unwrap();
-    let Value::Record(fields) = &mut value else {
-        panic!("no record")
-    };
+    let Value::Record(fields) = &mut value else { panic!("no record") };
     change(fields);
     let writer = GenericDatumWriter::builder(&second).build().unwrap();
     let body = writer.write_value_to_vec(value).unwrap();
@@ -64,11 +54,7 @@ fn written(
 }
 
 fn field<'a>(fields: &'a mut [(String, Value)], name: &str) -> &'a mut Value {
-    &mut fields
-        .iter_mut()
-        .find(|(field, _)| field == name)
-        .unwrap()
-        .1
+    &mut fields.iter_mut().find(|(field, _)| field == name).unwrap().1
 }
 
 fn decoded(schemas: &Schemas, bytes: &[u8]) -> EnrollmentRequest {
@@ -84,15 +70,9 @@ fn a_second_version_is_resolved() {
     let mut schemas = Schemas::embedded();
     let fingerprint = schemas.add(FILE, &text).unwrap();
     let version = schemas.version(&fingerprint).unwrap();
-    assert_eq!(
-        (version.message, version.number),
-        (MessageType::EnrollmentRequest, 2)
-    );
+    assert_eq!((version.message, version.number), (MessageType::EnrollmentRequest, 2));
 
-    let mut expected = decoded(
-        &schemas,
-        &example(MessageType::EnrollmentRequest, "full").bytes,
-    );
+    let mut expected = decoded(&schemas, &example(MessageType::EnrollmentRequest, "full").bytes);
     expected.actor = None;
     let bytes = written(&text, fingerprint, |fields| {
         *field(fields, "priority") = Value::Int(9);
@@ -100,25 +80,15 @@ fn a_second_version_is_resolved() {
     assert!(decoded(&schemas, &bytes) == expected);
 
     // A worker that does not have the version keeps the record as a letter, to be replayed.
-    let letter = Schemas::embedded()
-        .decode(Some(&bytes), 1_048_576)
-        .unwrap_err();
-    assert_eq!(
-        (letter.class.as_str(), letter.code),
-        ("unknown_schema", "unknown_fingerprint")
-    );
+    let letter = Schemas::embedded().decode(Some(&bytes), 1_048_576).unwrap_err();
+    assert_eq!((letter.class.as_str(), letter.code), ("unknown_schema", "unknown_fingerprint"));
 
     for length in 10..bytes.len() {
-        let cut = schemas
-            .decode(Some(&bytes[..length]), 1_048_576)
-            .unwrap_err();
+        let cut = schemas.decode(Some(&bytes[..length]), 1_048_576).unwrap_err();
         assert_eq!(cut.code, "invalid_avro", "{length}");
     }
     let longer = [bytes.as_slice(), b"\0"].concat();
-    assert_eq!(
-        schemas.decode(Some(&longer), 1_048_576).unwrap_err().code,
-        "trailing_bytes"
-    );
+    assert_eq!(schemas.decode(Some(&longer), 1_048_576).unwrap_err().code, "trailing_bytes");
 }
 
 #[test]
@@ -127,15 +97,10 @@ fn a_new_symbol_is_unknown_and_refused() {
     let mut schemas = Schemas::embedded();
     let fingerprint = schemas.add(FILE, &text).unwrap();
     let bytes = written(&text, fingerprint, |fields| {
-        let Value::Record(registrant) = field(fields, "registrant") else {
-            panic!("no record")
-        };
+        let Value::Record(registrant) = field(fields, "registrant") else { panic!("no record") };
         *field(registrant, "kind") = Value::Enum(3, "COMPANY".to_owned());
     });
-    assert_eq!(
-        decoded(&schemas, &bytes).registrant.kind,
-        RegistrantKind::Unknown
-    );
+    assert_eq!(decoded(&schemas, &bytes).registrant.kind, RegistrantKind::Unknown);
     let at = datetime!(2026-02-01 0:00 UTC);
     let Intake::Refused(refused) = take(&schemas, Some(&bytes), 1_048_576, at, &dates("UTC"))
     else {
@@ -156,10 +121,7 @@ fn a_version_without_a_field_of_ours_gets_its_default() {
     let mut schemas = Schemas::embedded();
     let fingerprint = schemas.add("EnrollmentRequest.v0.avsc", &text).unwrap();
     let request = decoded(&schemas, &written(&text, fingerprint, |_| {}));
-    assert_eq!(
-        (request.attempt, request.atomic, request.batch),
-        (1, false, None)
-    );
+    assert_eq!((request.attempt, request.atomic, request.batch), (1, false, None));
     assert_eq!(request.program_memberships, []);
     assert_eq!(request.actor.as_deref(), Some("clerk-12"));
 }
@@ -168,25 +130,15 @@ fn a_version_without_a_field_of_ours_gets_its_default() {
 fn a_dropped_state_is_enrolled() {
     let mut schema = schema_json(MessageType::EnrollmentRequest);
     let items = schema["fields"].as_array_mut().unwrap();
-    let memberships = items
-        .iter_mut()
-        .find(|f| f["name"] == "program_memberships")
-        .unwrap();
-    let fields = memberships["type"]["items"]["fields"]
-        .as_array_mut()
-        .unwrap();
+    let memberships = items.iter_mut().find(|f| f["name"] == "program_memberships").unwrap();
+    let fields = memberships["type"]["items"]["fields"].as_array_mut().unwrap();
     fields.retain(|field| field["name"] != "state");
     let text = schema.to_string();
     let mut schemas = Schemas::embedded();
     let fingerprint = schemas.add(FILE, &text).unwrap();
     let request = decoded(&schemas, &written(&text, fingerprint, |_| {}));
     assert!(!request.program_memberships.is_empty());
-    assert!(
-        request
-            .program_memberships
-            .iter()
-            .all(|m| m.state == RequestedState::Enrolled)
-    );
+    assert!(request.program_memberships.iter().all(|m| m.state == RequestedState::Enrolled));
 }
 
 #[test]
@@ -199,16 +151,10 @@ fn what_cannot_be_read_as_ours_is_not_added() {
         assert!(!problem.is_empty());
     };
     refused(&mut schemas, &json!("no schema"));
-    refused(
-        &mut schemas,
-        &json!({"type": "record", "name": "Other", "fields": []}),
-    );
+    refused(&mut schemas, &json!({"type": "record", "name": "Other", "fields": []}));
     refused(&mut schemas, &json!("string"));
     let mut without_id = schema_json(MessageType::EnrollmentRequest);
-    without_id["fields"]
-        .as_array_mut()
-        .unwrap()
-        .retain(|field| field["name"] != "message_id");
+    without_id["fields"].as_array_mut().unwrap().retain(|field| field["name"] != "message_id");
     refused(&mut schemas, &without_id);
     let mut other_type = schema_json(MessageType::EnrollmentRequest);
     other_type["fields"][0]["type"] = json!("int");

@@ -18,10 +18,7 @@ fn both_ways<T: Message + PartialEq>(decode: impl Fn(&[u8]) -> Option<T>) {
             serde_json::from_value(value.clone()).unwrap_or_else(|e| panic!("{at}: {e}"));
         let from_text: T = serde_json::from_str(&value.to_string()).unwrap();
         let from_bytes = decode(&bytes).unwrap_or_else(|| panic!("{at}: cannot be decoded"));
-        assert!(
-            from_json == from_bytes && from_text == from_bytes,
-            "{at}: JSON and bytes differ"
-        );
+        assert!(from_json == from_bytes && from_text == from_bytes, "{at}: JSON and bytes differ");
         let encoded = encode(&from_json).unwrap();
         assert_eq!(hex::encode(&encoded), hex::encode(&bytes), "{at}");
         assert_eq!(serde_json::to_value(&from_bytes).unwrap(), value, "{at}");
@@ -36,11 +33,7 @@ fn both_ways<T: Message + PartialEq>(decode: impl Fn(&[u8]) -> Option<T>) {
     }
     let directory = root().join("target/golden-from-rust");
     std::fs::create_dir_all(&directory).unwrap();
-    std::fs::write(
-        directory.join(format!("{}.v1.bin", T::TYPE.name())),
-        written,
-    )
-    .unwrap();
+    std::fs::write(directory.join(format!("{}.v1.bin", T::TYPE.name())), written).unwrap();
 }
 
 fn drop_nulls(value: &mut Json) {
@@ -92,18 +85,11 @@ fn published_messages() {
 
 #[test]
 fn unknown_fields_are_no_message() {
-    for message in MessageType::ALL
-        .into_iter()
-        .filter(|message| message.is_request())
-    {
+    for message in MessageType::ALL.into_iter().filter(|message| message.is_request()) {
         let mut value = example(message, "full").value;
         assert!(super::request(message, &value).is_some());
         value["colour"] = Json::from("red");
-        assert!(
-            super::request(message, &value).is_none(),
-            "{}",
-            message.name()
-        );
+        assert!(super::request(message, &value).is_none(), "{}", message.name());
     }
     let mut value = super::full();
     value["registrant"]["colour"] = Json::from("red");
@@ -138,9 +124,7 @@ fn fingerprints_are_those_of_the_published_file() {
         let schema = apache_avro::Schema::parse_str(super::embedded_text(message)).unwrap();
         let own = schema.fingerprint::<apache_avro::rabin::Rabin>().bytes;
         let alias: [u8; 8] = own.try_into().unwrap();
-        let version = schemas
-            .version(&alias)
-            .expect("what apache-avro writes into headers");
+        let version = schemas.version(&alias).expect("what apache-avro writes into headers");
         assert_eq!(version.message, message);
     }
 }
@@ -151,11 +135,7 @@ fn senders_with_apache_avro_are_understood() {
     let text = super::embedded_text(MessageType::EnrollmentRequest);
     let schema = apache_avro::Schema::parse_str(text).unwrap();
     let alias = schema.fingerprint::<apache_avro::rabin::Rabin>().bytes;
-    assert_ne!(
-        alias,
-        bytes[2..10],
-        "apache-avro got it right: the aliases can go"
-    );
+    assert_ne!(alias, bytes[2..10], "apache-avro got it right: the aliases can go");
     let theirs = [&bytes[..2], &alias, &bytes[10..]].concat();
     assert!(decode(&theirs) == decode(&bytes) && decode(&theirs).is_some());
 }

@@ -11,12 +11,7 @@ const MAX: usize = 1_048_576;
 static SCHEMAS: LazyLock<Schemas> = LazyLock::new(Schemas::embedded);
 
 fn refusal(value: Option<&[u8]>) -> (&'static str, &'static str, &'static str) {
-    let Unreadable {
-        class,
-        stage,
-        code,
-        detail,
-    } = SCHEMAS.decode(value, MAX).unwrap_err();
+    let Unreadable { class, stage, code, detail } = SCHEMAS.decode(value, MAX).unwrap_err();
     assert!(!detail.is_empty());
     (class.as_str(), stage.as_str(), code)
 }
@@ -32,13 +27,9 @@ fn frames() {
     assert_eq!(refusal(None), empty);
     assert_eq!(refusal(Some(b"")), empty);
     let magic = ("undecodable", "frame", "unknown_magic");
-    for bytes in [
-        &b"{\"source\": 1}"[..],
-        b"\0\0\0\0\x07abc",
-        b"x",
-        b"\xC3\x02abcdefghij",
-        b"Obj\x01",
-    ] {
+    for bytes in
+        [&b"{\"source\": 1}"[..], b"\0\0\0\0\x07abc", b"x", b"\xC3\x02abcdefghij", b"Obj\x01"]
+    {
         assert_eq!(refusal(Some(bytes)), magic);
     }
     for length in 1..10 {
@@ -46,10 +37,7 @@ fn frames() {
         assert_eq!(refusal(Some(&full[..length])), short, "{length}");
     }
     let letter = SCHEMAS.decode(Some(&full), full.len() - 1).unwrap_err();
-    assert_eq!(
-        (letter.class.as_str(), letter.stage.as_str()),
-        ("too_large", "frame")
-    );
+    assert_eq!((letter.class.as_str(), letter.stage.as_str()), ("too_large", "frame"));
     assert!(SCHEMAS.decode(Some(&full), full.len()).is_ok());
 }
 
@@ -57,52 +45,30 @@ fn frames() {
 fn schemas() {
     let mut unknown = full();
     unknown[5] ^= 1;
+    assert_eq!(refusal(Some(&unknown)), ("unknown_schema", "schema", "unknown_fingerprint"));
     assert_eq!(
-        refusal(Some(&unknown)),
-        ("unknown_schema", "schema", "unknown_fingerprint")
-    );
-    assert_eq!(
-        named_fingerprint(&unknown)
-            .as_ref()
-            .map(<[u8; 8]>::as_slice),
+        named_fingerprint(&unknown).as_ref().map(<[u8; 8]>::as_slice),
         Some(&unknown[2..10])
     );
     assert_eq!(named_fingerprint(&unknown[..9]), None);
     assert_eq!(named_fingerprint(b"0123456789abcdef"), None);
-    for message in MessageType::ALL
-        .into_iter()
-        .filter(|message| !message.is_request())
-    {
+    for message in MessageType::ALL.into_iter().filter(|message| !message.is_request()) {
         let bytes = example(message, "full").bytes;
-        assert_eq!(
-            refusal(Some(&bytes)),
-            ("unknown_schema", "schema", "not_a_request")
-        );
+        assert_eq!(refusal(Some(&bytes)), ("unknown_schema", "schema", "not_a_request"));
     }
 }
 
 #[test]
 fn truncated_anywhere_or_too_long() {
-    for message in MessageType::ALL
-        .into_iter()
-        .filter(|message| message.is_request())
-    {
+    for message in MessageType::ALL.into_iter().filter(|message| message.is_request()) {
         let bytes = example(message, "full").bytes;
         for length in 10..bytes.len() {
             let damaged = ("undecodable", "decode", "invalid_avro");
-            assert_eq!(
-                refusal(Some(&bytes[..length])),
-                damaged,
-                "{} {length}",
-                message.name()
-            );
+            assert_eq!(refusal(Some(&bytes[..length])), damaged, "{} {length}", message.name());
         }
         for tail in [&b"\0"[..], b"\0\0\0\0\0\0\0\0\0\0\0", &bytes] {
             let longer = [bytes.as_slice(), tail].concat();
-            assert_eq!(
-                refusal(Some(&longer)),
-                ("undecodable", "decode", "trailing_bytes")
-            );
+            assert_eq!(refusal(Some(&longer)), ("undecodable", "decode", "trailing_bytes"));
         }
     }
 }
@@ -138,17 +104,7 @@ fn counts_and_lengths_that_cannot_be() {
     let (all_but_last, last) = minimal.split_at(minimal.len() - 1);
     assert_eq!(last, [0], "the end of `program_memberships`");
     let damaged = ("undecodable", "decode", "invalid_avro");
-    for count in [
-        1,
-        1 << 20,
-        1 << 31,
-        1 << 40,
-        i64::MAX,
-        i64::MAX - 1,
-        -(1 << 40),
-        i64::MIN,
-        -1,
-    ] {
+    for count in [1, 1 << 20, 1 << 31, 1 << 40, i64::MAX, i64::MAX - 1, -(1 << 40), i64::MIN, -1] {
         // A count of elements, alone and as a block of a size that is not there either.
         let counted = [all_but_last, &long(count)].concat();
         assert_eq!(refusal(Some(&counted)), damaged, "{count}");
@@ -171,14 +127,9 @@ fn blocks_with_a_size_are_read() {
     let start = &minimal[..minimal.len() - 1];
     let plain = [start, &long(1), &item, &[0]].concat();
     let sized = [start, &long(-1), &long(item.len() as i64), &item, &[0]].concat();
-    let (plain, sized) = (
-        SCHEMAS.decode(Some(&plain), MAX),
-        SCHEMAS.decode(Some(&sized), MAX),
-    );
+    let (plain, sized) = (SCHEMAS.decode(Some(&plain), MAX), SCHEMAS.decode(Some(&sized), MAX));
     assert!(plain == sized);
-    let Ok(Request::Enrollment(request)) = plain else {
-        panic!("not decoded")
-    };
+    let Ok(Request::Enrollment(request)) = plain else { panic!("not decoded") };
     assert_eq!(request.program_memberships.len(), 1);
 }
 
@@ -187,18 +138,12 @@ fn text_must_be_utf_8() {
     let minimal = example(MessageType::EnrollmentRequest, "minimal").bytes;
     let mut broken = minimal;
     broken[11] = 0xff;
-    assert_eq!(
-        refusal(Some(&broken)),
-        ("undecodable", "decode", "invalid_avro")
-    );
+    assert_eq!(refusal(Some(&broken)), ("undecodable", "decode", "invalid_avro"));
 }
 
 #[test]
 fn requests_without_rules_yet_are_letters() {
-    for message in [
-        MessageType::MembershipUpdateRequest,
-        MessageType::GroupMembershipRequest,
-    ] {
+    for message in [MessageType::MembershipUpdateRequest, MessageType::GroupMembershipRequest] {
         let bytes = example(message, "full").bytes;
         let at = datetime!(2026-02-01 0:00 UTC);
         let Intake::Letter(letter) = take(&SCHEMAS, Some(&bytes), MAX, at, &dates("UTC")) else {

@@ -15,21 +15,13 @@ pub(super) fn check(request: EnrollmentRequest) -> Checked {
 }
 
 fn faults(request: EnrollmentRequest) -> Vec<(String, &'static str)> {
-    let faults = check(request)
-        .err()
-        .map(|(_, faults)| faults)
-        .unwrap_or_default();
-    faults
-        .into_iter()
-        .map(|fault| (fault.pointer, fault.reason.code()))
-        .collect()
+    let faults = check(request).err().map(|(_, faults)| faults).unwrap_or_default();
+    faults.into_iter().map(|fault| (fault.pointer, fault.reason.code())).collect()
 }
 
 fn with(pointer: &str, value: Json) -> EnrollmentRequest {
     let mut request = full();
-    *request
-        .pointer_mut(pointer)
-        .unwrap_or_else(|| panic!("{pointer}")) = value;
+    *request.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
     enrollment(&request)
 }
 
@@ -41,18 +33,12 @@ fn limit(pointer: &str, taken: &[Json], refused: &[Json]) {
     }
     for value in refused {
         let found = faults(with(pointer, value.clone()));
-        assert_eq!(
-            found,
-            [(pointer.to_owned(), "rjct.field.invalid")],
-            "{value:.40}"
-        );
+        assert_eq!(found, [(pointer.to_owned(), "rjct.field.invalid")], "{value:.40}");
     }
 }
 
 fn text(character: char, count: usize) -> Json {
-    std::iter::repeat_n(character, count)
-        .collect::<String>()
-        .into()
+    std::iter::repeat_n(character, count).collect::<String>().into()
 }
 
 #[test]
@@ -64,11 +50,7 @@ fn the_full_example_keeps_every_limit() {
 fn sources() {
     for pointer in ["/source", "/registrant/source"] {
         let refused = ["", "a b", "a/b", "a:b", "ä", "a\0", "a\n", "a+b"].map(Json::from);
-        limit(
-            pointer,
-            &["a".into(), "Az09._~-".into(), text('a', 64)],
-            &refused,
-        );
+        limit(pointer, &["a".into(), "Az09._~-".into(), text('a', 64)], &refused);
         limit(pointer, &[], &[text('a', 65)]);
     }
 }
@@ -77,52 +59,26 @@ fn sources() {
 fn message_and_batch_ids() {
     for pointer in ["/message_id", "/batch/batch_id"] {
         let refused = ["", "a b", "a/b", "ü", "a\0", "a\"", "a\t"].map(Json::from);
-        limit(
-            pointer,
-            &["a".into(), "Az09._~:-".into(), text(':', 99)],
-            &refused,
-        );
+        limit(pointer, &["a".into(), "Az09._~:-".into(), text(':', 99)], &refused);
         limit(pointer, &[], &[text('a', 100)]);
     }
 }
 
 #[test]
 fn counts() {
-    limit(
-        "/attempt",
-        &[1.into(), i32::MAX.into()],
-        &[0.into(), (-1).into(), i32::MIN.into()],
-    );
+    limit("/attempt", &[1.into(), i32::MAX.into()], &[0.into(), (-1).into(), i32::MIN.into()]);
     let taken = [0.into(), 1.into(), i32::MAX.into(), Json::Null];
-    limit(
-        "/batch/total_count",
-        &taken,
-        &[(-1).into(), i32::MIN.into()],
-    );
+    limit("/batch/total_count", &taken, &[(-1).into(), i32::MIN.into()]);
 }
 
 #[test]
 fn references_and_identifiers() {
     for pointer in ["/registrant/reference", "/registrant/ids/0/value"] {
         // Characters, not bytes.
-        let taken = [
-            "x".into(),
-            " ".into(),
-            text('x', 255),
-            text('ş', 255),
-            text('🌾', 255),
-        ];
-        limit(
-            pointer,
-            &taken,
-            &["".into(), text('x', 256), text('🌾', 256), "x\0".into()],
-        );
+        let taken = ["x".into(), " ".into(), text('x', 255), text('ş', 255), text('🌾', 255)];
+        limit(pointer, &taken, &["".into(), text('x', 256), text('🌾', 256), "x\0".into()]);
     }
-    limit(
-        "/registrant/ids/0/id_type",
-        &[text('x', 255)],
-        &["".into(), "\0".into()],
-    );
+    limit("/registrant/ids/0/id_type", &[text('x', 255)], &["".into(), "\0".into()]);
     limit("/registrant/ids", &[json!([])], &[]);
     let mut twice = full();
     twice["registrant"]["ids"] = json!([{"id_type": "A", "value": "1"}, {"id_type": "B", "value": "1"}, {"id_type": "A", "value": "2"}]);
@@ -148,28 +104,12 @@ fn other_text() {
         pointers.push(format!("/registrant/{field}"));
     }
     for pointer in pointers {
-        let taken = [
-            Json::Null,
-            "".into(),
-            text('x', 1_000),
-            text('語', 1_000),
-            "\u{1}\n\"".into(),
-        ];
-        limit(
-            &pointer,
-            &taken,
-            &[text('x', 1_001), text('語', 1_001), "a\0b".into()],
-        );
+        let taken =
+            [Json::Null, "".into(), text('x', 1_000), text('語', 1_000), "\u{1}\n\"".into()];
+        limit(&pointer, &taken, &[text('x', 1_001), text('語', 1_001), "a\0b".into()]);
     }
-    for pointer in [
-        "/program_memberships/0/program",
-        "/registrant/phone_numbers/0/phone_no",
-    ] {
-        limit(
-            pointer,
-            &[text('語', 1_000)],
-            &["".into(), text('x', 1_001), "\0".into()],
-        );
+    for pointer in ["/program_memberships/0/program", "/registrant/phone_numbers/0/phone_no"] {
+        limit(pointer, &[text('語', 1_000)], &["".into(), text('x', 1_001), "\0".into()]);
     }
     let mut twice = full();
     twice["registrant"]["phone_numbers"] = json!([{"phone_no": "1"}, {"phone_no": "1"}]);
@@ -179,11 +119,7 @@ fn other_text() {
 
 #[test]
 fn symbols_that_are_not_known() {
-    limit(
-        "/registrant/kind",
-        &["INDIVIDUAL".into(), "GROUP".into()],
-        &["UNKNOWN".into()],
-    );
+    limit("/registrant/kind", &["INDIVIDUAL".into(), "GROUP".into()], &["UNKNOWN".into()]);
     let taken = ["ENROLLED".into(), "DRAFT".into()];
     limit("/program_memberships/0/state", &taken, &["UNKNOWN".into()]);
 }
@@ -212,14 +148,7 @@ fn what_is_cleared() {
     request["registrant"]["clear"]
         .as_array_mut()
         .unwrap()
-        .extend(
-            [
-                "ids.NATIONAL_ID",
-                "ids.with.dots",
-                "phone_numbers.+256 700.1",
-            ]
-            .map(Json::from),
-        );
+        .extend(["ids.NATIONAL_ID", "ids.with.dots", "phone_numbers.+256 700.1"].map(Json::from));
     assert_eq!(faults(enrollment(&request)), []);
 
     let unknown = [
@@ -245,10 +174,7 @@ fn what_is_cleared() {
         let found = faults(enrollment(&request));
         assert!(!found.is_empty(), "{field}");
         let expected = ("/registrant/clear/1".to_owned(), "rjct.field.invalid");
-        assert!(
-            found.iter().all(|fault| *fault == expected),
-            "{field}: {found:?}"
-        );
+        assert!(found.iter().all(|fault| *fault == expected), "{field}: {found:?}");
     }
     let given = [
         ("name", json!("x")),
@@ -310,26 +236,15 @@ fn days_and_times_that_no_calendar_has() {
             put(&mut request, Some(day));
             assert!(faults(request).is_empty(), "{pointer} {day:?}");
         }
-        for day in [
-            Day(first.0 - 1),
-            Day(last.0 + 1),
-            Day(i32::MAX),
-            Day(i32::MIN),
-        ] {
+        for day in [Day(first.0 - 1), Day(last.0 + 1), Day(i32::MAX), Day(i32::MIN)] {
             let mut request = enrollment(&full());
             put(&mut request, Some(day));
-            assert_eq!(
-                faults(request),
-                [(pointer.to_owned(), "rjct.field.invalid")]
-            );
+            assert_eq!(faults(request), [(pointer.to_owned(), "rjct.field.invalid")]);
         }
     }
     for millis in [i64::MIN, i64::MAX, -62_135_596_800_001] {
         let mut request = enrollment(&full());
         request.sent_at = Millis(millis);
-        assert_eq!(
-            faults(request),
-            [("/sent_at".to_owned(), "rjct.field.invalid")]
-        );
+        assert_eq!(faults(request), [("/sent_at".to_owned(), "rjct.field.invalid")]);
     }
 }

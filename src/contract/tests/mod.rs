@@ -48,10 +48,7 @@ fn golden(message: MessageType) -> Vec<Example> {
 }
 
 fn example(message: MessageType, name: &str) -> Example {
-    golden(message)
-        .into_iter()
-        .find(|example| example.name == name)
-        .unwrap()
+    golden(message).into_iter().find(|example| example.name == name).unwrap()
 }
 
 /// The fullest example of an enrollment, as JSON.

@@ -46,13 +46,8 @@ fn result_event_and_state() {
     let said = result(&Identity::of(&meta), &decision, committed_at);
     insta::assert_snapshot!("request_result", pretty(&said));
 
-    let [event] = decision.events.as_slice() else {
-        panic!("one event")
-    };
-    let from = Provenance {
-        meta: &meta,
-        recorded_at: committed_at,
-    };
+    let [event] = decision.events.as_slice() else { panic!("one event") };
+    let from = Provenance { meta: &meta, recorded_at: committed_at };
     let changed = change(event, &cash, from);
     insta::assert_snapshot!("membership_changed", pretty(&changed));
     let state_now = state(changed).unwrap();

@@ -67,15 +67,8 @@ fn all_faults_at_once_and_no_value_in_them() {
     expected.sort_unstable();
     assert_eq!(pointers, expected);
     let said = format!("{identity:?} {faults:?}");
-    assert!(
-        !said.contains("Okello") && !said.contains("256700"),
-        "{said}"
-    );
-    assert!(
-        faults
-            .iter()
-            .all(|fault| !fault.reason.detail().contains(SECRET))
-    );
+    assert!(!said.contains("Okello") && !said.contains("256700"), "{said}");
+    assert!(faults.iter().all(|fault| !fault.reason.detail().contains(SECRET)));
 }
 
 #[test]
@@ -96,11 +89,7 @@ fn a_refused_request_can_stand_in_the_inbox() {
     let wrong_id = identity("registry", "m 1");
     assert_eq!(wrong_id.source, "registry");
     assert!(wrong_id.message_id.starts_with("invalid:") && wrong_id.message_id.len() <= 99);
-    assert_eq!(
-        wrong_id,
-        identity("registry", "m 1"),
-        "the same again is a duplicate"
-    );
+    assert_eq!(wrong_id, identity("registry", "m 1"), "the same again is a duplicate");
     assert_ne!(wrong_id, identity("registry", "m  1"));
     let wrong_source = identity("a b", "m-1");
     assert_eq!(wrong_source.source, "invalid");

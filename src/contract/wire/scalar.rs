@@ -1,5 +1,8 @@
 //! Dates, times and bytes: numbers and bytes in Avro, text in JSON.
-#![expect(clippy::map_err_ignore, reason = "errors of parsers may show the value (P9); ours say the form")]
+#![expect(
+    clippy::map_err_ignore,
+    reason = "errors of parsers may show the value (P9); ours say the form"
+)]
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::format_description::well_known::Rfc3339;
@@ -57,8 +60,11 @@ pub struct Millis(pub i64);
 impl Millis {
     /// The time, if it lies between the years 1 and 9999, where dates around it can be reckoned with.
     pub fn time(self) -> Option<OffsetDateTime> {
-        let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()?;
-        (datetime!(0001-01-03 0:00 UTC)..datetime!(9990-01-01 0:00 UTC)).contains(&time).then_some(time)
+        let time =
+            OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()?;
+        (datetime!(0001-01-03 0:00 UTC)..datetime!(9990-01-01 0:00 UTC))
+            .contains(&time)
+            .then_some(time)
     }
 }
 
@@ -75,8 +81,9 @@ impl Serialize for Millis {
         }
         let text = (OffsetDateTime::UNIX_EPOCH.checked_add(Duration::milliseconds(self.0)))
             .and_then(|time| {
-                let format =
-                    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+                let format = format_description!(
+                    "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+                );
                 time.format(format).ok()
             });
         match text {

@@ -7,20 +7,14 @@ use super::{find, identifier, nobody, person, request, world};
 use time::macros::date;
 
 fn phone(number: &str, date_collected: Option<time::Date>) -> PhoneNumberIn {
-    PhoneNumberIn {
-        phone_no: number.to_owned(),
-        date_collected,
-    }
+    PhoneNumberIn { phone_no: number.to_owned(), date_collected }
 }
 
 fn full() -> RegistrantInfo {
     let text = |text: &str| Some(text.to_owned());
     RegistrantInfo {
         ids: vec![
-            IdentifierIn {
-                expiry_date: Some(date!(2030 - 01 - 01)),
-                ..identifier("NID=1")
-            },
+            IdentifierIn { expiry_date: Some(date!(2030 - 01 - 01)), ..identifier("NID=1") },
             identifier("TAX=2"),
         ],
         name: text("a"),
@@ -70,14 +64,8 @@ fn what_is_given_is_stored() {
     assert_eq!(said, ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);
     assert_eq!(stored.birthdate, Some(date!(1984 - 02 - 29)));
     assert_eq!(stored.registration_date, Some(date!(2025 - 11 - 03)));
-    assert_eq!(
-        (stored.disabled, stored.is_partial_group),
-        (true, Some(true))
-    );
-    assert_eq!(
-        stored.identifiers["NID"].1.expiry_date,
-        Some(date!(2030 - 01 - 01))
-    );
+    assert_eq!((stored.disabled, stored.is_partial_group), (true, Some(true)));
+    assert_eq!(stored.identifiers["NID"].1.expiry_date, Some(date!(2030 - 01 - 01)));
     assert_eq!(stored.identifiers["TAX"].0, "2");
     assert_eq!(stored.phone_numbers["+1"], Some(date!(2024 - 01 - 01)));
     assert_eq!(stored.phone_numbers["+2"], None);
@@ -89,10 +77,7 @@ fn absent_leaves() {
     request(&mut set, "m-0", full(), &[]);
     let decision = request(&mut set, "m-2", person("P-1"), &[]);
     assert_eq!(decision.status, Status::Unchanged);
-    assert_eq!(
-        request(&mut set, "m-3", full(), &[]).status,
-        Status::Unchanged
-    );
+    assert_eq!(request(&mut set, "m-3", full(), &[]).status, Status::Unchanged);
     assert!(*find(&set, "P-1").unwrap() == after(&[full()]));
 }
 
@@ -136,10 +121,8 @@ fn each_fact_is_laid_over_by_itself() {
 
 #[test]
 fn identifiers_are_upserted_by_type_and_keep_their_expiry() {
-    let again = RegistrantInfo {
-        ids: vec![identifier("NID=1"), identifier("NEW=3")],
-        ..person("P-1")
-    };
+    let again =
+        RegistrantInfo { ids: vec![identifier("NID=1"), identifier("NEW=3")], ..person("P-1") };
     let stored = after(&[full(), again]);
     let ids: Vec<_> = stored
         .identifiers
@@ -148,11 +131,7 @@ fn identifiers_are_upserted_by_type_and_keep_their_expiry() {
         .collect();
     assert_eq!(
         ids,
-        [
-            ("NEW", "3", None),
-            ("NID", "1", Some(date!(2030 - 01 - 01))),
-            ("TAX", "2", None)
-        ]
+        [("NEW", "3", None), ("NID", "1", Some(date!(2030 - 01 - 01))), ("TAX", "2", None)]
     );
 }
 
@@ -167,16 +146,9 @@ fn phone_numbers_are_upserted_by_number_and_keep_their_day() {
         ..person("P-1")
     };
     let stored = after(&[full(), again]);
-    let numbers: Vec<_> = stored
-        .phone_numbers
-        .iter()
-        .map(|(n, day)| (n.as_str(), *day))
-        .collect();
-    let expected = [
-        ("+1", Some(date!(2024 - 01 - 01))),
-        ("+2", Some(date!(2025 - 05 - 05))),
-        ("+3", None),
-    ];
+    let numbers: Vec<_> = stored.phone_numbers.iter().map(|(n, day)| (n.as_str(), *day)).collect();
+    let expected =
+        [("+1", Some(date!(2024 - 01 - 01))), ("+2", Some(date!(2025 - 05 - 05))), ("+3", None)];
     assert_eq!(numbers, expected);
 }
 
@@ -202,14 +174,8 @@ fn clear_empties() {
         "phone_numbers.+1",
         "phone_numbers.+2",
     ];
-    let clear: Vec<_> = fields
-        .iter()
-        .map(|field| Clearable::parse(field).unwrap())
-        .collect();
-    let cleared = RegistrantInfo {
-        clear: clear.clone(),
-        ..person("P-1")
-    };
+    let clear: Vec<_> = fields.iter().map(|field| Clearable::parse(field).unwrap()).collect();
+    let cleared = RegistrantInfo { clear: clear.clone(), ..person("P-1") };
     let all = after(&[full(), cleared.clone()]);
     let mut empty = after(&[person("P-1")]);
     // But for the id, which is of another request.
@@ -220,25 +186,14 @@ fn clear_empties() {
     request(&mut set, "m-1", full(), &[]);
     request(&mut set, "m-2", cleared.clone(), &[]);
     assert_eq!(set.owner(&NameKey::identifier("NID", "1")), None);
-    assert_eq!(
-        request(&mut set, "m-3", cleared, &[]).status,
-        Status::Unchanged,
-        "empty already"
-    );
+    assert_eq!(request(&mut set, "m-3", cleared, &[]).status, Status::Unchanged, "empty already");
 
     for (field, one) in fields.iter().zip(clear) {
         let mut set = world();
         request(&mut set, "m-1", full(), &[]);
         let before = find(&set, "P-1").unwrap().clone();
-        let only = RegistrantInfo {
-            clear: vec![one],
-            ..person("P-1")
-        };
-        assert_eq!(
-            request(&mut set, "m-2", only, &[]).status,
-            Status::Applied,
-            "{field}"
-        );
+        let only = RegistrantInfo { clear: vec![one], ..person("P-1") };
+        assert_eq!(request(&mut set, "m-2", only, &[]).status, Status::Applied, "{field}");
         let emptied = find(&set, "P-1").unwrap();
         assert!(*emptied != before && *emptied != empty, "{field}");
     }
@@ -254,11 +209,6 @@ fn clearing_an_identifier_while_another_is_given() {
         ..nobody()
     };
     assert_eq!(request(&mut set, "m-2", info, &[]).status, Status::Applied);
-    let types: Vec<_> = find(&set, "P-1")
-        .unwrap()
-        .identifiers
-        .keys()
-        .cloned()
-        .collect();
+    let types: Vec<_> = find(&set, "P-1").unwrap().identifiers.keys().cloned().collect();
     assert_eq!(types, ["TAX"]);
 }

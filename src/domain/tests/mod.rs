@@ -70,27 +70,17 @@ fn nobody() -> RegistrantInfo {
 
 /// The individual that `registry` calls so.
 fn person(reference: &str) -> RegistrantInfo {
-    RegistrantInfo {
-        reference: Some(reference.to_owned()),
-        ..nobody()
-    }
+    RegistrantInfo { reference: Some(reference.to_owned()), ..nobody() }
 }
 
 /// An individual known by identifiers, `type=value` each.
 fn known_by(ids: &[&str]) -> RegistrantInfo {
-    RegistrantInfo {
-        ids: ids.iter().map(|id| identifier(id)).collect(),
-        ..nobody()
-    }
+    RegistrantInfo { ids: ids.iter().map(|id| identifier(id)).collect(), ..nobody() }
 }
 
 fn identifier(text: &str) -> IdentifierIn {
     let (id_type, value) = text.split_once('=').unwrap();
-    IdentifierIn {
-        id_type: id_type.to_owned(),
-        value: value.to_owned(),
-        expiry_date: None,
-    }
+    IdentifierIn { id_type: id_type.to_owned(), value: value.to_owned(), expiry_date: None }
 }
 
 fn item(program: &str) -> ProgramMembershipIn {
@@ -102,17 +92,11 @@ fn item(program: &str) -> ProgramMembershipIn {
 }
 
 fn draft(program: &str) -> ProgramMembershipIn {
-    ProgramMembershipIn {
-        state: RequestedState::Draft,
-        ..item(program)
-    }
+    ProgramMembershipIn { state: RequestedState::Draft, ..item(program) }
 }
 
 fn on(date: Date, item: ProgramMembershipIn) -> ProgramMembershipIn {
-    ProgramMembershipIn {
-        enrollment_date: Some(date),
-        ..item
-    }
+    ProgramMembershipIn { enrollment_date: Some(date), ..item }
 }
 
 /// Programs `cash` and `food`, `old` that has ended, `homes` for groups.
@@ -139,10 +123,7 @@ fn world() -> WorkingSet {
 fn stored(reference: &str, memberships: &[(&str, State, Option<Date>)]) -> Registrant {
     let registrant_id = RegistrantId(Uuid::new_v5(&Uuid::NAMESPACE_OID, reference.as_bytes()));
     let mut registrant = Registrant::new(registrant_id, RegistrantKind::Individual);
-    registrant.add_name(
-        NameKey::reference("registry", reference),
-        IdentifierFacts::default(),
-    );
+    registrant.add_name(NameKey::reference("registry", reference), IdentifierFacts::default());
     for (code, state, enrollment_date) in memberships {
         let name = format!("{reference}/{code}");
         registrant.memberships.push(Membership {
@@ -160,11 +141,7 @@ fn stored(reference: &str, memberships: &[(&str, State, Option<Date>)]) -> Regis
 }
 
 fn enrollment(registrant: RegistrantInfo, items: &[ProgramMembershipIn]) -> Command {
-    Command::Enroll(Enrollment {
-        atomic: false,
-        registrant,
-        program_memberships: items.to_vec(),
-    })
+    Command::Enroll(Enrollment { atomic: false, registrant, program_memberships: items.to_vec() })
 }
 
 /// Decides request `message_id`; a rejected one must leave nothing behind.
@@ -185,23 +162,13 @@ fn atomic(
     items: &[ProgramMembershipIn],
 ) -> Decision {
     let Command::Enroll(enrollment) = enrollment(registrant, items);
-    apply(
-        set,
-        message_id,
-        &Command::Enroll(Enrollment {
-            atomic: true,
-            ..enrollment
-        }),
-    )
+    apply(set, message_id, &Command::Enroll(Enrollment { atomic: true, ..enrollment }))
 }
 
 fn apply(set: &mut WorkingSet, message_id: &str, command: &Command) -> Decision {
     let before = set.clone();
     let decision = decide(&meta(message_id), command, set);
-    if matches!(
-        decision.status,
-        super::Status::Rejected | super::Status::Unchanged
-    ) {
+    if matches!(decision.status, super::Status::Rejected | super::Status::Unchanged) {
         assert!(*set == before, "{message_id} left something behind");
         assert_eq!(decision.events, []);
     }
@@ -212,11 +179,7 @@ fn apply(set: &mut WorkingSet, message_id: &str, command: &Command) -> Decision 
 fn membership(set: &WorkingSet, reference: &str, program: &str) -> Option<Membership> {
     let registrant = find(set, reference)?;
     let program_id = ProgramId::of(program);
-    registrant
-        .memberships
-        .iter()
-        .find(|m| m.program_id == program_id)
-        .cloned()
+    registrant.memberships.iter().find(|m| m.program_id == program_id).cloned()
 }
 
 fn find<'a>(set: &'a WorkingSet, reference: &str) -> Option<&'a Registrant> {
@@ -225,9 +188,5 @@ fn find<'a>(set: &'a WorkingSet, reference: &str) -> Option<&'a Registrant> {
 
 /// Pointers and reasons of a decision's faults.
 fn faults(decision: &Decision) -> Vec<(&str, Reason)> {
-    decision
-        .faults
-        .iter()
-        .map(|fault| (fault.pointer.as_str(), fault.reason))
-        .collect()
+    decision.faults.iter().map(|fault| (fault.pointer.as_str(), fault.reason)).collect()
 }

@@ -55,25 +55,16 @@ impl Tables {
         self.kinds.insert(person.clone(), registrant.kind);
         for (name, facts) in registrant.names() {
             if let Some(day) = facts.expiry_date {
-                self.facts.insert(
-                    (person.clone(), format!("ids.{}", name.scope)),
-                    day.to_string(),
-                );
+                self.facts.insert((person.clone(), format!("ids.{}", name.scope)), day.to_string());
             }
-            self.names
-                .insert((name.kind.as_str(), name.scope, name.value), person.clone());
+            self.names.insert((name.kind.as_str(), name.scope, name.value), person.clone());
         }
         let mut fact = |field: &str, value: String| {
             self.facts.insert((person.clone(), field.to_owned()), value)
         };
         registrant.name.clone().map(|name| fact("name", name));
-        registrant
-            .payment_address
-            .clone()
-            .map(|pay| fact("payment_address", pay));
-        registrant
-            .disabled
-            .then(|| fact("disabled", "true".to_owned()));
+        registrant.payment_address.clone().map(|pay| fact("payment_address", pay));
+        registrant.disabled.then(|| fact("disabled", "true".to_owned()));
         for (number, day) in &registrant.phone_numbers {
             fact(
                 &format!("phone_numbers.{number}"),
@@ -92,8 +83,7 @@ impl Tables {
                 version: membership.version,
                 date: membership.enrollment_date,
             };
-            self.members
-                .insert((person.clone(), program.0.to_owned()), row);
+            self.members.insert((person.clone(), program.0.to_owned()), row);
         }
     }
 
@@ -126,11 +116,7 @@ impl Tables {
         for item in &mut said.items {
             let program = item.split(' ').nth(1).unwrap().to_owned();
             let row = self.members.get(&(person.to_owned(), program));
-            let known = if self.kinds.contains_key(person) {
-                person
-            } else {
-                "-"
-            };
+            let known = if self.kinds.contains_key(person) { person } else { "-" };
             let stands = row.map(|row| format!("{} {} {}", row.id, row.state, row.version));
             *item = format!("{item} {known} {}", stands.unwrap_or_default());
         }
@@ -147,8 +133,7 @@ impl Tables {
         let person = self.who(meta, info, said)?;
         let is_new = !self.kinds.contains_key(&person);
         if *self.kinds.entry(person.clone()).or_insert(info.kind) != info.kind {
-            said.faults
-                .push("/registrant/kind RegistrantKindMismatch".to_owned());
+            said.faults.push("/registrant/kind RegistrantKindMismatch".to_owned());
             return Err(person);
         }
         self.tell(meta, info, &person);
@@ -158,14 +143,7 @@ impl Tables {
         for (index, item) in request.program_memberships.iter().enumerate() {
             let at = format!("/program_memberships/{index}");
             let wants = item.state == RequestedState::Enrolled;
-            let result = self.item(
-                meta,
-                &person,
-                &item.program,
-                wants,
-                item.enrollment_date,
-                &at,
-            );
+            let result = self.item(meta, &person, &item.program, wants, item.enrollment_date, &at);
             let line = match result {
                 Ok(true) => {
                     moved.insert(item.program.clone());
@@ -195,11 +173,7 @@ impl Tables {
             said.items.push(format!("{at} {} {line}", item.program));
         }
         if bad > 0 && (request.atomic || good == 0) {
-            for item in said
-                .items
-                .iter_mut()
-                .filter(|item| !item.contains("Rejected"))
-            {
+            for item in said.items.iter_mut().filter(|item| !item.contains("Rejected")) {
                 let place: Vec<_> = item.split(' ').take(2).collect();
                 *item = format!("{} Rejected RequestAtomic", place.join(" "));
             }
@@ -233,17 +207,13 @@ impl Tables {
         };
         let reference = self.reference(meta, &person);
         for (program, what, row) in events {
-            said.events
-                .push(event(&program, &what, &row, &reference, &payee));
+            said.events.push(event(&program, &what, &row, &reference, &payee));
         }
         Ok(person)
     }
 
     /// Whether the item changes something, or the rules that it breaks.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all of the item, in one line of the model"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "all of the item, in one line of the model")]
     fn item(
         &mut self,
         meta: &Meta,
@@ -266,9 +236,9 @@ impl Tables {
             Some("DRAFT") if wants => {}
             Some(state) if state == if wants { "ENROLLED" } else { "DRAFT" } => {
                 return match date {
-                    Some(date) if row.unwrap().date != Some(date) => Err(vec![format!(
-                        "{at}/enrollment_date MembershipAlreadyEnrolled"
-                    )]),
+                    Some(date) if row.unwrap().date != Some(date) => {
+                        Err(vec![format!("{at}/enrollment_date MembershipAlreadyEnrolled")])
+                    }
                     _ => Ok(false),
                 };
             }
@@ -278,10 +248,7 @@ impl Tables {
         if *ended {
             faults.push(format!("{at}/program ProgramEnded"));
         }
-        if self
-            .facts
-            .contains_key(&(person.to_owned(), "disabled".to_owned()))
-        {
+        if self.facts.contains_key(&(person.to_owned(), "disabled".to_owned())) {
             faults.push(format!("{at} RegistrantDisabled"));
         }
         if date.is_some_and(|date| (date - meta.today).whole_days() > 366) {
@@ -291,9 +258,7 @@ impl Tables {
             return Err(faults);
         }
         let mut now = row.unwrap_or_else(|| Row {
-            id: membership_id(meta.recorded_at, &meta.source, &meta.message_id, at)
-                .0
-                .to_string(),
+            id: membership_id(meta.recorded_at, &meta.source, &meta.message_id, at).0.to_string(),
             state: "",
             spell: 1,
             version: 0,
@@ -308,29 +273,17 @@ impl Tables {
 
     /// "A published fact of a payee: `payment_address`, disabled, ids."
     fn paid(&self, person: &str) -> (Vec<(String, String)>, Option<String>, bool) {
-        let ids = self
-            .names
-            .iter()
-            .filter(|(name, owner)| *owner == person && name.0 == "IDENTIFIER");
-        let fact = |field: &str| {
-            self.facts
-                .get(&(person.to_owned(), field.to_owned()))
-                .cloned()
-        };
-        let ids = ids
-            .map(|(name, _)| (name.1.clone(), name.2.clone()))
-            .collect();
+        let ids =
+            self.names.iter().filter(|(name, owner)| *owner == person && name.0 == "IDENTIFIER");
+        let fact = |field: &str| self.facts.get(&(person.to_owned(), field.to_owned())).cloned();
+        let ids = ids.map(|(name, _)| (name.1.clone(), name.2.clone())).collect();
         (ids, fact("payment_address"), fact("disabled").is_some())
     }
 
     fn reference(&self, meta: &Meta, person: &str) -> String {
-        let mine = self
-            .names
-            .iter()
-            .filter(|(name, owner)| *owner == person && name.0 == "REFERENCE");
-        let mine: Vec<_> = mine
-            .map(|(name, _)| (name.1.clone(), name.2.clone()))
-            .collect();
+        let mine =
+            self.names.iter().filter(|(name, owner)| *owner == person && name.0 == "REFERENCE");
+        let mine: Vec<_> = mine.map(|(name, _)| (name.1.clone(), name.2.clone())).collect();
         let own = mine.iter().find(|(source, _)| *source == meta.source);
         format!("{:?}", own.or(mine.first()))
     }
@@ -343,10 +296,7 @@ fn the_model_knows_the_rules() {
         let set = super::world();
         let program = set.program(code).unwrap();
         assert_eq!(
-            (
-                program.target_type,
-                program.state == super::ProgramState::Ended
-            ),
+            (program.target_type, program.state == super::ProgramState::Ended),
             (target, ended)
         );
     }

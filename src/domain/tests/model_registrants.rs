@@ -13,57 +13,47 @@ impl Tables {
         said: &mut Said,
     ) -> Result<Person, Person> {
         let source = info.source.clone().unwrap_or_else(|| meta.source.clone());
-        let by_reference = info.reference.as_ref().and_then(|value| {
-            self.names
-                .get(&("REFERENCE", source.clone(), value.clone()))
-        });
+        let by_reference = info
+            .reference
+            .as_ref()
+            .and_then(|value| self.names.get(&("REFERENCE", source.clone(), value.clone())));
         let by_id: Vec<_> = info
             .ids
             .iter()
-            .map(|id| {
-                self.names
-                    .get(&("IDENTIFIER", id.id_type.clone(), id.value.clone()))
-            })
+            .map(|id| self.names.get(&("IDENTIFIER", id.id_type.clone(), id.value.clone())))
             .collect();
-        let known: BTreeSet<_> = by_reference
-            .into_iter()
-            .chain(by_id.iter().copied().flatten())
-            .collect();
-        let fault = match (
-            info.reference.is_none() && info.ids.is_empty(),
-            by_reference,
-            known.len(),
-        ) {
-            (true, ..) => "/registrant RegistrantUnnamed".to_owned(),
-            (_, Some(owner), 2..) => {
-                let other = by_id
-                    .iter()
-                    .position(|id| id.is_some_and(|id| id != owner))
-                    .unwrap();
-                format!("/registrant/ids/{other} RegistrantIdentityConflict")
-            }
-            (_, None, 2..) => "/registrant/ids RegistrantAmbiguous".to_owned(),
-            (_, None, 1) => {
-                let one = (*known.first().unwrap()).clone();
-                let has_another = self.names.iter().any(|(name, owner)| {
-                    *owner == one && name.0 == NameKind::Reference.as_str() && name.1 == source
-                });
-                if info.reference.is_none() || !has_another {
-                    return Ok(one);
+        let known: BTreeSet<_> =
+            by_reference.into_iter().chain(by_id.iter().copied().flatten()).collect();
+        let fault =
+            match (info.reference.is_none() && info.ids.is_empty(), by_reference, known.len()) {
+                (true, ..) => "/registrant RegistrantUnnamed".to_owned(),
+                (_, Some(owner), 2..) => {
+                    let other =
+                        by_id.iter().position(|id| id.is_some_and(|id| id != owner)).unwrap();
+                    format!("/registrant/ids/{other} RegistrantIdentityConflict")
                 }
-                "/registrant/reference RegistrantIdentityConflict".to_owned()
-            }
-            (_, Some(owner), _) => return Ok(owner.clone()),
-            (_, None, _) => {
-                let made = registrant_id(
-                    meta.recorded_at,
-                    &meta.source,
-                    &meta.message_id,
-                    "/registrant",
-                );
-                return Ok(made.0.to_string());
-            }
-        };
+                (_, None, 2..) => "/registrant/ids RegistrantAmbiguous".to_owned(),
+                (_, None, 1) => {
+                    let one = (*known.first().unwrap()).clone();
+                    let has_another = self.names.iter().any(|(name, owner)| {
+                        *owner == one && name.0 == NameKind::Reference.as_str() && name.1 == source
+                    });
+                    if info.reference.is_none() || !has_another {
+                        return Ok(one);
+                    }
+                    "/registrant/reference RegistrantIdentityConflict".to_owned()
+                }
+                (_, Some(owner), _) => return Ok(owner.clone()),
+                (_, None, _) => {
+                    let made = registrant_id(
+                        meta.recorded_at,
+                        &meta.source,
+                        &meta.message_id,
+                        "/registrant",
+                    );
+                    return Ok(made.0.to_string());
+                }
+            };
         said.faults.push(fault);
         Err(String::new())
     }
@@ -91,10 +81,7 @@ impl Tables {
                 _ => unreachable!("not generated"),
             }
         }
-        for (field, value) in [
-            ("name", &info.name),
-            ("payment_address", &info.payment_address),
-        ] {
+        for (field, value) in [("name", &info.name), ("payment_address", &info.payment_address)] {
             if value.is_some() {
                 put(field.to_owned(), value.clone());
             }
@@ -103,10 +90,7 @@ impl Tables {
             put("disabled".to_owned(), disabled.then(|| "true".to_owned()));
         }
         for phone in &info.phone_numbers {
-            let place = (
-                person.to_owned(),
-                format!("phone_numbers.{}", phone.phone_no),
-            );
+            let place = (person.to_owned(), format!("phone_numbers.{}", phone.phone_no));
             match phone.date_collected {
                 Some(day) => drop(self.facts.insert(place, day.to_string())),
                 None => drop(self.facts.entry(place).or_default()),
@@ -131,8 +115,7 @@ impl Tables {
         }
         if let Some(reference) = &info.reference {
             let source = info.source.clone().unwrap_or_else(|| meta.source.clone());
-            self.names
-                .insert(("REFERENCE", source, reference.clone()), person.to_owned());
+            self.names.insert(("REFERENCE", source, reference.clone()), person.to_owned());
         }
     }
 }

@@ -25,10 +25,7 @@ fn debug_says_nothing_of_a_person() {
             value: SECRET.to_owned(),
             expiry_date: None,
         }],
-        phone_numbers: vec![PhoneNumberIn {
-            phone_no: SECRET.to_owned(),
-            date_collected: None,
-        }],
+        phone_numbers: vec![PhoneNumberIn { phone_no: SECRET.to_owned(), date_collected: None }],
         clear: vec![Clearable::PhoneNumber(format!("+{SECRET}"))],
         ..person(SECRET)
     };

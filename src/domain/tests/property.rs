@@ -22,16 +22,10 @@ fn run(
     while !rest.is_empty() {
         let done = requests.len() - rest.len();
         let begins = |index: &usize| marks.get(*index).copied().unwrap_or(false);
-        let next = (done + 1..requests.len())
-            .find(begins)
-            .unwrap_or(requests.len());
+        let next = (done + 1..requests.len()).find(begins).unwrap_or(requests.len());
         let (batch, after) = rest.split_at(next - done);
         let mut set = store.load(batch);
-        decisions.extend(
-            batch
-                .iter()
-                .map(|(meta, command)| decide(meta, command, &mut set)),
-        );
+        decisions.extend(batch.iter().map(|(meta, command)| decide(meta, command, &mut set)));
         store.save(&set);
         rest = after;
     }
@@ -40,11 +34,7 @@ fn run(
 
 fn code(program_id: ProgramId) -> String {
     let codes = ["cash", "food", "old", "homes"];
-    codes
-        .into_iter()
-        .find(|code| ProgramId::of(code) == program_id)
-        .unwrap()
-        .to_owned()
+    codes.into_iter().find(|code| ProgramId::of(code) == program_id).unwrap().to_owned()
 }
 
 /// "Events of one membership carry version 1, 2, 3 … without a gap" (P4).
@@ -137,9 +127,6 @@ fn random_requests_meet() {
         "StateTransitionInvalid",
         "EnrollmentDateInvalid",
     ] {
-        assert!(
-            seen.get(expected).is_some_and(|count| *count >= 10),
-            "{expected}: {seen:?}"
-        );
+        assert!(seen.get(expected).is_some_and(|count| *count >= 10), "{expected}: {seen:?}");
     }
 }

@@ -18,10 +18,7 @@ impl Store {
         let mut store = Self::default();
         for registrant in residents {
             store.put(registrant);
-            let memberships = registrant
-                .memberships
-                .iter()
-                .map(|m| (m.membership_id, m.clone()));
+            let memberships = registrant.memberships.iter().map(|m| (m.membership_id, m.clone()));
             store.memberships.extend(memberships);
         }
         store
@@ -32,12 +29,7 @@ impl Store {
         let mut set = world();
         let mut meant = BTreeSet::new();
         for (meta, Command::Enroll(request)) in batch {
-            meant.extend(
-                request
-                    .registrant
-                    .names(meta)
-                    .filter_map(|name| self.names.get(&name)),
-            );
+            meant.extend(request.registrant.names(meta).filter_map(|name| self.names.get(&name)));
         }
         for id in meant {
             let mut registrant = self.registrants[id].clone();
@@ -51,41 +43,27 @@ impl Store {
     /// Releases before takes, as the database does it.
     pub(super) fn save(&mut self, set: &WorkingSet) {
         for registrant in set.changed() {
-            self.names
-                .retain(|_, owner| *owner != registrant.registrant_id);
+            self.names.retain(|_, owner| *owner != registrant.registrant_id);
             assert!(
                 self.registrants.contains_key(&registrant.registrant_id),
                 "changed, but not stored"
             );
         }
         for registrant in set.created() {
-            assert!(
-                !self.registrants.contains_key(&registrant.registrant_id),
-                "made twice"
-            );
+            assert!(!self.registrants.contains_key(&registrant.registrant_id), "made twice");
         }
         for registrant in set.created().chain(set.changed()) {
             self.put(registrant);
         }
         for id in set.removed_memberships() {
-            assert!(
-                self.memberships.remove(&id).is_some(),
-                "removed, but not stored"
-            );
+            assert!(self.memberships.remove(&id).is_some(), "removed, but not stored");
         }
         for membership in set.updated_memberships() {
-            let old = self
-                .memberships
-                .insert(membership.membership_id, membership.clone());
-            assert!(
-                old.is_some_and(|old| old.version < membership.version),
-                "not an update"
-            );
+            let old = self.memberships.insert(membership.membership_id, membership.clone());
+            assert!(old.is_some_and(|old| old.version < membership.version), "not an update");
         }
         for membership in set.inserted_memberships() {
-            let old = self
-                .memberships
-                .insert(membership.membership_id, membership.clone());
+            let old = self.memberships.insert(membership.membership_id, membership.clone());
             assert!(old.is_none(), "inserted twice");
         }
     }

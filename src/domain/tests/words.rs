@@ -4,13 +4,7 @@ use super::super::{Decision, ProgramId};
 use super::model::{Row, Said};
 
 pub(super) fn event(program: &str, what: &str, row: &Row, reference: &str, payee: &str) -> String {
-    let Row {
-        id,
-        state,
-        spell,
-        version,
-        date,
-    } = row;
+    let Row { id, state, spell, version, date } = row;
     format!("{id} {version:03} {program} {what} {state} {spell} {date:?} {reference} {payee}")
 }
 
@@ -42,9 +36,7 @@ pub(super) fn in_words(decision: &Decision, codes: impl Fn(ProgramId) -> String)
         let stands = item
             .membership
             .map(|(id, state, version)| format!("{} {} {version}", id.0, state.as_str()));
-        let whose = item
-            .registrant_id
-            .map_or_else(|| "-".to_owned(), |id| id.0.to_string());
+        let whose = item.registrant_id.map_or_else(|| "-".to_owned(), |id| id.0.to_string());
         let stands = stands.unwrap_or_default();
         format!(
             "{} {} {:?} {:?} {whose} {stands}",
@@ -53,11 +45,7 @@ pub(super) fn in_words(decision: &Decision, codes: impl Fn(ProgramId) -> String)
     });
     Said {
         status: format!("{:?}", decision.status),
-        faults: decision
-            .faults
-            .iter()
-            .map(|f| format!("{} {:?}", f.pointer, f.reason))
-            .collect(),
+        faults: decision.faults.iter().map(|f| format!("{} {:?}", f.pointer, f.reason)).collect(),
         items: items.collect(),
         events,
     }

@@ -27,9 +27,8 @@ pub struct Metric {
 }
 
 /// From a fraction of a millisecond to half a minute.
-const SECONDS: &[f64] = &[
-    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+const SECONDS: &[f64] =
+    &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 macro_rules! metrics {
     ($( $id:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal $buckets:expr; )*) => {

@@ -1,10 +1,7 @@
 //! The metrics: declared once in `declared`, recorded by small typed functions.
 //!
 //! No id, key or error text is ever a label (P9). `docs/METRICS.md` is made from the declarations.
-#![expect(
-    clippy::disallowed_macros,
-    reason = "this is the module that owns the macros"
-)]
+#![expect(clippy::disallowed_macros, reason = "this is the module that owns the macros")]
 
 mod declared;
 
@@ -36,13 +33,8 @@ pub enum PartitionState {
 }
 
 impl PartitionState {
-    const ALL: [Self; 5] = [
-        Self::Running,
-        Self::Waiting,
-        Self::Paused,
-        Self::Stopped,
-        Self::Unowned,
-    ];
+    const ALL: [Self; 5] =
+        [Self::Running, Self::Waiting, Self::Paused, Self::Stopped, Self::Unowned];
 
     /// The name in labels and JSON, such as `RUNNING`.
     pub const fn name(self) -> &'static str {
@@ -198,10 +190,7 @@ pub fn http_request(method: &str, route: &'static str, status: u16, took: Durati
     .record(took.as_secs_f64());
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a gauge shows sizes, 2^53 is beyond all of them"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a gauge shows sizes, 2^53 is beyond all of them")]
 fn float(count: u64) -> f64 {
     count as f64
 }

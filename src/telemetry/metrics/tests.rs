@@ -11,20 +11,10 @@ fn table() -> String {
          `ROLLCALL_UPDATE_DOCS=1`.\n\n| metric | kind | labels | meaning |\n| --- | --- | --- | --- |\n",
     );
     for metric in ALL {
-        let labels: Vec<_> = metric
-            .labels
-            .iter()
-            .map(|label| format!("`{label}`"))
-            .collect();
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
         let kind = format!("{:?}", metric.kind).to_lowercase();
-        writeln!(
-            text,
-            "| `{}` | {kind} | {} | {} |",
-            metric.name,
-            labels.join(", "),
-            metric.help
-        )
-        .unwrap();
+        writeln!(text, "| `{}` | {kind} | {} | {} |", metric.name, labels.join(", "), metric.help)
+            .unwrap();
     }
     text
 }
@@ -35,11 +25,7 @@ fn the_documentation_lists_every_metric() {
     if std::env::vars_os().any(|(name, _)| name == "ROLLCALL_UPDATE_DOCS") {
         fs::write(&path, table()).unwrap();
     }
-    assert_eq!(
-        fs::read_to_string(&path).unwrap(),
-        table(),
-        "run with ROLLCALL_UPDATE_DOCS=1"
-    );
+    assert_eq!(fs::read_to_string(&path).unwrap(), table(), "run with ROLLCALL_UPDATE_DOCS=1");
 }
 
 #[test]
@@ -48,10 +34,7 @@ fn names_follow_the_rules_of_prometheus() {
     assert_eq!(names.len(), ALL.len());
     for metric in ALL {
         assert!(metric.name.starts_with("rollcall_"), "{}", metric.name);
-        assert_eq!(
-            metric.kind == Kind::Counter,
-            metric.name.ends_with("_total")
-        );
+        assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"));
         assert_eq!(metric.kind == Kind::Histogram, !metric.buckets.is_empty());
     }
 }
@@ -81,15 +64,8 @@ fn everything_recorded_is_declared_and_rendered_with_help_and_type() {
     let text = handle.render();
     for metric in ALL {
         let kind = format!("{:?}", metric.kind).to_lowercase();
-        assert!(
-            text.contains(&format!("# TYPE {} {kind}\n", metric.name)),
-            "{}",
-            metric.name
-        );
-        assert!(
-            text.contains(&format!("# HELP {} {}\n", metric.name, metric.help)),
-            "{text}"
-        );
+        assert!(text.contains(&format!("# TYPE {} {kind}\n", metric.name)), "{}", metric.name);
+        assert!(text.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "{text}");
     }
     let sample = "rollcall_records_total{topic=\"rollcall.enrollment-requests\",\
                   outcome=\"applied\"} 2\n";

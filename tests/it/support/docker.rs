@@ -38,21 +38,13 @@ impl Container {
         }
         let container = request.start().await.expect("a container starts");
         let keeper = Command::new("/bin/sh")
-            .args([
-                "-c",
-                r#"read -r _; docker rm -f "$1""#,
-                "keeper",
-                container.id(),
-            ])
+            .args(["-c", r#"read -r _; docker rm -f "$1""#, "keeper", container.id()])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .ok();
-        Self {
-            container,
-            _keeper: keeper,
-        }
+        Self { container, _keeper: keeper }
     }
 
     pub(super) async fn stop(&self) {
@@ -60,30 +52,18 @@ impl Container {
     }
 
     pub(super) async fn kill(&self) {
-        self.container
-            .stop_with_timeout(Some(0))
-            .await
-            .expect("the container is killed");
+        self.container.stop_with_timeout(Some(0)).await.expect("the container is killed");
     }
 
     pub(super) async fn start(&self) {
-        self.container
-            .start()
-            .await
-            .expect("the container starts again");
+        self.container.start().await.expect("the container starts again");
     }
 
     pub(super) async fn pause(&self) {
-        self.container
-            .pause()
-            .await
-            .expect("the container is paused");
+        self.container.pause().await.expect("the container is paused");
     }
 
     pub(super) async fn resume(&self) {
-        self.container
-            .unpause()
-            .await
-            .expect("the container goes on");
+        self.container.unpause().await.expect("the container goes on");
     }
 }

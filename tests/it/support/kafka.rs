@@ -35,10 +35,7 @@ pub(crate) async fn kafka() -> &'static Kafka {
     SHARED
         .get_or_init(|| async {
             match variable("KAFKA_BROKERS") {
-                Some(brokers) => Kafka {
-                    brokers,
-                    home: Home::Given,
-                },
+                Some(brokers) => Kafka { brokers, home: Home::Given },
                 None => own_kafka().await,
             }
         })
@@ -47,11 +44,7 @@ pub(crate) async fn kafka() -> &'static Kafka {
 
 /// A Kafka for one test, which may stop, kill and freeze it. Gone when dropped.
 pub(crate) async fn own_kafka() -> Kafka {
-    let kafka = if docker::answers() {
-        in_container().await
-    } else {
-        native().await
-    };
+    let kafka = if docker::answers() { in_container().await } else { native().await };
     kafka.wait_until_it_answers().await;
     kafka
 }
@@ -65,10 +58,7 @@ async fn in_container() -> Kafka {
         ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:9093"),
         ("KAFKA_LISTENERS", "PLAINTEXT://:9092,CONTROLLER://:9093"),
         ("KAFKA_ADVERTISED_LISTENERS", &outside),
-        (
-            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        ),
+        ("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
         ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER"),
         ("KAFKA_INTER_BROKER_LISTENER_NAME", "PLAINTEXT"),
         ("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false"),
@@ -84,23 +74,15 @@ async fn in_container() -> Kafka {
         ("KAFKA_BROKER_SESSION_TIMEOUT_MS", "2000"),
     ];
     let container = Container::run(("apache/kafka", "4.3.1"), (port, 9092), &environment).await;
-    Kafka {
-        brokers: format!("127.0.0.1:{port}"),
-        home: Home::Container(Box::new(container)),
-    }
+    Kafka { brokers: format!("127.0.0.1:{port}"), home: Home::Container(Box::new(container)) }
 }
 
 async fn native() -> Kafka {
-    let directory = tempfile::Builder::new()
-        .prefix("rollcall-kafka-")
-        .tempdir()
-        .expect("a directory");
+    let directory =
+        tempfile::Builder::new().prefix("rollcall-kafka-").tempdir().expect("a directory");
     // Its keeper removes it, also when this process is killed.
     let directory = directory.keep();
-    let complaints = logs().join(format!(
-        "kafka-{}.err",
-        directory.file_name().unwrap().display()
-    ));
+    let complaints = logs().join(format!("kafka-{}.err", directory.file_name().unwrap().display()));
     let (brokers, keeper) = tokio::task::spawn_blocking({
         let directory = directory.clone();
         move || {
@@ -115,9 +97,7 @@ async fn native() -> Kafka {
                 .expect("scripts/kafka starts");
             let mut brokers = String::new();
             let output = keeper.stdout.take().expect("its output is a pipe");
-            BufReader::new(output)
-                .read_line(&mut brokers)
-                .expect("its output can be read");
+            BufReader::new(output).read_line(&mut brokers).expect("its output can be read");
             let said = std::fs::read_to_string(&complaints).unwrap_or_default();
             assert!(!brokers.is_empty(), "Kafka did not start: {said}");
             (brokers.trim().to_owned(), keeper)
@@ -125,10 +105,7 @@ async fn native() -> Kafka {
     })
     .await
     .expect("Kafka starts");
-    Kafka {
-        brokers,
-        home: Home::Native { directory, keeper },
-    }
+    Kafka { brokers, home: Home::Native { directory, keeper } }
 }
 
 impl Kafka {
@@ -205,10 +182,8 @@ impl Kafka {
         eventually(PATIENCE, "Kafka answers", async || {
             let brokers = self.brokers.clone();
             tokio::task::spawn_blocking(move || {
-                let client: BaseConsumer = ClientConfig::new()
-                    .set("bootstrap.servers", brokers)
-                    .create()
-                    .ok()?;
+                let client: BaseConsumer =
+                    ClientConfig::new().set("bootstrap.servers", brokers).create().ok()?;
                 let metadata = client.fetch_metadata(None, Duration::from_secs(2)).ok()?;
                 (!metadata.brokers().is_empty()).then_some(())
             })

@@ -61,10 +61,7 @@ pub(crate) fn unique_prefix() -> String {
 
 /// A variable of the environment, if it is set and not empty.
 fn variable(name: &str) -> Option<String> {
-    std::env::var_os(name)?
-        .into_string()
-        .ok()
-        .filter(|value| !value.is_empty())
+    std::env::var_os(name)?.into_string().ok().filter(|value| !value.is_empty())
 }
 
 /// Where servers and workers leave their output.
@@ -77,10 +74,7 @@ fn logs() -> std::path::PathBuf {
 /// A port of 127.0.0.1 on which nothing listens.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
+    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 /// Sends a signal (`TERM`, `KILL`, `STOP`, `CONT`) to a process.
@@ -91,8 +85,5 @@ async fn signal(name: &str, pid: u32) {
         .status()
         .await
         .expect("a shell");
-    assert!(
-        status.success(),
-        "process {pid} could not be sent SIG{name}"
-    );
+    assert!(status.success(), "process {pid} could not be sent SIG{name}");
 }

@@ -29,10 +29,7 @@ pub(crate) async fn postgres() -> &'static PostgresServer {
     SHARED
         .get_or_init(|| async {
             match variable("DATABASE_URL") {
-                Some(url) => PostgresServer {
-                    url,
-                    home: Home::Given,
-                },
+                Some(url) => PostgresServer { url, home: Home::Given },
                 None => own_postgres().await,
             }
         })
@@ -44,27 +41,16 @@ pub(crate) async fn own_postgres() -> PostgresServer {
     if docker::answers() {
         return in_container().await;
     }
-    let postgres = Postgres::start(Options::default())
-        .await
-        .expect("Postgres starts");
-    PostgresServer {
-        url: postgres.url().to_owned(),
-        home: Home::Native(postgres),
-    }
+    let postgres = Postgres::start(Options::default()).await.expect("Postgres starts");
+    PostgresServer { url: postgres.url().to_owned(), home: Home::Native(postgres) }
 }
 
 async fn in_container() -> PostgresServer {
     let port = free_port();
-    let environment = [
-        ("POSTGRES_USER", "rollcall"),
-        ("POSTGRES_PASSWORD", "rollcall"),
-    ];
+    let environment = [("POSTGRES_USER", "rollcall"), ("POSTGRES_PASSWORD", "rollcall")];
     let container = Container::run(("postgres", "15"), (port, 5432), &environment).await;
     let url = format!("postgres://rollcall:rollcall@127.0.0.1:{port}/rollcall");
-    let server = PostgresServer {
-        url,
-        home: Home::Container(Box::new(container)),
-    };
+    let server = PostgresServer { url, home: Home::Container(Box::new(container)) };
     server.wait_until_it_answers().await;
     server
 }
@@ -119,36 +105,19 @@ impl PostgresServer {
     /// A fresh, empty database on this server.
     pub(crate) async fn database(&self) -> TestDb {
         let name = format!("test_{:016x}", rand::random::<u64>());
-        let mut connection = PgConnection::connect(&self.url)
-            .await
-            .expect("Postgres answers");
+        let mut connection = PgConnection::connect(&self.url).await.expect("Postgres answers");
         let statement = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
-        connection
-            .execute(AssertSqlSafe(statement))
-            .await
-            .expect("a database is made");
+        connection.execute(AssertSqlSafe(statement)).await.expect("a database is made");
         connection.close().await.expect("the connection closes");
         let url = with_database(&self.url, &name).expect("a URL of Postgres");
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .connect_lazy(&url)
-            .expect("a URL of Postgres");
-        TestDb {
-            url,
-            pool,
-            name,
-            server: self.url.clone(),
-        }
+        let pool =
+            PgPoolOptions::new().max_connections(4).connect_lazy(&url).expect("a URL of Postgres");
+        TestDb { url, pool, name, server: self.url.clone() }
     }
 
     async fn wait_until_it_answers(&self) {
         eventually(PATIENCE, "Postgres answers", async || {
-            PgConnection::connect(&self.url)
-                .await
-                .ok()?
-                .close()
-                .await
-                .ok()
+            PgConnection::connect(&self.url).await.ok()?.close().await.ok()
         })
         .await;
     }

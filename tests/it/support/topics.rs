@@ -69,10 +69,7 @@ impl Record {
 
 impl Topics {
     pub(crate) fn new(brokers: &str, prefix: &str) -> Self {
-        Self {
-            brokers: brokers.to_owned(),
-            prefix: prefix.to_owned(),
-        }
+        Self { brokers: brokers.to_owned(), prefix: prefix.to_owned() }
     }
 
     /// The topic's full name.
@@ -87,11 +84,7 @@ impl Topics {
         for (key, value) in config {
             new = new.set(key, value);
         }
-        let created = self
-            .admin()
-            .create_topics([&new], &options())
-            .await
-            .expect("Kafka answers");
+        let created = self.admin().create_topics([&new], &options()).await.expect("Kafka answers");
         for result in created {
             result.expect("the topic is created");
         }
@@ -100,11 +93,8 @@ impl Topics {
     /// Deletes a topic with its records.
     pub(crate) async fn delete(&self, topic: &str) {
         let name = self.full(topic);
-        let deleted = self
-            .admin()
-            .delete_topics(&[&name], &options())
-            .await
-            .expect("Kafka answers");
+        let deleted =
+            self.admin().delete_topics(&[&name], &options()).await.expect("Kafka answers");
         for result in deleted {
             result.expect("the topic is deleted");
         }
@@ -116,10 +106,7 @@ impl Topics {
         offsets
             .add_partition_offset(&self.full(topic), partition, Offset::Offset(offset))
             .expect("an offset");
-        self.admin()
-            .delete_records(&offsets, &options())
-            .await
-            .expect("records are deleted");
+        self.admin().delete_records(&offsets, &options()).await.expect("records are deleted");
     }
 
     /// Writes records in this order and gives (partition, offset) of each, once Kafka has them all.
@@ -137,22 +124,16 @@ impl Topics {
         let mut sent = Vec::with_capacity(records.len());
         for record in records {
             sent.push(
-                producer
-                    .send_result(future_record(&topic, record))
-                    .map_err(|(error, _)| error),
+                producer.send_result(future_record(&topic, record)).map_err(|(error, _)| error),
             );
         }
         let mut coordinates = Vec::with_capacity(records.len());
         for delivery in sent {
             let delivery = delivery.expect("the record is queued").await;
-            let delivery = delivery
-                .expect("the producer lives")
-                .expect("the record is delivered");
+            let delivery = delivery.expect("the producer lives").expect("the record is delivered");
             coordinates.push((delivery.partition, delivery.offset));
         }
-        producer
-            .flush(Duration::from_secs(1))
-            .expect("nothing is left to send");
+        producer.flush(Duration::from_secs(1)).expect("nothing is left to send");
         coordinates
     }
 
@@ -160,9 +141,7 @@ impl Topics {
     pub(crate) async fn watermarks(&self, topic: &str, partition: i32) -> (i64, i64) {
         let name = self.full(topic);
         self.blocking(move |consumer| {
-            consumer
-                .fetch_watermarks(&name, partition, PATIENCE)
-                .expect("watermarks")
+            consumer.fetch_watermarks(&name, partition, PATIENCE).expect("watermarks")
         })
         .await
     }
@@ -170,17 +149,14 @@ impl Topics {
     /// All records that a partition holds now, in order.
     pub(crate) async fn read_partition(&self, topic: &str, partition: i32) -> Vec<Record> {
         let name = self.full(topic);
-        self.blocking(move |consumer| read(consumer, &name, &[partition]))
-            .await
+        self.blocking(move |consumer| read(consumer, &name, &[partition])).await
     }
 
     /// All records that a topic holds now: partition by partition, each in order.
     pub(crate) async fn read(&self, topic: &str) -> Vec<Record> {
         let name = self.full(topic);
         self.blocking(move |consumer| {
-            let metadata = consumer
-                .fetch_metadata(Some(&name), PATIENCE)
-                .expect("metadata");
+            let metadata = consumer.fetch_metadata(Some(&name), PATIENCE).expect("metadata");
             let partitions: Vec<i32> = metadata.topics()[0]
                 .partitions()
                 .iter()
@@ -206,9 +182,7 @@ impl Topics {
             .set("fetch.wait.max.ms", "50")
             .create()
             .expect("a consumer");
-        tokio::task::spawn_blocking(move || look(&consumer))
-            .await
-            .expect("the look succeeds")
+        tokio::task::spawn_blocking(move || look(&consumer)).await.expect("the look succeeds")
     }
 
     fn admin(&self) -> AdminClient<DefaultClientContext> {
@@ -223,18 +197,13 @@ impl Topics {
 }
 
 fn options() -> AdminOptions {
-    AdminOptions::new()
-        .request_timeout(Some(PATIENCE))
-        .operation_timeout(Some(PATIENCE))
+    AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
 }
 
 fn future_record<'a>(topic: &'a str, record: &'a NewRecord) -> FutureRecord<'a, [u8], [u8]> {
     let mut headers = OwnedHeaders::new();
     for (key, value) in &record.headers {
-        headers = headers.insert(Header {
-            key,
-            value: value.as_deref(),
-        });
+        headers = headers.insert(Header { key, value: value.as_deref() });
     }
     FutureRecord {
         topic,
@@ -249,17 +218,12 @@ fn future_record<'a>(topic: &'a str, record: &'a NewRecord) -> FutureRecord<'a, 
 fn read(consumer: &BaseConsumer, topic: &str, partitions: &[i32]) -> Vec<Record> {
     let mut assignment = TopicPartitionList::new();
     for partition in partitions {
-        assignment
-            .add_partition_offset(topic, *partition, Offset::Beginning)
-            .expect("a partition");
+        assignment.add_partition_offset(topic, *partition, Offset::Beginning).expect("a partition");
     }
     consumer.assign(&assignment).expect("an assignment");
     let (mut records, mut open) = (Vec::new(), partitions.len());
     while open > 0 {
-        match consumer
-            .poll(PATIENCE)
-            .expect("a record, or the end, in time")
-        {
+        match consumer.poll(PATIENCE).expect("a record, or the end, in time") {
             Ok(message) => records.push(Record::copied(&message)),
             Err(KafkaError::PartitionEOF(_)) => open -= 1,
             // A topic that was made a moment ago.

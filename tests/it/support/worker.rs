@@ -49,10 +49,7 @@ impl Setup {
             .args(arguments)
             .env_remove("KAFKA_BROKERS")
             .env("ROLLCALL_KAFKA__BOOTSTRAP_SERVERS", &self.brokers)
-            .env(
-                "ROLLCALL_KAFKA__GROUP_ID",
-                format!("{}rollcall", self.prefix),
-            )
+            .env("ROLLCALL_KAFKA__GROUP_ID", format!("{}rollcall", self.prefix))
             .env("ROLLCALL_TOPICS__PREFIX", &self.prefix)
             .env("DATABASE_URL", &self.database_url)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -66,9 +63,7 @@ impl Setup {
 pub(crate) async fn rollcall(setup: &Setup, arguments: &[&str]) -> Output {
     let output = setup.command(arguments).output();
     let output = tokio::time::timeout(PATIENCE * 2, output).await;
-    output
-        .unwrap_or_else(|_| panic!("rollcall {arguments:?} does not end"))
-        .expect("it starts")
+    output.unwrap_or_else(|_| panic!("rollcall {arguments:?} does not end")).expect("it starts")
 }
 
 /// A running worker; killed when dropped.
@@ -99,35 +94,24 @@ impl Worker {
             .spawn()
             .expect("the worker starts");
         let pid = child.id().expect("it has just started");
-        Self {
-            child,
-            pid,
-            log,
-            http,
-        }
+        Self { child, pid, log, http }
     }
 
     /// Waits until `/readyz` says 200.
     pub(crate) async fn ready(&self) {
-        eventually(PATIENCE, "the worker is ready", async || {
-            self.is_ready().await.then_some(())
-        })
-        .await;
+        eventually(PATIENCE, "the worker is ready", async || self.is_ready().await.then_some(()))
+            .await;
     }
 
     /// Whether `/readyz` says 200 now.
     pub(crate) async fn is_ready(&self) -> bool {
-        self.get("/readyz")
-            .await
-            .is_some_and(|(status, _)| status == 200)
+        self.get("/readyz").await.is_some_and(|(status, _)| status == 200)
     }
 
     /// Status and body of an HTTP GET, None when nothing answers.
     pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
         let exchange = async {
-            let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.http))
-                .await
-                .ok()?;
+            let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", self.http)).await.ok()?;
             let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
             stream.write_all(request.as_bytes()).await.ok()?;
             let mut answer = String::new();
@@ -135,9 +119,7 @@ impl Worker {
             let (head, body) = answer.split_once("\r\n\r\n")?;
             Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
         };
-        tokio::time::timeout(Duration::from_secs(5), exchange)
-            .await
-            .ok()?
+        tokio::time::timeout(Duration::from_secs(5), exchange).await.ok()?
     }
 
     /// `http://127.0.0.1:<port>` of its HTTP face.
@@ -197,10 +179,7 @@ impl Drop for Worker {
         if std::thread::panicking() {
             let output = self.output();
             let lines: Vec<&str> = output.lines().collect();
-            let tail = lines
-                .get(lines.len().saturating_sub(40)..)
-                .unwrap_or_default()
-                .join("\n");
+            let tail = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n");
             eprintln!("--- the end of {}\n{tail}\n---", self.log.display());
         } else {
             drop(std::fs::remove_file(&self.log));
