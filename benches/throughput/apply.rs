@@ -40,9 +40,7 @@ pub(crate) async fn run(options: &Options, backlog: &Backlog, lanes: u32) -> Res
     .execute(&database.pool)
     .await?;
     let applier = applier(&database);
-    let batches: Vec<_> = (0..lanes)
-        .map(|lane| batches(backlog, &topic, lane, lanes))
-        .collect();
+    let batches: Vec<_> = (0..lanes).map(|lane| batches(backlog, &topic, lane, lanes)).collect();
     let before = figures();
     let wal = database.wal().await?;
     let cpu = Cpu::now(options, std::process::id());
@@ -60,9 +58,7 @@ pub(crate) async fn run(options: &Options, backlog: &Backlog, lanes: u32) -> Res
     for (stage, seconds) in &mut stages {
         *seconds -= before.0.get(stage).copied().unwrap_or_default();
     }
-    let mut measured = database
-        .finish(backlog.records.len(), seconds, cpu, wal)
-        .await?;
+    let mut measured = database.finish(backlog.records.len(), seconds, cpu, wal).await?;
     measured.worker = Some(Worker {
         wall_seconds: seconds,
         applied_seconds: seconds,
@@ -77,12 +73,7 @@ pub(crate) async fn run(options: &Options, backlog: &Backlog, lanes: u32) -> Res
 fn figures() -> (std::collections::BTreeMap<String, f64>, f64) {
     static METRICS: OnceLock<Option<metrics::Handle>> = OnceLock::new();
     let handle = METRICS.get_or_init(|| metrics::install().ok());
-    stages(
-        &handle
-            .as_ref()
-            .map(metrics::Handle::render)
-            .unwrap_or_default(),
-    )
+    stages(&handle.as_ref().map(metrics::Handle::render).unwrap_or_default())
 }
 
 fn applier(database: &Database) -> Applier {
@@ -110,19 +101,13 @@ type Undecoded = (Vec<Slice>, Vec<Record>);
 
 /// The lane's share of the backlog, cut as if all its partitions were read evenly.
 fn batches(backlog: &Backlog, topic: &Arc<str>, lane: u32, lanes: u32) -> Vec<Undecoded> {
-    let own: Vec<_> = backlog
-        .records
-        .iter()
-        .filter(|raw| raw.partition as u32 % lanes == lane)
-        .collect();
+    let own: Vec<_> =
+        backlog.records.iter().filter(|raw| raw.partition as u32 % lanes == lane).collect();
     let cut = |records: &[&crate::backlog::Raw]| {
         let mut slices: Vec<Slice> = Vec::new();
         let mut taken = Vec::with_capacity(records.len());
         for raw in records {
-            let at = TopicPartition {
-                topic: Arc::clone(topic),
-                partition: raw.partition,
-            };
+            let at = TopicPartition { topic: Arc::clone(topic), partition: raw.partition };
             match slices.iter_mut().find(|slice| slice.at == at) {
                 Some(slice) => slice.next_offset = raw.offset + 1,
                 None => slices.push(Slice {
@@ -150,15 +135,10 @@ async fn lane(applier: Applier, batches: Vec<Undecoded>) -> Result<()> {
     let hard = CancellationToken::new();
     for (slices, records) in batches {
         let started = Instant::now();
-        let records = records
-            .into_iter()
-            .map(|record| applier.take(record))
-            .collect();
+        let records = records.into_iter().map(|record| applier.take(record)).collect();
         metrics::stage("decode", started.elapsed());
         let outcomes = Box::pin(applier.apply(Batch { slices, records }, &hard)).await;
-        let committed = outcomes
-            .iter()
-            .all(|(_, outcome)| *outcome == SliceOutcome::Committed);
+        let committed = outcomes.iter().all(|(_, outcome)| *outcome == SliceOutcome::Committed);
         ensure!(committed, "a batch was not committed");
     }
     Ok(())

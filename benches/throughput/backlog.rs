@@ -45,13 +45,7 @@ impl Backlog {
                 *next += 1;
             }
             let value = encode(&people::request(person, message_id, timestamp))?;
-            records.push(Raw {
-                partition: partition as i32,
-                offset,
-                key,
-                value,
-                timestamp,
-            });
+            records.push(Raw { partition: partition as i32, offset, key, value, timestamp });
             Ok(())
         };
         let mut hits = 0;

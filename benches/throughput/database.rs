@@ -60,12 +60,7 @@ impl Database {
         tx.commit().await?;
         server.execute("CHECKPOINT").await?;
         server.close().await?;
-        Ok(Self {
-            name,
-            server: options.postgres.clone(),
-            url,
-            pool,
-        })
+        Ok(Self { name, server: options.postgres.clone(), url, pool })
     }
 
     /// Makes sure that so many partitions of the outbox are there.

@@ -13,19 +13,10 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What Rollcall writes to.
-const OUTPUTS: [&str; 5] = [
-    "results",
-    "membership-events",
-    "membership-state",
-    "batch-receipts",
-    "dead-letters",
-];
+const OUTPUTS: [&str; 5] =
+    ["results", "membership-events", "membership-state", "batch-receipts", "dead-letters"];
 /// What it reads.
-const INPUTS: [&str; 3] = [
-    "enrollment-requests",
-    "membership-updates",
-    "group-memberships",
-];
+const INPUTS: [&str; 3] = ["enrollment-requests", "membership-updates", "group-memberships"];
 
 /// The topics of one run.
 #[derive(Debug)]
@@ -39,10 +30,7 @@ impl Topics {
     /// Creates them under a prefix that no other run has.
     pub(crate) async fn create(brokers: &str) -> Result<Self> {
         let prefix = format!("b{:016x}.", rand::random::<u64>());
-        let topics = Self {
-            brokers: brokers.to_owned(),
-            prefix,
-        };
+        let topics = Self { brokers: brokers.to_owned(), prefix };
         let names = topics.names();
         let new: Vec<_> = names
             .iter()
@@ -63,11 +51,7 @@ impl Topics {
     }
 
     fn names(&self) -> Vec<String> {
-        INPUTS
-            .iter()
-            .chain(&OUTPUTS)
-            .map(|topic| self.full(topic))
-            .collect()
+        INPUTS.iter().chain(&OUTPUTS).map(|topic| self.full(topic)).collect()
     }
 
     /// The full name of a topic.
@@ -104,10 +88,7 @@ impl Topics {
         producer.flush(PATIENCE)?;
         for (partition, end) in backlog.ends().into_iter().enumerate() {
             let found = self.end("enrollment-requests", partition as i32)?;
-            ensure!(
-                found == end,
-                "partition {partition} ends at {found} instead of {end}"
-            );
+            ensure!(found == end, "partition {partition} ends at {found} instead of {end}");
         }
         Ok(())
     }
@@ -123,9 +104,7 @@ impl Topics {
 
     /// How many records all partitions of a topic hold.
     pub(crate) fn count(&self, topic: &str) -> Result<i64> {
-        (0..PARTITIONS as i32)
-            .map(|partition| self.end(topic, partition))
-            .sum()
+        (0..PARTITIONS as i32).map(|partition| self.end(topic, partition)).sum()
     }
 
     fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {
@@ -141,7 +120,5 @@ impl Topics {
 }
 
 fn options() -> AdminOptions {
-    AdminOptions::new()
-        .request_timeout(Some(PATIENCE))
-        .operation_timeout(Some(PATIENCE))
+    AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
 }

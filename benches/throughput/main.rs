@@ -3,15 +3,8 @@
 //! Four runs over the same requests: *bare* (the rows that Rollcall writes, set-wise from memory), *rollcall* (the real
 //! binary, from backlog to the last acknowledged event), *naive* (a transaction a message) and *plain* (consumer and
 //! decoding into one table).
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a bench prints what it measures"
-)]
-#![expect(
-    clippy::cast_precision_loss,
-    reason = "figures are rounded to three digits anyway"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measures")]
+#![expect(clippy::cast_precision_loss, reason = "figures are rounded to three digits anyway")]
 
 mod apply;
 mod backlog;
@@ -76,19 +69,13 @@ async fn all(options: &Options, report: &mut Report) -> Result<()> {
             report.add("rollcall", worker::run(options, &backlog, None).await?);
         }
         if let Some(prepared) = prepared.filter(|_| options.wants(Run::Bare)) {
-            report.add(
-                "bare, 2 connections",
-                bare::run(options, prepared, 2).await?,
-            );
+            report.add("bare, 2 connections", bare::run(options, prepared, 2).await?);
         }
         if let Some(prepared) = prepared.filter(|_| options.wants(Run::Naive)) {
             report.add("naive", naive::run(options, prepared).await?);
         }
         if let Some(prepared) = prepared.filter(|_| options.wants(Run::Bare)) {
-            report.add(
-                "bare, 4 connections",
-                bare::run(options, prepared, 4).await?,
-            );
+            report.add("bare, 4 connections", bare::run(options, prepared, 4).await?);
         }
         if options.wants(Run::Apply) {
             report.add("apply, 2 lanes", apply::run(options, &backlog, 2).await?);

@@ -20,9 +20,7 @@ const CONNECTIONS: u32 = 8;
 pub(crate) async fn run(options: &Options, prepared: &'static [Prepared]) -> Result<Measured> {
     eprintln!("naive …");
     let database = Database::fresh(options, CONNECTIONS).await?;
-    database
-        .outbox_partitions(prepared.len() / 100_000 + 1)
-        .await?;
+    database.outbox_partitions(prepared.len() / 100_000 + 1).await?;
     let next = Arc::new(AtomicUsize::new(0));
     let wal = database.wal().await?;
     let cpu = Cpu::now(options, std::process::id());

@@ -68,8 +68,6 @@ impl Options {
 
     /// The worker's settings, name and value.
     pub(crate) fn settings(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.settings
-            .iter()
-            .filter_map(|setting| setting.split_once('='))
+        self.settings.iter().filter_map(|setting| setting.split_once('='))
     }
 }

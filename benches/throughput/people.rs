@@ -79,9 +79,7 @@ pub(crate) fn request(n: u64, message_id: String, sent_at_ms: i64) -> Enrollment
     // Given and family name of the same script more often than not.
     let given = pick(&GIVEN, n);
     let family = pick(&FAMILY, if n.is_multiple_of(5) { n / 7 } else { n });
-    let program = PROGRAMS
-        .get((n % 5) as usize)
-        .map_or("", |program| program.0);
+    let program = PROGRAMS.get((n % 5) as usize).map_or("", |program| program.0);
     EnrollmentRequest {
         message_id,
         source: SOURCE.to_owned(),

@@ -90,9 +90,8 @@ fn consumer(topics: &Topics) -> Result<BaseConsumer> {
 fn read(consumer: &BaseConsumer, total: usize, batches: &mpsc::Sender<Batch>) -> Result<()> {
     let mut batch = Batch::with_capacity(BATCH);
     for n in 1..=total {
-        let message = consumer
-            .poll(Duration::from_secs(30))
-            .context("the backlog ends too early")??;
+        let message =
+            consumer.poll(Duration::from_secs(30)).context("the backlog ends too early")??;
         let millis = message.timestamp().to_millis().unwrap_or_default();
         let timestamp = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)?;
         batch.push((timestamp, message.payload().unwrap_or_default().to_vec()));
@@ -115,15 +114,8 @@ async fn lane(pool: PgPool, batches: Arc<Mutex<mpsc::Receiver<Batch>>>) -> Resul
         let mut rows = BTreeMap::new();
         for (timestamp, value) in batch {
             match contract::take(&schemas, Some(&value), MAX_RECORD_BYTES, timestamp, &dates) {
-                Intake::Command {
-                    meta,
-                    command: Command::Enroll(said),
-                    ..
-                } => {
-                    let program = said
-                        .program_memberships
-                        .first()
-                        .map(|item| item.program.clone());
+                Intake::Command { meta, command: Command::Enroll(said), .. } => {
+                    let program = said.program_memberships.first().map(|item| item.program.clone());
                     rows.insert((said.registrant.reference.clone(), program), (meta, said));
                 }
                 Intake::Refused(_) | Intake::Letter(_) => bail!("a made-up request is refused"),
@@ -138,9 +130,7 @@ async fn upsert(
     rows: impl Iterator<Item = &(Meta, Enrollment)> + Clone,
 ) -> Result<()> {
     let texts = |column: fn(&Meta, &Enrollment) -> Option<String>| -> Vec<Option<String>> {
-        rows.clone()
-            .map(|(meta, said)| column(meta, said))
-            .collect()
+        rows.clone().map(|(meta, said)| column(meta, said)).collect()
     };
     let dates = |column: fn(&Enrollment) -> Option<time::Date>| -> Vec<Option<time::Date>> {
         rows.clone().map(|(_, said)| column(said)).collect()
@@ -161,24 +151,16 @@ async fn upsert(
     )
     .bind(texts(|meta, _| Some(meta.source.clone())))
     .bind(texts(|_, said| said.registrant.reference.clone()))
-    .bind(texts(|_, said| {
-        Some(said.program_memberships.first()?.program.clone())
-    }))
-    .bind(texts(|_, said| {
-        Some(said.registrant.ids.first()?.id_type.clone())
-    }))
-    .bind(texts(|_, said| {
-        Some(said.registrant.ids.first()?.value.clone())
-    }))
+    .bind(texts(|_, said| Some(said.program_memberships.first()?.program.clone())))
+    .bind(texts(|_, said| Some(said.registrant.ids.first()?.id_type.clone())))
+    .bind(texts(|_, said| Some(said.registrant.ids.first()?.value.clone())))
     .bind(texts(|_, said| said.registrant.name.clone()))
     .bind(texts(|_, said| said.registrant.given_name.clone()))
     .bind(texts(|_, said| said.registrant.family_name.clone()))
     .bind(texts(|_, said| said.registrant.gender.clone()))
     .bind(dates(|said| said.registrant.birthdate))
     .bind(texts(|_, said| said.registrant.payment_address.clone()))
-    .bind(dates(|said| {
-        said.program_memberships.first()?.enrollment_date
-    }))
+    .bind(dates(|said| said.program_memberships.first()?.enrollment_date))
     .bind(texts(|meta, _| Some(meta.message_id.clone())))
     .bind(sent)
     .execute(pool)

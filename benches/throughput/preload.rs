@@ -34,29 +34,14 @@ pub(crate) async fn fill(database: &Database, memberships: u64) -> Result<()> {
     let sql = |text: &str| {
         let last = FIRST + memberships - 1;
         let text = text
-            .replace(
-                "{people}",
-                &format!("generate_series({FIRST}::bigint, {last}) AS n"),
-            )
-            .replace(
-                "{person}",
-                "overlay(md5('person' || n) placing '8' from 13)::uuid",
-            )
-            .replace(
-                "{membership}",
-                "overlay(md5('membership' || n) placing '8' from 13)::uuid",
-            )
-            .replace(
-                "{program}",
-                "(SELECT ids[n % 5 + 1] FROM programs_by_number)",
-            )
+            .replace("{people}", &format!("generate_series({FIRST}::bigint, {last}) AS n"))
+            .replace("{person}", "overlay(md5('person' || n) placing '8' from 13)::uuid")
+            .replace("{membership}", "overlay(md5('membership' || n) placing '8' from 13)::uuid")
+            .replace("{program}", "(SELECT ids[n % 5 + 1] FROM programs_by_number)")
             .replace("{source}", SOURCE)
             .replace("{id_type}", ID_TYPE)
             .replace("{key}", &format!("((n * {SPREAD}) % {KEYS})"))
-            .replace(
-                "{id}",
-                &format!("(((n + 500000000) * {SPREAD}) % {KEYS} * 97)"),
-            );
+            .replace("{id}", &format!("(((n + 500000000) * {SPREAD}) % {KEYS} * 97)"));
         AssertSqlSafe(text)
     };
     for (what, statement) in STATEMENTS {

@@ -48,10 +48,7 @@ pub(crate) const MAX_RECORD_BYTES: usize = 1 << 20;
 
 /// How dates are read, as in the worker's default.
 pub(crate) fn dates() -> Dates {
-    Dates {
-        time_zone: jiff::tz::TimeZone::UTC,
-        max_future: Duration::days(366),
-    }
+    Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: Duration::days(366) }
 }
 
 /// The programs as they stand in the database.
@@ -93,19 +90,8 @@ fn one(
 ) -> Result<Prepared> {
     let timestamp =
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(raw.timestamp) * 1_000_000)?;
-    let intake = contract::take(
-        schemas,
-        Some(&raw.value),
-        MAX_RECORD_BYTES,
-        timestamp,
-        dates,
-    );
-    let Intake::Command {
-        meta,
-        command,
-        fingerprint,
-    } = intake
-    else {
+    let intake = contract::take(schemas, Some(&raw.value), MAX_RECORD_BYTES, timestamp, dates);
+    let Intake::Command { meta, command, fingerprint } = intake else {
         bail!("a made-up request is refused: {intake:?}")
     };
     let decision = decide(&meta, &command, set);
@@ -118,13 +104,8 @@ fn one(
     let result = encode(&contract::result(&identity, &decision, recorded_at))?;
     let mut events = Vec::with_capacity(decision.events.len());
     for change in decision.events {
-        let program = set
-            .program_by_id(change.program_id())
-            .context("an unknown program")?;
-        let from = Provenance {
-            meta: &meta,
-            recorded_at,
-        };
+        let program = set.program_by_id(change.program_id()).context("an unknown program")?;
+        let from = Provenance { meta: &meta, recorded_at };
         let changed = contract::change(&change, program, from);
         let key = changed.membership_id.clone().into_bytes();
         events.push(Event {
@@ -132,9 +113,7 @@ fn one(
             stream: StreamKind::Membership.stream(shard(&key, PARTITIONS)),
             key,
             body: encode(&changed)?,
-            state_body: contract::state(changed)
-                .map(|state| encode(&state))
-                .transpose()?,
+            state_body: contract::state(changed).map(|state| encode(&state)).transpose()?,
             change,
         });
     }

@@ -42,25 +42,12 @@ pub(crate) fn cpu(pid: u32) -> f64 {
         false
     };
     let living = all.iter().filter(|(other, _)| descends(**other));
-    root.own
-        + root.children
-        + living
-            .map(|(_, stat)| stat.own + stat.children)
-            .sum::<f64>()
+    root.own + root.children + living.map(|(_, stat)| stat.own + stat.children).sum::<f64>()
 }
 
 /// The greatest resident memory that a process has had, in bytes.
 pub(crate) fn peak_memory(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(
-        line.trim()
-            .trim_end_matches("kB")
-            .trim()
-            .parse::<u64>()
-            .ok()?
-            * 1024,
-    )
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
 }

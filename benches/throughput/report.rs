@@ -16,10 +16,7 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) async fn new(options: &Options) -> Result<Self> {
-        Ok(Self {
-            machine: machine::describe(options).await?,
-            runs: Vec::new(),
-        })
+        Ok(Self { machine: machine::describe(options).await?, runs: Vec::new() })
     }
 
     pub(crate) fn add(&mut self, run: &str, measured: Measured) {
@@ -46,11 +43,7 @@ impl Report {
     fn goals(&self) -> Vec<(&'static str, f64, &'static str, bool)> {
         let speed = |run| self.median(run).map(Measured::records_per_second);
         let ratio = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
-        let bare = [
-            "bare, 1 connection",
-            "bare, 2 connections",
-            "bare, 4 connections",
-        ];
+        let bare = ["bare, 1 connection", "bare, 2 connections", "bare, 4 connections"];
         let best = bare.iter().filter_map(|run| speed(run)).reduce(f64::max);
         let worker = self.median("rollcall");
         let memory = |run: &str| Some(self.median(run)?.worker.as_ref()?.peak_memory as f64);
@@ -67,29 +60,12 @@ impl Report {
             "≥ 0.7",
             |v| v >= 0.7,
         );
-        goal(
-            "rollcall / bare at its best",
-            ratio(rollcall, best),
-            "",
-            |_| true,
-        );
-        goal(
-            "rollcall / naive",
-            ratio(rollcall, speed("naive")),
-            "≥ 5",
-            |v| v >= 5.0,
-        );
-        goal(
-            "plain / rollcall",
-            ratio(speed("plain"), rollcall),
-            "",
-            |_| true,
-        );
+        goal("rollcall / bare at its best", ratio(rollcall, best), "", |_| true);
+        goal("rollcall / naive", ratio(rollcall, speed("naive")), "≥ 5", |v| v >= 5.0);
+        goal("plain / rollcall", ratio(speed("plain"), rollcall), "", |_| true);
         goal(
             "CPU of worker / Postgres",
-            worker
-                .filter(|m| m.postgres_cpu > 0.0)
-                .map(|m| m.client_cpu / m.postgres_cpu),
+            worker.filter(|m| m.postgres_cpu > 0.0).map(|m| m.client_cpu / m.postgres_cpu),
             "≤ 1",
             |v| v <= 1.0,
         );
@@ -107,10 +83,7 @@ impl Report {
         );
         goal(
             "peak memory, backlog × 3 / × 1",
-            ratio(
-                memory("rollcall, backlog × 3"),
-                memory("rollcall, backlog × 1"),
-            ),
+            ratio(memory("rollcall, backlog × 3"), memory("rollcall, backlog × 1")),
             "≤ 1.1",
             |v| v <= 1.1,
         );
@@ -128,10 +101,8 @@ impl Report {
             machine("kernel"),
             machine("load_before")
         );
-        let postgres = self
-            .machine
-            .pointer("/postgres/server_version")
-            .map_or(String::new(), plain_text);
+        let postgres =
+            self.machine.pointer("/postgres/server_version").map_or(String::new(), plain_text);
         println!(
             "Postgres {postgres} (fsync on), Kafka {}, librdkafka {}, rollcall {}\n",
             machine("kafka"),
@@ -172,15 +143,9 @@ impl Report {
                 worker.transactions,
                 worker.peak_memory as f64 / 1e6
             );
-            let stages: Vec<_> = worker
-                .stages
-                .iter()
-                .map(|(stage, s)| format!("{stage} {s:.1}"))
-                .collect();
-            println!(
-                "  seconds by stage, summed over lanes: {}",
-                stages.join(", ")
-            );
+            let stages: Vec<_> =
+                worker.stages.iter().map(|(stage, s)| format!("{stage} {s:.1}")).collect();
+            println!("  seconds by stage, summed over lanes: {}", stages.join(", "));
         }
         println!();
         for (name, value, goal, reached) in self.goals() {
@@ -200,24 +165,11 @@ impl Report {
     fn difference(&self) -> Option<String> {
         let (bare, rollcall) = (self.median("bare, 1 connection")?, self.median("rollcall")?);
         let differs = |table: &&str| bare.tables.get(*table) != rollcall.tables.get(*table);
-        let tables = [
-            "inbox",
-            "names",
-            "registrants",
-            "memberships",
-            "membership_history",
-            "outbox",
-        ];
-        let different: Vec<_> = tables
-            .iter()
-            .filter(|table| differs(table))
-            .copied()
-            .collect();
+        let tables =
+            ["inbox", "names", "registrants", "memberships", "membership_history", "outbox"];
+        let different: Vec<_> = tables.iter().filter(|table| differs(table)).copied().collect();
         if !different.is_empty() {
-            return Some(format!(
-                "bare and rollcall wrote other rows: {}",
-                different.join(", ")
-            ));
+            return Some(format!("bare and rollcall wrote other rows: {}", different.join(", ")));
         }
         let (bare, rollcall) = (bare.body_bytes, rollcall.body_bytes);
         (bare != rollcall).then(|| format!("bodies: bare {bare} bytes, rollcall {rollcall}"))
@@ -253,7 +205,5 @@ impl Report {
 }
 
 fn plain_text(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

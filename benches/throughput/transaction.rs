@@ -4,7 +4,7 @@ use crate::prepare::Prepared;
 use anyhow::Result;
 use rollcall::domain::{Membership, Registrant, State};
 use rollcall::lifecycle::clock::{Clock as _, SystemClock};
-use rollcall::store::{inbox, intake, memberships, names, outbox, registrants};
+use rollcall::store::{inbox, intake, memberships, outbox, registrants};
 use sqlx::{Postgres, Transaction};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ const TOPIC: &str = "rollcall.enrollment-requests";
 #[derive(Debug, Default)]
 pub(crate) struct Rows<'a> {
     batch: i64,
-    names: names::Rows<'a>,
+    names: Names<'a>,
     registrants: Vec<&'a Registrant>,
     memberships: Vec<&'a Membership>,
     history: memberships::History<'a>,
@@ -27,6 +27,31 @@ pub(crate) struct Rows<'a> {
     ledger: intake::LedgerRows<'a>,
 }
 
+/// Names, a column an element. Rollcall's own statement also looks for names that are taken.
+#[derive(Debug, Default)]
+struct Names<'a> {
+    kinds: Vec<&'a str>,
+    scopes: Vec<&'a str>,
+    values: Vec<&'a str>,
+    owners: Vec<Uuid>,
+}
+
+impl Names<'_> {
+    async fn insert(&self, tx: &mut Transaction<'_, Postgres>) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO names (kind, scope, value, registrant_id)
+             SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::uuid[])",
+        )
+        .bind(&self.kinds)
+        .bind(&self.scopes)
+        .bind(&self.values)
+        .bind(&self.owners)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+}
+
 /// The next number of each stream: counted here, so that no connection waits for another's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers(BTreeMap<i16, i64>);
@@ -34,10 +59,7 @@ pub(crate) struct Numbers(BTreeMap<i16, i64>);
 impl<'a> Rows<'a> {
     /// The rows of these records, without numbers and positions. They are sorted as the worker sorts them.
     pub(crate) fn of(records: &'a [Prepared], batch: i64) -> Self {
-        let mut rows = Self {
-            batch,
-            ..Self::default()
-        };
+        let mut rows = Self { batch, ..Self::default() };
         let mut keys: Vec<_> = records
             .iter()
             .filter_map(|record| record.created.as_ref())
@@ -45,17 +67,15 @@ impl<'a> Rows<'a> {
             .collect();
         keys.sort();
         for (name, owner) in keys {
-            rows.names.push(name, Some(owner), None);
+            rows.names.kinds.push(name.kind.as_str());
+            rows.names.scopes.push(&name.scope);
+            rows.names.values.push(&name.value);
+            rows.names.owners.push(owner);
         }
-        rows.registrants
-            .extend(records.iter().filter_map(|r| Some(&r.created.as_ref()?.0)));
+        rows.registrants.extend(records.iter().filter_map(|r| Some(&r.created.as_ref()?.0)));
         rows.registrants.sort_by_key(|made| made.registrant_id);
-        rows.memberships.extend(
-            records
-                .iter()
-                .flat_map(|r| &r.events)
-                .map(|event| &event.change.membership),
-        );
+        rows.memberships
+            .extend(records.iter().flat_map(|r| &r.events).map(|event| &event.change.membership));
         rows.memberships.sort_by_key(|made| made.membership_id);
         for record in records {
             rows.history_of(record);
@@ -84,9 +104,8 @@ impl<'a> Rows<'a> {
         }
         let mut slices: BTreeMap<i32, (i64, Vec<u8>)> = BTreeMap::new();
         for record in records {
-            let slice = slices
-                .entry(record.partition)
-                .or_insert_with(|| (record.offset, Vec::new()));
+            let slice =
+                slices.entry(record.partition).or_insert_with(|| (record.offset, Vec::new()));
             slice.1.extend_from_slice(record.outcome.as_bytes());
         }
         for (partition, (first, outcomes)) in slices {
@@ -107,8 +126,7 @@ impl<'a> Rows<'a> {
             rows.membership_ids.push(membership.membership_id.0);
             rows.versions.push(membership.version);
             rows.changes.push(event.change.change.as_str());
-            rows.previous_states
-                .push(event.change.previous_state.map(State::as_str));
+            rows.previous_states.push(event.change.previous_state.map(State::as_str));
             rows.states.push(Some(membership.state.as_str()));
             rows.spells.push(membership.spell);
             rows.registrant_ids.push(membership.registrant_id.0);
@@ -150,12 +168,7 @@ impl<'a> Rows<'a> {
             let result = (record.result_id, &record.key, &record.result, None);
             sorted.push((record.result_stream, result, record));
             for event in &record.events {
-                let said = (
-                    event.id,
-                    &event.key,
-                    &event.body,
-                    event.state_body.as_deref(),
-                );
+                let said = (event.id, &event.key, &event.body, event.state_body.as_deref());
                 sorted.push((event.stream, said, record));
             }
         }
@@ -180,8 +193,8 @@ impl<'a> Rows<'a> {
     /// Writes them; the caller commits.
     pub(crate) async fn write(&self, tx: &mut Transaction<'_, Postgres>) -> Result<()> {
         let now = SystemClock.now();
-        if !self.names.is_empty() {
-            names::claim(tx, &self.names).await?;
+        if !self.registrants.is_empty() {
+            self.names.insert(tx).await?;
             registrants::insert(tx, &self.registrants, now).await?;
             memberships::insert(tx, self.memberships.iter().copied(), now).await?;
             memberships::insert_history(tx, &self.history, "KAFKA", now).await?;

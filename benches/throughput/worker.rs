@@ -40,13 +40,7 @@ pub(crate) async fn run(
     let pid = child.id().context("the worker has just started")?;
     let ended = wait(&database.pool, backlog, &mut child).await;
     let mut cpu = Cpu::now(options, pid);
-    cpu = Cpu {
-        client: cpu.client,
-        ..cpu.since(Cpu {
-            client: 0.0,
-            ..others
-        })
-    };
+    cpu = Cpu { client: cpu.client, ..cpu.since(Cpu { client: 0.0, ..others }) };
     let peak_memory = process::peak_memory(pid).unwrap_or_default();
     let metrics = metrics(http).await;
     stop(&mut child, pid).await?;
@@ -61,16 +55,11 @@ pub(crate) async fn run(
         stages,
         transactions,
     };
-    ensure!(
-        worker.wall_seconds <= took.as_secs_f64() + 1.0,
-        "the clocks differ"
-    );
+    ensure!(worker.wall_seconds <= took.as_secs_f64() + 1.0, "the clocks differ");
     verify(&database.pool, backlog, &topics).await?;
     topics.delete().await?;
     let seconds = since(ended.taken, ended.published);
-    let mut measured = database
-        .finish(backlog.records.len(), seconds, cpu, wal)
-        .await?;
+    let mut measured = database.finish(backlog.records.len(), seconds, cpu, wal).await?;
     for (table, rows) in &before.0 {
         if let Some(after) = measured.tables.get_mut(table) {
             *after -= rows;
@@ -83,17 +72,13 @@ pub(crate) async fn run(
 }
 
 async fn now(pool: &PgPool) -> Result<OffsetDateTime> {
-    Ok(sqlx::query_scalar("SELECT clock_timestamp()")
-        .fetch_one(pool)
-        .await?)
+    Ok(sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await?)
 }
 
 fn start(options: &Options, topics: &Topics, database_url: &str) -> Result<(Child, u16)> {
     let log = std::fs::File::create(&options.worker_log)
         .with_context(|| options.worker_log.display().to_string())?;
-    let http = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
+    let http = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ROLLCALL_") {
@@ -103,10 +88,7 @@ fn start(options: &Options, topics: &Topics, database_url: &str) -> Result<(Chil
     let child = command
         .arg("run")
         .env("ROLLCALL_KAFKA__BOOTSTRAP_SERVERS", &options.kafka)
-        .env(
-            "ROLLCALL_KAFKA__GROUP_ID",
-            format!("{}rollcall", topics.prefix),
-        )
+        .env("ROLLCALL_KAFKA__GROUP_ID", format!("{}rollcall", topics.prefix))
         .env("ROLLCALL_TOPICS__PREFIX", &topics.prefix)
         .env("ROLLCALL_HTTP__LISTEN", format!("127.0.0.1:{http}"))
         .env("DATABASE_URL", database_url)
@@ -195,10 +177,7 @@ async fn verify(pool: &PgPool, backlog: &Backlog, topics: &Topics) -> Result<()>
         ("membership-state", fresh),
     ] {
         let found = topics.count(topic)?;
-        ensure!(
-            found >= expected as i64,
-            "{topic} holds {found} records instead of {expected}"
-        );
+        ensure!(found >= expected as i64, "{topic} holds {found} records instead of {expected}");
     }
     Ok(())
 }
@@ -221,9 +200,7 @@ pub(crate) fn stages(metrics: &str) -> (BTreeMap<String, f64>, f64) {
 
 async fn metrics(http: u16) -> Result<String> {
     let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", http)).await?;
-    stream
-        .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        .await?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").await?;
     let mut answer = String::new();
     tokio::time::timeout(Duration::from_secs(5), stream.read_to_string(&mut answer)).await??;
     Ok(answer)
@@ -232,10 +209,7 @@ async fn metrics(http: u16) -> Result<String> {
 /// SIGTERM, then an end in order.
 async fn stop(child: &mut Child, pid: u32) -> Result<()> {
     let script = format!("kill -s TERM {pid}");
-    Command::new("/bin/sh")
-        .args(["-c", &script])
-        .status()
-        .await?;
+    Command::new("/bin/sh").args(["-c", &script]).status().await?;
     match tokio::time::timeout(Duration::from_secs(30), child.wait()).await {
         Ok(status) => {
             let status = status?;
