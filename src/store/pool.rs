@@ -42,6 +42,9 @@ pub fn connect(url: &str, options: &Options) -> Result<PgPool> {
             ("tcp_user_timeout", millis(options.tcp_user_timeout)),
             // The plans of set-wise statements do not depend on the values: plan them once.
             ("plan_cache_mode", "force_generic_plan".to_owned()),
+            // A plan kept from when a table was small would scan it, or hash it whole, when it is large: every batch
+            // looks rows up by keys.
+            ("enable_seqscan", "off".to_owned()),
             ("jit", "off".to_owned()),
             ("TimeZone", "UTC".to_owned()),
         ]);
