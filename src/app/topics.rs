@@ -31,6 +31,9 @@ pub const NAMES: [(&str, bool); 8] = [
     ("dead-letters", true),
 ];
 
+/// The request topics that a worker takes. Requests in the others stay there until their rules are known to it.
+pub const CONSUMED: [&str; 1] = ["enrollment-requests"];
+
 /// The request topic, without prefix, for a message; none for what Rollcall says itself.
 pub const fn of_request(message: MessageType) -> Option<&'static str> {
     match message {

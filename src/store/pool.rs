@@ -38,6 +38,9 @@ fn connect_options(url: &str, options: &Options) -> Result<PgConnectOptions> {
         ("tcp_user_timeout", millis(options.tcp_user_timeout)),
         // The plans of set-wise statements do not depend on the values: plan them once.
         ("plan_cache_mode", "force_generic_plan".to_owned()),
+        // A plan kept from when a table was small would scan it, or hash it whole, when it is large: every batch
+        // looks rows up by keys.
+        ("enable_seqscan", "off".to_owned()),
         ("jit", "off".to_owned()),
         ("TimeZone", "UTC".to_owned()),
     ]))
@@ -48,21 +51,7 @@ fn connect_options(url: &str, options: &Options) -> Result<PgConnectOptions> {
 /// # Errors
 /// When the URL cannot be used.
 pub fn connect(url: &str, options: &Options) -> Result<PgPool> {
-    let millis = |duration: Duration| duration.as_millis().to_string();
-    let connect =
-        PgConnectOptions::from_str(url)?.application_name(&options.application_name).options([
-            ("statement_timeout", millis(options.statement_timeout)),
-            ("lock_timeout", millis(options.lock_timeout)),
-            ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
-            ("tcp_user_timeout", millis(options.tcp_user_timeout)),
-            // The plans of set-wise statements do not depend on the values: plan them once.
-            ("plan_cache_mode", "force_generic_plan".to_owned()),
-            // A plan kept from when a table was small would scan it, or hash it whole, when it is large: every batch
-            // looks rows up by keys.
-            ("enable_seqscan", "off".to_owned()),
-            ("jit", "off".to_owned()),
-            ("TimeZone", "UTC".to_owned()),
-        ]);
+    let connect = connect_options(url, options)?;
     Ok(PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(Duration::from_secs(10))

@@ -111,7 +111,7 @@ pub(super) fn cursors(rows: &[CursorRow], check: &mut Check) {
                 topics.insert(topic);
             }
             Some(_) => {
-                check.find(at("a cursor of a topic that the stream does not feed".to_owned()))
+                check.find(at("a cursor of a topic that the stream does not feed".to_owned()));
             }
             None => check.find(at("a cursor of a stream that does not exist".to_owned())),
         }
