@@ -10,6 +10,8 @@ pub mod submit;
 pub mod topics;
 pub mod worker;
 
+mod wiring;
+
 /// A part of the worker, for `run --only`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum Part {

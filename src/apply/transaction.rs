@@ -66,7 +66,9 @@ impl Applier {
         let mut outcomes = check(&mut tx, &batch.slices).await?;
         let slices: Vec<_> =
             outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
-        if !slices.is_empty() {
+        if slices.is_empty() {
+            tx.rollback().await.map_err(store::Error::from)?;
+        } else {
             // I1: a partition that moved away takes its own records with it, and no others.
             let records: Vec<&Taken> = batch
                 .records
@@ -117,8 +119,6 @@ impl Applier {
             tx.commit().await.map_err(store::Error::from)?;
             metrics::stage("commit", committing.elapsed());
             self.committed(&answers, recorded_at, started);
-        } else {
-            tx.rollback().await.map_err(store::Error::from)?;
         }
         self.sessions.put(session);
         for outcome in &mut outcomes {

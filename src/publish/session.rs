@@ -9,6 +9,7 @@ use super::produce::produce;
 use super::producer::Producer;
 use crate::store;
 use crate::store::relay::{Cursor, Feed, OutboxRow, Position, read_runs, renew_and_move};
+use crate::telemetry::metrics;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
 use sqlx::PgConnection;
@@ -219,6 +220,7 @@ impl<'a> Session<'a> {
         }
         self.measure(&rows);
         let sent = self.send_all(rows, &ready).await;
+        metrics::stage("publish", now.elapsed());
         self.hungry = sent;
         Ok(sent)
     }

@@ -20,4 +20,4 @@ mod error;
 mod pool;
 
 pub use error::{Error, Result};
-pub use pool::{Options, SCHEMA_VERSION, Unfit, connect, migrate, verify};
+pub use pool::{Options, SCHEMA_VERSION, Unfit, connect, migrate, open, verify};
