@@ -113,7 +113,7 @@ pub(crate) fn applier(pool: PgPool) -> Applier {
         inbox_retention: time::Duration::days(400),
         retry_max_delay: Duration::from_secs(1),
         takeover_after: Duration::from_secs(2),
-        transaction_deadline: Duration::from_secs(60),
+        transaction_deadline: Duration::from_mins(1),
         application_name: "rollcall".to_owned(),
         shards: 12,
         max_record_bytes: 512 * 1024,
