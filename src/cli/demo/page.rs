@@ -1,0 +1,233 @@
+//! The demo's page: at most a hundred columns, and about sixty lines.
+
+use super::fit::fit;
+use crate::app::demo::{Report, Shown, Started};
+use crate::cli::output::{Table, push};
+use serde_json::{Value, json};
+
+const WIDTH: usize = 100;
+
+/// The first lines: what runs and where.
+pub(super) fn started(started: &Started) -> String {
+    let mut text = String::from(
+        "Rollcall demo: made-up people, real servers; all of it goes when the demo ends.\n",
+    );
+    let (topics, partitions) = started.topics;
+    let database = if started.database_is_ours {
+        "a throwaway server"
+    } else {
+        "a new database on the server of DATABASE_URL"
+    };
+    push(
+        &mut text,
+        format_args!(
+            "  Postgres {:<9} {:<22} {database}, migrated, {} programs\n",
+            version(&started.postgres_version),
+            place(&started.database_url),
+            started.programs,
+        ),
+    );
+    push(
+        &mut text,
+        format_args!(
+            "  Kafka    {:<9} {:<22} in this process: {topics} topics of {partitions} partitions, 5 MiB each,\n\
+             {:44}no admin API; session.timeout.ms={}, as it rebalances slowly\n",
+            "mock", started.bootstrap_servers, "", started.session_timeout_ms,
+        ),
+    );
+    push(
+        &mut text,
+        format_args!(
+            "  Worker   {:<9} http://{:<15} in this process: consumer, {} lanes, relay, HTTP",
+            env!("CARGO_PKG_VERSION"),
+            started.http.to_string(),
+            started.lanes,
+        ),
+    );
+    text
+}
+
+/// `15.18 (Debian …)`: the number.
+fn version(version: &str) -> &str {
+    version.split(' ').next().unwrap_or_default()
+}
+
+/// Host and port of a URL.
+fn place(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, place)| place)
+}
+
+/// The rest of the page.
+pub(super) fn report(report: &Report, stays: bool) -> String {
+    let mut text = String::new();
+    push(
+        &mut text,
+        format_args!(
+            "\n{} records sent and answered in {:.1} s, {} events; {:.1} s since the demo began.\n",
+            report.records,
+            report.took.as_secs_f64(),
+            report.events,
+            report.since_start.as_secs_f64(),
+        ),
+    );
+    text.push_str(&table(report));
+    for (title, shown) in
+        [("A result", &report.result), ("An event", &report.event), ("A letter", &report.letter)]
+    {
+        if let Some(shown) = shown {
+            record(title, shown, &mut text);
+        }
+    }
+    proof(report, &mut text);
+    if stays {
+        text.push_str(&next(&report.started));
+    }
+    text
+}
+
+fn table(report: &Report) -> String {
+    let mut table =
+        Table::new(&["outcome", "sent", "found", "what was sent", "where it was found"]);
+    for line in &report.lines {
+        table.row(vec![
+            line.outcome.to_owned(),
+            line.sent.to_string(),
+            line.records.to_string(),
+            line.sown.to_owned(),
+            line.found.to_owned(),
+        ]);
+    }
+    table.text("")
+}
+
+fn record(title: &str, shown: &Shown, text: &mut String) {
+    push(
+        text,
+        format_args!(
+            "\n{title}: {} partition {} offset {}, key {}\n",
+            shown.topic,
+            shown.partition,
+            shown.offset,
+            shown.key.as_deref().unwrap_or("null"),
+        ),
+    );
+    let mut line = String::from(" ");
+    for (name, value) in &shown.headers {
+        let header = format!(" {name}={value}");
+        if line.chars().count() + header.chars().count() > WIDTH {
+            text.push_str(line.trim_end());
+            text.push_str("\n ");
+            line.clear();
+        }
+        line.push_str(&header);
+    }
+    push(text, format_args!("{line}\n  {}\n", fit(&shown.value, 2, WIDTH)));
+}
+
+fn proof(report: &Report, text: &mut String) {
+    let proof = &report.proof;
+    let verdict = if proof.proved() { "proved" } else { "NOT proved" };
+    let checks: Vec<_> = proof
+        .checks
+        .iter()
+        .map(|check| match check.found {
+            0 => format!("{} {}", check.name, check.checked),
+            found => format!("{} {} ({found} findings)", check.name, check.checked),
+        })
+        .collect();
+    push(
+        text,
+        format_args!(
+            "\nReconcile: {verdict}: one outcome a record, one event a change, no gap in the numbers. Looked at:\n  {}\n",
+            checks.join(", "),
+        ),
+    );
+}
+
+/// What to try next; `$DATABASE_URL` and the broker's place are for all commands.
+fn next(started: &Started) -> String {
+    let program = program();
+    let http = started.http;
+    let mut text =
+        String::from("\nTry next, in another terminal (the servers run until Ctrl-C here):\n");
+    let database = if started.database_is_ours {
+        started.database_url.clone()
+    } else {
+        // The given one may hold a password that is none of ours to show.
+        let name = started.database_url.rsplit('/').next().unwrap_or_default();
+        format!("\"${{DATABASE_URL%/*}}/{name}\"")
+    };
+    push(
+        &mut text,
+        format_args!(
+            "  export DATABASE_URL={database}\n  export ROLLCALL_KAFKA__BOOTSTRAP_SERVERS={}\n",
+            started.bootstrap_servers
+        ),
+    );
+    for line in commands(&program, http) {
+        push(&mut text, format_args!("  {line}\n"));
+    }
+    text
+}
+
+fn commands(program: &str, http: std::net::SocketAddr) -> [String; 6] {
+    [
+        format!("{program} status"),
+        format!(
+            "echo 'reference,name,program\nme-1,My Name,CASH-TRANSFER' | {program} submit - --source me"
+        ),
+        format!(
+            "psql $DATABASE_URL -Atc \"SELECT encode(result,'hex') FROM inbox WHERE source='me'\" | {program} decode"
+        ),
+        "psql $DATABASE_URL -c \"SELECT class, stage, code, detail, value FROM dead_letters\""
+            .to_owned(),
+        format!("{program} reconcile"),
+        format!("curl -s http://{http}/readyz; curl -s http://{http}/metrics | grep records_total"),
+    ]
+}
+
+/// How this program was called, so that the commands can be copied.
+fn program() -> String {
+    let called = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
+    called.filter(|name| !name.is_empty()).unwrap_or_else(|| "rollcall".to_owned())
+}
+
+/// The same facts for programs.
+pub(super) fn object(report: &Report) -> Value {
+    let started = &report.started;
+    let ours = started.database_is_ours;
+    let name = started.database_url.rsplit('/').next().unwrap_or_default();
+    let shown = |shown: &Option<Shown>| shown.as_ref().map(Shown::to_json);
+    json!({
+        "started": {
+            "database": {
+                "ours": ours,
+                "name": name,
+                // A given one may hold a password that is none of ours to show.
+                "url": ours.then_some(&started.database_url),
+                "version": version(&started.postgres_version),
+            },
+            "kafka": {
+                "bootstrap_servers": started.bootstrap_servers,
+                "mock": true,
+                "topics": started.topics.0,
+                "partitions": started.topics.1,
+                "session_timeout_ms": started.session_timeout_ms.parse::<u32>().ok(),
+            },
+            "http": format!("http://{}", started.http),
+            "programs": started.programs,
+        },
+        "records": report.records,
+        "events": report.events,
+        "seconds": {"batch": report.took.as_secs_f64(), "all": report.since_start.as_secs_f64()},
+        "outcomes": report.lines,
+        "as_sown": report.as_sown(),
+        "result": shown(&report.result),
+        "event": shown(&report.event),
+        "letter": shown(&report.letter),
+        "reconcile": report.proof.to_json(),
+        "next": commands(&program(), started.http),
+    })
+}
