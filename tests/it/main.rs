@@ -9,9 +9,11 @@
 
 mod apply;
 mod embedded;
+mod letters;
 mod p10;
 mod reconcile;
 mod relay;
 mod scene;
+mod stage;
 mod support;
 mod support_works;
