@@ -8,6 +8,7 @@
 )]
 
 mod apply;
+mod backlog;
 mod embedded;
 mod letters;
 mod p10;
