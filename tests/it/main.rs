@@ -8,10 +8,16 @@
 )]
 
 mod apply;
+mod commands;
 mod embedded;
+mod letters;
+mod outages;
 mod p10;
+mod plans;
+mod privacy;
 mod reconcile;
 mod relay;
 mod scene;
+mod stage;
 mod support;
 mod support_works;
