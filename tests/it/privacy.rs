@@ -92,7 +92,7 @@ async fn a_worker_says_nothing(filter: &str) {
     let stage = Stage::new().await;
     // Postgres repeats the whole row in the detail of such an error.
     sqlx::query(
-        "ALTER TABLE registrants ADD CONSTRAINT no_poison CHECK (name NOT LIKE '%' || chr(112) || 'oison')",
+        "ALTER TABLE registrants ADD CONSTRAINT some_rule CHECK (name NOT LIKE '%' || chr(112) || 'oison')",
     )
     .execute(&stage.db.pool)
     .await
