@@ -8,10 +8,13 @@
 )]
 
 mod apply;
-mod backlog;
+mod commands;
 mod embedded;
 mod letters;
+mod outages;
 mod p10;
+mod plans;
+mod privacy;
 mod reconcile;
 mod relay;
 mod scene;

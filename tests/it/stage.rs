@@ -70,15 +70,23 @@ impl Stage {
         sqlx::query_scalar(sql).fetch_one(&self.db.pool).await.expect(sql)
     }
 
-    /// Waits until this many offsets stand in the ledger.
+    /// How many offsets stand in the ledger.
+    pub(crate) async fn ledger(&self) -> sqlx::Result<i64> {
+        let sum = "SELECT COALESCE(sum(next_offset - first_offset), 0)::bigint FROM intake_ledger";
+        sqlx::query_scalar(sum).fetch_one(&self.db.pool).await
+    }
+
+    /// Waits until this many offsets stand in the ledger, for as long as there are more and more.
     pub(crate) async fn decided(&self, offsets: i64) {
-        eventually(PATIENCE, "everything is decided", async || {
-            let sum =
-                "SELECT COALESCE(sum(next_offset - first_offset), 0)::bigint FROM intake_ledger";
-            let decided: i64 = sqlx::query_scalar(sum).fetch_one(&self.db.pool).await.ok()?;
-            (decided == offsets).then_some(())
-        })
-        .await;
+        let mut decided = -1;
+        while decided < offsets {
+            let what = format!("something is decided: {decided} of {offsets} are");
+            decided = eventually(PATIENCE, &what, async || {
+                self.ledger().await.ok().filter(|now| *now > decided)
+            })
+            .await;
+        }
+        assert_eq!(decided, offsets);
     }
 
     /// Waits until Kafka has acknowledged everything that was committed.
