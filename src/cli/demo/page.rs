@@ -72,6 +72,7 @@ pub(super) fn report(report: &Report, stays: bool) -> String {
             report.since_start.as_secs_f64(),
         ),
     );
+    push(&mut text, format_args!("Some of the people: {}, …\n\n", report.names.join(", ")));
     text.push_str(&table(report));
     for (title, shown) in
         [("A result", &report.result), ("An event", &report.event), ("A letter", &report.letter)]
@@ -113,17 +114,44 @@ fn record(title: &str, shown: &Shown, text: &mut String) {
             shown.key.as_deref().unwrap_or("null"),
         ),
     );
-    let mut line = String::from(" ");
-    for (name, value) in &shown.headers {
-        let header = format!(" {name}={value}");
-        if line.chars().count() + header.chars().count() > WIDTH {
-            text.push_str(line.trim_end());
-            text.push_str("\n ");
-            line.clear();
-        }
-        line.push_str(&header);
+    for line in headers(&shown.headers) {
+        push(text, format_args!("  {line}\n"));
     }
-    push(text, format_args!("{line}\n  {}\n", fit(&shown.value, 2, WIDTH)));
+    match &shown.text {
+        // Bytes that are text say more so than in hex.
+        Some(bytes) => push(text, format_args!("  {} bytes: {bytes}\n", bytes.len())),
+        None => push(text, format_args!("  {}\n", fit(&shown.value, 2, WIDTH))),
+    }
+}
+
+/// Headers, many on a line; those with a prefix in common within braces: `ce_{id=… type=…}`.
+fn headers(headers: &[(String, String)]) -> Vec<String> {
+    let mut words = Vec::new();
+    for group in headers.chunk_by(|(one, _), (other, _)| prefix(one) == prefix(other)) {
+        let prefix = group.first().map_or("", |(name, _)| prefix(name));
+        let braced = group.len() > 1 && !prefix.is_empty();
+        for (index, (name, value)) in group.iter().enumerate() {
+            let name = if braced { &name[prefix.len()..] } else { name.as_str() };
+            let open = if braced && index == 0 { format!("{prefix}{{") } else { String::new() };
+            let close = if braced && index + 1 == group.len() { "}" } else { "" };
+            words.push(format!("{open}{name}={value}{close}"));
+        }
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() + 3 <= WIDTH => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
+}
+
+fn prefix(name: &str) -> &str {
+    ["ce_", "rollcall.dlq."].into_iter().find(|prefix| name.starts_with(prefix)).unwrap_or_default()
 }
 
 fn proof(report: &Report, text: &mut String) {
@@ -176,7 +204,7 @@ fn commands(program: &str, http: std::net::SocketAddr) -> [String; 6] {
     [
         format!("{program} status"),
         format!(
-            "echo 'reference,name,program\nme-1,My Name,CASH-TRANSFER' | {program} submit - --source me"
+            "printf 'reference,name,program\\nme-1,My Name,PENSION\\n' | {program} submit - --source me"
         ),
         format!(
             "psql $DATABASE_URL -Atc \"SELECT encode(result,'hex') FROM inbox WHERE source='me'\" | {program} decode"
@@ -221,6 +249,7 @@ pub(super) fn object(report: &Report) -> Value {
         },
         "records": report.records,
         "events": report.events,
+        "people": report.names,
         "seconds": {"batch": report.took.as_secs_f64(), "all": report.since_start.as_secs_f64()},
         "outcomes": report.lines,
         "as_sown": report.as_sown(),
