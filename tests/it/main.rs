@@ -8,6 +8,7 @@
 )]
 
 mod apply;
+mod demo;
 mod embedded;
 mod p10;
 mod reconcile;

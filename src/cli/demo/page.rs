@@ -12,7 +12,6 @@ pub(super) fn started(started: &Started) -> String {
     let mut text = String::from(
         "Rollcall demo: made-up people, real servers; all of it goes when the demo ends.\n",
     );
-    let (topics, partitions) = started.topics;
     let database = if started.database_is_ours {
         "a throwaway server"
     } else {
@@ -30,9 +29,8 @@ pub(super) fn started(started: &Started) -> String {
     push(
         &mut text,
         format_args!(
-            "  Kafka    {:<9} {:<22} in this process: {topics} topics of {partitions} partitions, 5 MiB each,\n\
-             {:44}no admin API; session.timeout.ms={}, as it rebalances slowly\n",
-            "mock", started.bootstrap_servers, "", started.session_timeout_ms,
+            "  Kafka    {:<9} {:<22} in this process; session.timeout.ms={}, as it rebalances slowly\n",
+            "mock", started.bootstrap_servers, started.session_timeout_ms,
         ),
     );
     push(
@@ -114,7 +112,12 @@ fn record(title: &str, shown: &Shown, text: &mut String) {
             shown.key.as_deref().unwrap_or("null"),
         ),
     );
-    for line in headers(&shown.headers) {
+    let mut own = shown.headers.clone();
+    if own.first().is_some_and(|(name, _)| !prefix(name).is_empty()) {
+        // Together take less room; of a letter the order is the point.
+        own.sort_by_key(|(name, _)| prefix(name).is_empty());
+    }
+    for line in headers(&own) {
         push(text, format_args!("  {line}\n"));
     }
     match &shown.text {
@@ -160,6 +163,7 @@ fn proof(report: &Report, text: &mut String) {
     let checks: Vec<_> = proof
         .checks
         .iter()
+        .filter(|check| check.checked > 0 || check.found > 0)
         .map(|check| match check.found {
             0 => format!("{} {}", check.name, check.checked),
             found => format!("{} {} ({found} findings)", check.name, check.checked),
@@ -174,65 +178,63 @@ fn proof(report: &Report, text: &mut String) {
     );
 }
 
-/// What to try next; `$DATABASE_URL` and the broker's place are for all commands.
 fn next(started: &Started) -> String {
-    let program = program();
-    let http = started.http;
-    let mut text =
-        String::from("\nTry next, in another terminal (the servers run until Ctrl-C here):\n");
-    let database = if started.database_is_ours {
-        started.database_url.clone()
-    } else {
-        // The given one may hold a password that is none of ours to show.
-        let name = started.database_url.rsplit('/').next().unwrap_or_default();
-        format!("\"${{DATABASE_URL%/*}}/{name}\"")
-    };
-    push(
-        &mut text,
-        format_args!(
-            "  export DATABASE_URL={database}\n  export ROLLCALL_KAFKA__BOOTSTRAP_SERVERS={}\n",
-            started.bootstrap_servers
-        ),
-    );
-    for line in commands(&program, http) {
+    let mut text = String::from("\nTry next, in another terminal (all runs until Ctrl-C here):\n");
+    for line in commands(started) {
         push(&mut text, format_args!("  {line}\n"));
     }
     text
 }
 
-fn commands(program: &str, http: std::net::SocketAddr) -> [String; 6] {
-    [
-        format!("{program} status"),
-        format!(
-            "printf 'reference,name,program\\nme-1,My Name,PENSION\\n' | {program} submit - --source me"
-        ),
-        format!(
-            "psql $DATABASE_URL -Atc \"SELECT encode(result,'hex') FROM inbox WHERE source='me'\" | {program} decode"
-        ),
-        "psql $DATABASE_URL -c \"SELECT class, stage, code, detail, value FROM dead_letters\""
-            .to_owned(),
-        format!("{program} reconcile"),
+/// What to try next, line by line for a shell; the first lines make the others short.
+fn commands(started: &Started) -> Vec<String> {
+    let http = started.http;
+    let mut lines = Vec::new();
+    if let Some(program) = program() {
+        lines.push(format!("alias rollcall={program}"));
+    }
+    lines.push(if started.database_is_ours {
+        format!("export DATABASE_URL={}", started.database_url)
+    } else {
+        // The given one may hold a password that is none of ours to show.
+        format!("export DATABASE_URL=\"${{DATABASE_URL%/*}}/{}\"", name(&started.database_url))
+    });
+    lines.extend([
+        format!("export ROLLCALL_KAFKA__BOOTSTRAP_SERVERS={}", started.bootstrap_servers),
+        "rollcall status; rollcall programs list; rollcall reconcile".to_owned(),
+        "printf 'reference,name,program\\nme-1,Me,PENSION\\n' | rollcall submit - --source me".to_owned(),
+        "psql $DATABASE_URL -Atc \"SELECT encode(result,'hex') FROM inbox WHERE source='me'\" | rollcall decode".to_owned(),
+        "psql $DATABASE_URL -c 'SELECT class, stage, code, detail FROM dead_letters'".to_owned(),
         format!("curl -s http://{http}/readyz; curl -s http://{http}/metrics | grep records_total"),
-    ]
+    ]);
+    lines
 }
 
-/// How this program was called, so that the commands can be copied.
-fn program() -> String {
-    let called = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
-    called.filter(|name| !name.is_empty()).unwrap_or_else(|| "rollcall".to_owned())
+/// The database's name in its URL.
+fn name(url: &str) -> &str {
+    let url = url.split('?').next().unwrap_or_default();
+    url.rsplit('/').next().unwrap_or_default()
+}
+
+/// Where this program is, unless it was called by a name that a shell finds.
+fn program() -> Option<String> {
+    let called = std::env::args_os().next()?;
+    if !called.to_string_lossy().contains('/') {
+        return None;
+    }
+    Some(std::env::current_exe().ok()?.display().to_string())
 }
 
 /// The same facts for programs.
 pub(super) fn object(report: &Report) -> Value {
     let started = &report.started;
     let ours = started.database_is_ours;
-    let name = started.database_url.rsplit('/').next().unwrap_or_default();
     let shown = |shown: &Option<Shown>| shown.as_ref().map(Shown::to_json);
     json!({
         "started": {
             "database": {
                 "ours": ours,
-                "name": name,
+                "name": name(&started.database_url),
                 // A given one may hold a password that is none of ours to show.
                 "url": ours.then_some(&started.database_url),
                 "version": version(&started.postgres_version),
@@ -257,6 +259,6 @@ pub(super) fn object(report: &Report) -> Value {
         "event": shown(&report.event),
         "letter": shown(&report.letter),
         "reconcile": report.proof.to_json(),
-        "next": commands(&program(), started.http),
+        "next": commands(started),
     })
 }
