@@ -8,7 +8,7 @@
 )]
 
 mod apply;
-mod commands;
+mod demo;
 mod embedded;
 mod letters;
 mod outages;

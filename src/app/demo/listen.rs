@@ -98,8 +98,8 @@ impl Heard {
         }
         let Some(fate) = Fate::of(&result) else { return };
         self.count(fate);
-        // One that shows both: what was applied and what was refused.
-        if fate == Fate::OneUnknownProgram && self.result.is_none() {
+        // One that says why, with a place in the request.
+        if fate == Fate::EndedProgram && self.result.is_none() {
             self.result = Shown::of_message(message, &result);
         }
     }

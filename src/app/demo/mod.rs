@@ -56,6 +56,8 @@ pub struct Report {
     pub since_start: Duration,
     /// By outcome.
     pub lines: Vec<Line>,
+    /// Names of some of the people: one of each script.
+    pub names: Vec<String>,
     /// Events on `membership-events`.
     pub events: u64,
     /// A result.
@@ -205,7 +207,8 @@ async fn demonstrate(
     bar.suspend(|| show(Scene::Started(&started))).map_err(Error::Output)?;
     let records = u64::from(options.records);
     bar.set_length(records);
-    let batch = Batch::make(options.records, SystemClock.now())?;
+    let now = SystemClock.now();
+    let batch = Batch::make(options.records, now)?;
     let sown = batch.sown.clone();
     let sent = Instant::now();
     let heard = {
@@ -237,6 +240,9 @@ async fn demonstrate(
         took,
         since_start: begun.elapsed(),
         lines,
+        names: (0..people::SCRIPTS)
+            .filter_map(|n| people::person(n, now.date()).info.name)
+            .collect(),
         events: heard.events,
         result: heard.result,
         event: heard.event,

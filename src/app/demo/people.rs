@@ -8,6 +8,9 @@ use crate::contract::wire::{
 };
 use time::{Date, Duration};
 
+/// So many people in a row have names of different scripts or regions.
+pub(super) const SCRIPTS: u32 = NAMES.len() as u32;
+
 /// Spreads numbers over what can be chosen, so that neighbours differ.
 #[derive(Debug)]
 struct Dice(u64);

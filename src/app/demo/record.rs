@@ -19,6 +19,8 @@ pub struct Shown {
     pub headers: Vec<(String, String)>,
     /// The value as compact JSON, fields in the order of the schema.
     pub value: String,
+    /// The value as it is, where it is no message but text.
+    pub text: Option<String>,
 }
 
 impl Shown {
@@ -41,6 +43,7 @@ impl Shown {
                 .map(|headers| headers.iter().map(header).collect())
                 .unwrap_or_default(),
             value: serde_json::to_string(value).ok()?,
+            text: None,
         })
     }
 
@@ -48,7 +51,8 @@ impl Shown {
     pub(super) fn of_bytes(message: &BorrowedMessage<'_>) -> Option<Self> {
         let bytes = message.payload().unwrap_or_default();
         let text = std::str::from_utf8(bytes).ok();
-        Self::of_message(message, &json!({"text": text, "hex": hex::encode(bytes)}))
+        let value = json!({"text": text, "hex": hex::encode(bytes)});
+        Some(Self { text: text.map(str::to_owned), ..Self::of_message(message, &value)? })
     }
 
     /// For `--json`: headers as a list, since a name may stand twice.

@@ -1,51 +1,64 @@
 //! JSON laid out for a page: as much on a line as fits, fields in the order they came in.
 
-/// Lays out compact JSON in lines of at most `width` characters, where no single value is longer; continued lines
-/// begin with `indent` spaces.
+/// Lays out compact JSON in lines of about `width` characters; continued lines begin with `indent` spaces, and two more
+/// for each level further in.
 pub(super) fn fit(json: &str, indent: usize, width: usize) -> String {
-    let mut text = String::new();
-    let mut column = indent;
-    write(json, width, &mut column, &mut text);
-    text
+    let mut page = Page { text: String::new(), column: indent, width };
+    page.write(json, indent, 0);
+    page.text
 }
 
-fn write(json: &str, width: usize, column: &mut usize, text: &mut String) {
-    let parts = parts(json);
-    let flat = flat(json);
-    let length = flat.chars().count();
-    let Some(parts) = parts.filter(|_| *column + length > width) else {
-        *column += length;
-        text.push_str(&flat);
-        return;
-    };
-    let (open, close) = if json.starts_with('{') { ("{ ", " }") } else { ("[ ", " ]") };
-    text.push_str(open);
-    let indent = *column + 2;
-    *column = indent;
-    for (index, part) in parts.iter().enumerate() {
-        let (name, value) = split(part);
-        let rest = if index + 1 == parts.len() { close } else { "," };
-        let length = self::flat(part).chars().count() + rest.len();
-        if index > 0 && *column + 1 + length > width {
-            text.push('\n');
-            text.extend(std::iter::repeat_n(' ', indent));
-            *column = indent;
-        } else if index > 0 {
-            text.push(' ');
-            *column += 1;
+struct Page {
+    text: String,
+    column: usize,
+    width: usize,
+}
+
+impl Page {
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.column += text.chars().count();
+    }
+
+    /// Writes a value whose continued lines begin at `indent`, and behind which `rest` characters must still fit.
+    fn write(&mut self, json: &str, indent: usize, rest: usize) {
+        let flat = flat(json);
+        let parts = parts(json).filter(|_| !self.fits(&flat, rest));
+        let Some(parts) = parts else { return self.push(&flat) };
+        let (open, close) = if json.starts_with('{') { ("{", "}") } else { ("[", "]") };
+        self.push(open);
+        for (index, part) in parts.iter().enumerate() {
+            let (name, value) = split(part);
+            let is_last = index + 1 == parts.len();
+            let rest = if is_last { rest + 1 } else { 1 };
+            // A container may go on on the next lines; then its name and its beginning must fit.
+            let head = name.map(|name| format!("{name}: ")).unwrap_or_default();
+            let first = match self::parts(value) {
+                Some(inner) => inner.first().map_or(0, |part| self::flat(part).chars().count() + 2),
+                None => value.chars().count() + rest,
+            };
+            if index > 0 && !self.fits(&head, first + 1) {
+                self.text.push('\n');
+                self.column = 0;
+                self.push(&" ".repeat(indent + 2));
+            } else if index > 0 {
+                self.push(" ");
+            }
+            self.push(&head);
+            self.write(value, indent + 2, rest);
+            if !is_last {
+                self.push(",");
+            }
         }
-        if let Some(name) = name {
-            text.push_str(name);
-            text.push_str(": ");
-            *column += name.chars().count() + 2;
-        }
-        write(value, width, column, text);
-        text.push_str(rest);
-        *column += rest.len();
+        self.push(close);
+    }
+
+    fn fits(&self, text: &str, rest: usize) -> bool {
+        self.column + text.chars().count() + rest <= self.width
     }
 }
 
-/// `{"a":[1,2]}` on one line: `{ "a": [1, 2] }` without the blanks at its ends.
+/// All on one line: `{"a": [1, 2]}`.
 fn flat(json: &str) -> String {
     match parts(json) {
         None => json.to_owned(),

@@ -12,7 +12,6 @@ pub(super) fn started(started: &Started) -> String {
     let mut text = String::from(
         "Rollcall demo: made-up people, real servers; all of it goes when the demo ends.\n",
     );
-    let (topics, partitions) = started.topics;
     let database = if started.database_is_ours {
         "a throwaway server"
     } else {
@@ -30,9 +29,8 @@ pub(super) fn started(started: &Started) -> String {
     push(
         &mut text,
         format_args!(
-            "  Kafka    {:<9} {:<22} in this process: {topics} topics of {partitions} partitions, 5 MiB each,\n\
-             {:44}no admin API; session.timeout.ms={}, as it rebalances slowly\n",
-            "mock", started.bootstrap_servers, "", started.session_timeout_ms,
+            "  Kafka    {:<9} {:<22} in this process; session.timeout.ms={}, as it rebalances slowly\n",
+            "mock", started.bootstrap_servers, started.session_timeout_ms,
         ),
     );
     push(
@@ -72,6 +70,7 @@ pub(super) fn report(report: &Report, stays: bool) -> String {
             report.since_start.as_secs_f64(),
         ),
     );
+    push(&mut text, format_args!("Some of the people: {}, …\n\n", report.names.join(", ")));
     text.push_str(&table(report));
     for (title, shown) in
         [("A result", &report.result), ("An event", &report.event), ("A letter", &report.letter)]
@@ -113,17 +112,49 @@ fn record(title: &str, shown: &Shown, text: &mut String) {
             shown.key.as_deref().unwrap_or("null"),
         ),
     );
-    let mut line = String::from(" ");
-    for (name, value) in &shown.headers {
-        let header = format!(" {name}={value}");
-        if line.chars().count() + header.chars().count() > WIDTH {
-            text.push_str(line.trim_end());
-            text.push_str("\n ");
-            line.clear();
-        }
-        line.push_str(&header);
+    let mut own = shown.headers.clone();
+    if own.first().is_some_and(|(name, _)| !prefix(name).is_empty()) {
+        // Together take less room; of a letter the order is the point.
+        own.sort_by_key(|(name, _)| prefix(name).is_empty());
     }
-    push(text, format_args!("{line}\n  {}\n", fit(&shown.value, 2, WIDTH)));
+    for line in headers(&own) {
+        push(text, format_args!("  {line}\n"));
+    }
+    match &shown.text {
+        // Bytes that are text say more so than in hex.
+        Some(bytes) => push(text, format_args!("  {} bytes: {bytes}\n", bytes.len())),
+        None => push(text, format_args!("  {}\n", fit(&shown.value, 2, WIDTH))),
+    }
+}
+
+/// Headers, many on a line; those with a prefix in common within braces: `ce_{id=… type=…}`.
+fn headers(headers: &[(String, String)]) -> Vec<String> {
+    let mut words = Vec::new();
+    for group in headers.chunk_by(|(one, _), (other, _)| prefix(one) == prefix(other)) {
+        let prefix = group.first().map_or("", |(name, _)| prefix(name));
+        let braced = group.len() > 1 && !prefix.is_empty();
+        for (index, (name, value)) in group.iter().enumerate() {
+            let name = if braced { &name[prefix.len()..] } else { name.as_str() };
+            let open = if braced && index == 0 { format!("{prefix}{{") } else { String::new() };
+            let close = if braced && index + 1 == group.len() { "}" } else { "" };
+            words.push(format!("{open}{name}={value}{close}"));
+        }
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() + 3 <= WIDTH => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
+}
+
+fn prefix(name: &str) -> &str {
+    ["ce_", "rollcall.dlq."].into_iter().find(|prefix| name.starts_with(prefix)).unwrap_or_default()
 }
 
 fn proof(report: &Report, text: &mut String) {
@@ -132,6 +163,7 @@ fn proof(report: &Report, text: &mut String) {
     let checks: Vec<_> = proof
         .checks
         .iter()
+        .filter(|check| check.checked > 0 || check.found > 0)
         .map(|check| match check.found {
             0 => format!("{} {}", check.name, check.checked),
             found => format!("{} {} ({found} findings)", check.name, check.checked),
@@ -146,65 +178,63 @@ fn proof(report: &Report, text: &mut String) {
     );
 }
 
-/// What to try next; `$DATABASE_URL` and the broker's place are for all commands.
 fn next(started: &Started) -> String {
-    let program = program();
-    let http = started.http;
-    let mut text =
-        String::from("\nTry next, in another terminal (the servers run until Ctrl-C here):\n");
-    let database = if started.database_is_ours {
-        started.database_url.clone()
-    } else {
-        // The given one may hold a password that is none of ours to show.
-        let name = started.database_url.rsplit('/').next().unwrap_or_default();
-        format!("\"${{DATABASE_URL%/*}}/{name}\"")
-    };
-    push(
-        &mut text,
-        format_args!(
-            "  export DATABASE_URL={database}\n  export ROLLCALL_KAFKA__BOOTSTRAP_SERVERS={}\n",
-            started.bootstrap_servers
-        ),
-    );
-    for line in commands(&program, http) {
+    let mut text = String::from("\nTry next, in another terminal (all runs until Ctrl-C here):\n");
+    for line in commands(started) {
         push(&mut text, format_args!("  {line}\n"));
     }
     text
 }
 
-fn commands(program: &str, http: std::net::SocketAddr) -> [String; 6] {
-    [
-        format!("{program} status"),
-        format!(
-            "echo 'reference,name,program\nme-1,My Name,CASH-TRANSFER' | {program} submit - --source me"
-        ),
-        format!(
-            "psql $DATABASE_URL -Atc \"SELECT encode(result,'hex') FROM inbox WHERE source='me'\" | {program} decode"
-        ),
-        "psql $DATABASE_URL -c \"SELECT class, stage, code, detail, value FROM dead_letters\""
-            .to_owned(),
-        format!("{program} reconcile"),
+/// What to try next, line by line for a shell; the first lines make the others short.
+fn commands(started: &Started) -> Vec<String> {
+    let http = started.http;
+    let mut lines = Vec::new();
+    if let Some(program) = program() {
+        lines.push(format!("alias rollcall={program}"));
+    }
+    lines.push(if started.database_is_ours {
+        format!("export DATABASE_URL={}", started.database_url)
+    } else {
+        // The given one may hold a password that is none of ours to show.
+        format!("export DATABASE_URL=\"${{DATABASE_URL%/*}}/{}\"", name(&started.database_url))
+    });
+    lines.extend([
+        format!("export ROLLCALL_KAFKA__BOOTSTRAP_SERVERS={}", started.bootstrap_servers),
+        "rollcall status; rollcall programs list; rollcall reconcile".to_owned(),
+        "printf 'reference,name,program\\nme-1,Me,PENSION\\n' | rollcall submit - --source me".to_owned(),
+        "psql $DATABASE_URL -Atc \"SELECT encode(result,'hex') FROM inbox WHERE source='me'\" | rollcall decode".to_owned(),
+        "psql $DATABASE_URL -c 'SELECT class, stage, code, detail FROM dead_letters'".to_owned(),
         format!("curl -s http://{http}/readyz; curl -s http://{http}/metrics | grep records_total"),
-    ]
+    ]);
+    lines
 }
 
-/// How this program was called, so that the commands can be copied.
-fn program() -> String {
-    let called = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
-    called.filter(|name| !name.is_empty()).unwrap_or_else(|| "rollcall".to_owned())
+/// The database's name in its URL.
+fn name(url: &str) -> &str {
+    let url = url.split('?').next().unwrap_or_default();
+    url.rsplit('/').next().unwrap_or_default()
+}
+
+/// Where this program is, unless it was called by a name that a shell finds.
+fn program() -> Option<String> {
+    let called = std::env::args_os().next()?;
+    if !called.to_string_lossy().contains('/') {
+        return None;
+    }
+    Some(std::env::current_exe().ok()?.display().to_string())
 }
 
 /// The same facts for programs.
 pub(super) fn object(report: &Report) -> Value {
     let started = &report.started;
     let ours = started.database_is_ours;
-    let name = started.database_url.rsplit('/').next().unwrap_or_default();
     let shown = |shown: &Option<Shown>| shown.as_ref().map(Shown::to_json);
     json!({
         "started": {
             "database": {
                 "ours": ours,
-                "name": name,
+                "name": name(&started.database_url),
                 // A given one may hold a password that is none of ours to show.
                 "url": ours.then_some(&started.database_url),
                 "version": version(&started.postgres_version),
@@ -221,6 +251,7 @@ pub(super) fn object(report: &Report) -> Value {
         },
         "records": report.records,
         "events": report.events,
+        "people": report.names,
         "seconds": {"batch": report.took.as_secs_f64(), "all": report.since_start.as_secs_f64()},
         "outcomes": report.lines,
         "as_sown": report.as_sown(),
@@ -228,6 +259,6 @@ pub(super) fn object(report: &Report) -> Value {
         "event": shown(&report.event),
         "letter": shown(&report.letter),
         "reconcile": report.proof.to_json(),
-        "next": commands(&program(), started.http),
+        "next": commands(started),
     })
 }
