@@ -8,6 +8,9 @@
 )]
 
 mod apply;
+mod backlog;
+mod commands;
+mod connections;
 mod demo;
 mod embedded;
 mod letters;
