@@ -72,7 +72,7 @@ fn consumer(topics: &Topics) -> Result<BaseConsumer> {
         .set("fetch.wait.max.ms", "100")
         .set("fetch.queue.backoff.ms", "20")
         .set("queued.min.messages", "5000")
-        .set("queued.max.messages.kbytes", "1024")
+        .set("queued.max.messages.kbytes", "512")
         .set("check.crcs", "true")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")

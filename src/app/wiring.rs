@@ -77,7 +77,7 @@ pub(super) fn relay_config(settings: &Settings, owner: &str) -> publish::Config 
         poll_interval: settings.relay.poll_interval,
         lease: settings.relay.lease,
         max_in_flight_records: settings.relay.max_in_flight,
-        max_in_flight_bytes: 16 << 20,
+        max_in_flight_bytes: 8 << 20,
         retry_max: settings.apply.retry_max_delay,
         stats_interval: Duration::from_secs(2),
         partitions: PartitionSettings {

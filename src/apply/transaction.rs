@@ -10,7 +10,7 @@ use super::save::Save;
 use crate::contract::Intake;
 use crate::domain::NameKey;
 use crate::store;
-use crate::telemetry::metrics;
+use crate::telemetry::{TraceParent, metrics};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
@@ -143,6 +143,23 @@ impl Applier {
         }
         for ((topic, outcome), count) in counts {
             metrics::records(topic, outcome_word(outcome), count);
+            if outcome == b'L' {
+                tracing::warn!(topic, count, "records became dead letters");
+            }
+        }
+        for answer in answers {
+            let Some((letter_id, cause)) = &answer.letter else { continue };
+            let trace = answer.record.header("traceparent").map(TraceParent::parse);
+            tracing::debug!(
+                messaging.destination.name = &*answer.record.at.topic,
+                messaging.destination.partition.id = answer.record.at.partition,
+                messaging.kafka.offset = answer.record.offset,
+                %letter_id,
+                class = cause.class.as_str(),
+                code = cause.code,
+                trace_id = trace.and_then(Result::ok).map(|trace| tracing::field::display(trace.trace_id)),
+                "a record became a dead letter"
+            );
         }
     }
 }

@@ -37,9 +37,9 @@ pub(super) enum End {
 /// Cursors are saved this often under load; at once when nothing is under way.
 const SAVE_INTERVAL: Duration = Duration::from_millis(100);
 /// Numbers asked for in a round, over all streams.
-const ROUND_NUMBERS: i64 = 8192;
+const ROUND_NUMBERS: i64 = 4096;
 /// Bytes that a round should bring, by the size of the records seen so far.
-const ROUND_BYTES: usize = 8 << 20;
+const ROUND_BYTES: usize = 4 << 20;
 
 /// What a session works with.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,10 @@
 )]
 
 mod apply;
+mod backlog;
 mod commands;
+mod connections;
+mod demo;
 mod embedded;
 mod letters;
 mod outages;

@@ -33,7 +33,7 @@ pub(crate) const PROGRAMS: [(&str, rollcall::domain::RegistrantKind, ProgramStat
 ];
 
 pub(crate) struct Scene {
-    pub(crate) database: TestDb,
+    _database: TestDb,
     pub(crate) pool: PgPool,
     pub(crate) applier: Applier,
 }
@@ -57,7 +57,7 @@ impl Scene {
         store::programs::import(&mut tx, &programs, SENT).await.expect("programs");
         tx.commit().await.expect("a commit");
         let applier = applier(pool.clone());
-        Self { database, pool, applier }
+        Self { _database: database, pool, applier }
     }
 
     /// Takes the lease of a partition, as the consumer does.
