@@ -159,8 +159,8 @@ async fn sessions_of_others_are_left_alone() {
     })
     .await;
     let mut connection = scene.pool.acquire().await.unwrap();
-    let ended =
-        store::intake::end_blockers(&mut connection, blocked, &pool_options().application_name);
+    let name = pool_options().application_name;
+    let ended = store::intake::end_blockers(&mut connection, blocked, &name);
     assert_eq!(ended.await.unwrap(), 0);
     tx.rollback().await.unwrap();
 }
