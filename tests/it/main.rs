@@ -8,9 +8,13 @@
 )]
 
 mod apply;
+mod crash;
 mod embedded;
+mod join;
+mod load;
 mod p10;
 mod relay;
 mod scene;
 mod support;
 mod support_works;
+mod world;
