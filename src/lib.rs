@@ -1,4 +1,4 @@
-//! Rollcall: enrollments from Kafka to Postgres to events.
+#![doc = include_str!("../docs/ARCHITECTURE.md")]
 
 pub mod app;
 pub mod apply;

@@ -1,13 +1,17 @@
 //! The composition root: what commands are made of.
 
+pub mod demo;
 pub mod embedded;
 pub mod kafka;
 pub mod programs;
+pub mod reconcile;
 pub mod run;
 pub mod status;
 pub mod submit;
 pub mod topics;
 pub mod worker;
+
+mod wiring;
 
 /// A part of the worker, for `run --only`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum)]

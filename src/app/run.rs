@@ -7,7 +7,7 @@ use crate::telemetry::metrics;
 
 /// Why `run` ended otherwise than in order.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub enum Error {
     /// It could not start.
     #[error(transparent)]
     Start(#[from] worker::StartError),
@@ -20,8 +20,8 @@ pub enum RunError {
 ///
 /// # Errors
 /// When it cannot start; how a started one ended is the [`Outcome`].
-pub async fn run(settings: &Settings, parts: &[Part]) -> Result<Outcome, RunError> {
-    let setup = |error: &dyn std::fmt::Display| RunError::Setup(error.to_string());
+pub async fn run(settings: &Settings, parts: &[Part]) -> Result<Outcome, Error> {
+    let setup = |error: &dyn std::fmt::Display| Error::Setup(error.to_string());
     let figures = metrics::install().map_err(|error| setup(&error))?;
     let lifecycle = Lifecycle::new(settings.shutdown.grace);
     let starting = async {

@@ -101,13 +101,13 @@ fn ask_brokers(settings: &Settings, status: &mut Status) -> Result<(), Unreachab
     let away = |error| Unreachable::new(settings, &error);
     let consumer: BaseConsumer = kafka::client(settings).create().map_err(away)?;
     let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(away)?;
-    for (name, output) in topics::NAMES {
-        let name = settings.topics.topic(name);
+    for (short, output) in topics::NAMES {
+        let name = settings.topics.topic(short);
         let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
             status.kafka.missing_topics.push(name);
             continue;
         };
-        if output {
+        if output || !topics::CONSUMED.contains(&short) {
             continue;
         }
         for partition in topic.partitions() {

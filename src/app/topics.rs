@@ -31,6 +31,9 @@ pub const NAMES: [(&str, bool); 8] = [
     ("dead-letters", true),
 ];
 
+/// The request topics that a worker takes. Requests in the others stay there until their rules are known to it.
+pub const CONSUMED: [&str; 1] = ["enrollment-requests"];
+
 /// The request topic, without prefix, for a message; none for what Rollcall says itself.
 pub const fn of_request(message: MessageType) -> Option<&'static str> {
     match message {
@@ -148,7 +151,9 @@ pub fn compare(wanted: &[Wanted], found: &BTreeMap<String, Found>) -> Vec<Step> 
             });
             continue;
         };
-        if there.partitions < topic.partitions {
+        // More partitions than shards stay unused, so an output topic needs no more than that.
+        let least = if topic.output { SHARDS } else { topic.partitions };
+        if there.partitions < least {
             let why = if topic.output {
                 "the partition of a published record is its shard, so an output topic's number of partitions is never \
                  changed: move the topic away and let it be created anew, before anything is published"
@@ -161,8 +166,8 @@ pub fn compare(wanted: &[Wanted], found: &BTreeMap<String, Found>) -> Vec<Step> 
                 action: Action::ByHand,
                 key: Some("partitions".to_owned()),
                 found: Some(there.partitions.to_string()),
-                wanted: Some(topic.partitions.to_string()),
-                detail: why.to_owned(),
+                wanted: Some(least.to_string()),
+                detail: format!("{} partitions, not {least}: {why}", there.partitions),
             });
         }
         for (key, value) in &topic.config {

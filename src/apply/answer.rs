@@ -6,7 +6,9 @@ use crate::contract::{
     self, ContentFingerprint, Identity, Intake, Unreadable, decode_own, encode,
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
 };
-use crate::domain::{ChangeEvent, Decision, Fault, Meta, Reason, Status, WorkingSet, decide};
+use crate::domain::{
+    ChangeEvent, Command, Decision, Fault, Meta, Reason, Status, WorkingSet, decide,
+};
 use std::collections::HashMap;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -93,6 +95,17 @@ const fn status_symbol(status: Status) -> &'static str {
     }
 }
 
+/// A request on its way to its answer.
+struct Said<'a> {
+    record: &'a Record,
+    key: (&'a str, &'a str),
+    identity: Identity,
+    fingerprint: ContentFingerprint,
+    /// What refuses it whatever is stored.
+    refusal: Option<Vec<Fault>>,
+    command: Option<(&'a Meta, &'a Command)>,
+}
+
 /// The walk's state.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
@@ -119,39 +132,36 @@ impl<'a> Walk<'a> {
         let record = &taken.record;
         match &taken.intake {
             Intake::Letter(cause) => self.letter(record, *cause, None),
-            Intake::Refused(refused) => {
-                let key = (refused.identity.source.as_str(), refused.identity.message_id.as_str());
-                let refusal = Decision::rejected(refused.faults.clone());
-                self.decided(record, key, &refused.identity, refused.fingerprint, None, |_| refusal)
-            }
+            Intake::Refused(refused) => self.decided(Said {
+                record,
+                key: (&refused.identity.source, &refused.identity.message_id),
+                identity: refused.identity.clone(),
+                fingerprint: refused.fingerprint,
+                refusal: Some(refused.faults.clone()),
+                command: None,
+            }),
             Intake::Command { meta, command, fingerprint } => {
-                let key = (meta.source.as_str(), meta.message_id.as_str());
-                let identity = Identity::of(meta);
                 let expired = meta.sent_at < self.recorded_at - self.inbox_retention;
-                self.decided(record, key, &identity, *fingerprint, Some(meta), |set| {
-                    if expired {
-                        let fault = Fault::at("/sent_at", Reason::RequestExpired);
-                        return Decision::rejected(vec![fault]);
-                    }
-                    decide(meta, command, set)
+                let refusal = || vec![Fault::at("/sent_at", Reason::RequestExpired)];
+                self.decided(Said {
+                    record,
+                    key: (&meta.source, &meta.message_id),
+                    identity: Identity::of(meta),
+                    fingerprint: *fingerprint,
+                    refusal: expired.then(refusal),
+                    command: Some((meta, command)),
                 })
             }
         }
     }
 
-    fn decided(
-        &mut self,
-        record: &'a Record,
-        key: (&'a str, &'a str),
-        identity: &Identity,
-        fingerprint: ContentFingerprint,
-        meta: Option<&'a Meta>,
-        decide: impl FnOnce(&mut WorkingSet) -> Decision,
-    ) -> Result<Answer<'a>, Failure> {
+    fn decided(&mut self, said: Said<'a>) -> Result<Answer<'a>, Failure> {
+        let Said { record, key, identity, fingerprint, refusal, command } = said;
         let mut write = Write::Insert;
         if let Some(known) = self.inbox.get(&key) {
             let reused = fingerprint.differs(&known.fingerprint);
-            if !reused && !(known.open && identity.attempt > known.attempt) {
+            let anew = known.open && identity.attempt > known.attempt;
+            if !(reused || anew) {
                 return duplicate(record, identity, &known.result);
             }
             write = match (reused, known.stored_attempt) {
@@ -160,13 +170,15 @@ impl<'a> Walk<'a> {
                 (false, None) => Write::Insert,
             };
         }
-        let decision = match (write, meta) {
-            // Limits are checked before the inbox, so a request that breaks them hears of that first.
-            (Write::Keep, Some(_)) => {
+        let decision = match (refusal, write, command) {
+            // Limits and age are checked before the inbox: who breaks them hears of that first.
+            (Some(faults), _, _) => Decision::rejected(faults),
+            (None, Write::Keep, _) | (None, _, None) => {
                 Decision::rejected(vec![Fault::at("/message_id", Reason::MessageIdReused)])
             }
-            _ => decide(&mut self.set),
+            (None, _, Some((meta, command))) => decide(meta, command, &mut self.set),
         };
+        let identity = &identity;
         let result = contract::result(identity, &decision, self.recorded_at);
         let bytes = encode(&result)?;
         if write != Write::Keep {
@@ -196,7 +208,7 @@ impl<'a> Walk<'a> {
             fingerprint: Some(fingerprint),
             result: Some(bytes),
             write,
-            meta,
+            meta: command.map(|(meta, _)| meta),
             events: decision.events,
             letter: None,
         })
@@ -249,7 +261,7 @@ impl<'a> Walk<'a> {
 /// The stored result once more, marked as a duplicate (P7).
 fn duplicate<'a>(
     record: &'a Record,
-    identity: &Identity,
+    identity: Identity,
     stored: &[u8],
 ) -> Result<Answer<'a>, Failure> {
     let mut result: RequestResult = decode_own(stored)?;
@@ -258,8 +270,8 @@ fn duplicate<'a>(
         record,
         outcome: b'D',
         status: "DUPLICATE",
-        result_id: result_id(identity, record),
-        identity: Some(identity.clone()),
+        result_id: result_id(&identity, record),
+        identity: Some(identity),
         fingerprint: None,
         result: Some(encode(&result)?),
         write: Write::None,

@@ -108,7 +108,7 @@ impl Applier {
         also: &BTreeSet<crate::domain::NameKey>,
     ) -> Result<Ran, Failure> {
         let pid = AtomicI32::new(0);
-        let run = self.run(part, also, &pid);
+        let run = Box::pin(self.run(part, also, &pid));
         let watch = async {
             tokio::time::sleep(self.options.takeover_after).await;
             loop {
@@ -145,7 +145,7 @@ impl Applier {
         hard: &CancellationToken,
     ) -> Result<Batch, String> {
         let code = failure.code();
-        let is_letter = part.records.iter().all(|taken| letter::is_letter(taken));
+        let is_letter = part.records.iter().all(letter::is_letter);
         if part.records.is_empty() || is_letter {
             return Err(format!(
                 "apply_failed: {code}: even the letter of the record cannot be stored"

@@ -118,19 +118,20 @@ async fn claim(
     for (key, (owner, expiry_date)) in &mentioned.names {
         claims.push(key, Some(*owner), *expiry_date);
     }
-    let free = store::names::claim(tx, &claims).await?;
-    if free == claims.len() as u64 && also.is_empty() {
+    let taken = store::names::claim(tx, &claims).await?;
+    if taken.is_empty() && also.is_empty() {
         return Ok(Vec::new());
     }
-    let all: BTreeSet<_> = mentioned.names.keys().chain(also).collect();
+    // Only these: most names of a batch are new, and this transaction's own.
+    let all: BTreeSet<_> = taken.iter().chain(also).collect();
     let mut asked = store::names::Rows::default();
     for key in all {
         asked.push(key, None, None);
     }
     store::names::lock(tx, &asked).await?;
     let stored = store::names::read_locked(tx, &asked).await?;
-    let taken = stored.iter().filter(|row| mentioned.names.contains_key(&row.key)).count() as u64;
-    if free + taken == claims.len() as u64 {
+    let found = stored.iter().filter(|row| mentioned.names.contains_key(&row.key)).count();
+    if found == taken.len() {
         Ok(stored)
     } else {
         // One was given up between the claim and the lock.

@@ -61,6 +61,10 @@ pub struct Applier {
 
 impl Applier {
     /// An applier over a pool. `wake` is poked after each commit.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called where a worker is put together, with each of its parts once"
+    )]
     pub fn new(
         pool: PgPool,
         schemas: Arc<Schemas>,

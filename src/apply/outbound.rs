@@ -46,14 +46,11 @@ pub(super) struct Outbound<'a> {
 
 /// The key by which a record without one is spread.
 fn shard_of(record: &Record, shards: u32) -> u32 {
-    match &record.key {
-        Some(key) => shard(key, shards),
-        None => {
-            let coordinates =
-                format!("{}-{}-{}", record.at.topic, record.at.partition, record.offset);
-            shard(coordinates.as_bytes(), shards)
-        }
+    if let Some(key) = &record.key {
+        return shard(key, shards);
     }
+    let coordinates = format!("{}-{}-{}", record.at.topic, record.at.partition, record.offset);
+    shard(coordinates.as_bytes(), shards)
 }
 
 fn traceparent(record: &Record) -> Option<&str> {

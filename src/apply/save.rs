@@ -44,15 +44,15 @@ impl Save<'_, '_> {
         let set = &self.loaded.set;
         let mut created: Vec<_> = set.created().collect();
         created.sort_by_key(|registrant| registrant.registrant_id);
-        let changed: Vec<_> = set.changed().collect();
+        let known: Vec<_> = set.changed().collect();
         if !created.is_empty() {
             store::registrants::insert(tx, &created, self.recorded_at).await?;
         }
-        if !changed.is_empty() {
-            store::registrants::update(tx, &changed, self.recorded_at).await?;
+        if !known.is_empty() {
+            store::registrants::update(tx, &known, self.recorded_at).await?;
         }
-        let all: Vec<&Registrant> = created.iter().chain(&changed).copied().collect();
-        store::registrants::replace_phone_numbers(tx, &changed, &all).await?;
+        let all: Vec<&Registrant> = created.iter().chain(&known).copied().collect();
+        store::registrants::replace_phone_numbers(tx, &known, &all).await?;
         let removed: Vec<_> = set.removed_memberships().map(|id| id.0).collect();
         if !removed.is_empty() {
             store::memberships::delete(tx, &removed).await?;

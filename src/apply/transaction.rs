@@ -10,7 +10,7 @@ use super::save::Save;
 use crate::contract::Intake;
 use crate::domain::NameKey;
 use crate::store;
-use crate::telemetry::metrics;
+use crate::telemetry::{TraceParent, metrics};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
@@ -66,7 +66,9 @@ impl Applier {
         let mut outcomes = check(&mut tx, &batch.slices).await?;
         let slices: Vec<_> =
             outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
-        if !slices.is_empty() {
+        if slices.is_empty() {
+            tx.rollback().await.map_err(store::Error::from)?;
+        } else {
             // I1: a partition that moved away takes its own records with it, and no others.
             let records: Vec<&Taken> = batch
                 .records
@@ -117,8 +119,6 @@ impl Applier {
             tx.commit().await.map_err(store::Error::from)?;
             metrics::stage("commit", committing.elapsed());
             self.committed(&answers, recorded_at, started);
-        } else {
-            tx.rollback().await.map_err(store::Error::from)?;
         }
         self.sessions.put(session);
         for outcome in &mut outcomes {
@@ -143,6 +143,23 @@ impl Applier {
         }
         for ((topic, outcome), count) in counts {
             metrics::records(topic, outcome_word(outcome), count);
+            if outcome == b'L' {
+                tracing::warn!(topic, count, "records became dead letters");
+            }
+        }
+        for answer in answers {
+            let Some((letter_id, cause)) = &answer.letter else { continue };
+            let trace = answer.record.header("traceparent").map(TraceParent::parse);
+            tracing::debug!(
+                messaging.destination.name = &*answer.record.at.topic,
+                messaging.destination.partition.id = answer.record.at.partition,
+                messaging.kafka.offset = answer.record.offset,
+                %letter_id,
+                class = cause.class.as_str(),
+                code = cause.code,
+                trace_id = trace.and_then(Result::ok).map(|trace| tracing::field::display(trace.trace_id)),
+                "a record became a dead letter"
+            );
         }
     }
 }

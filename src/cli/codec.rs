@@ -31,8 +31,8 @@ pub(super) struct EncodeArgs {
 /// Turn messages from Avro into JSON, for trying things
 ///
 /// Reads the raw bytes of one message, or hex, one message a line, of any of the seven messages; tells by the
-/// fingerprint which one it is, and resolves older and newer versions. Writes one JSON object a line with its `type`
-/// first: what `encode` reads.
+/// fingerprint which one it is, and resolves older and newer versions. Writes one JSON object a line with its `type`:
+/// what `encode` reads.
 #[derive(Debug, clap::Args)]
 pub(super) struct DecodeArgs {
     /// The file, or - for stdin
@@ -82,7 +82,7 @@ pub(super) fn encode(args: &EncodeArgs, context: &Context) -> Result<Exit> {
             context.output.answer(&List::<Value>::whole(items), String::new)?;
         }
         (_, _) if args.hex => {
-            write(args.output.as_deref(), format!("{}\n", hex.join("\n")).as_bytes())?
+            write(args.output.as_deref(), format!("{}\n", hex.join("\n")).as_bytes())?;
         }
         (_, [one]) => write(args.output.as_deref(), one)?,
         (_, _) => {
@@ -140,7 +140,7 @@ pub(super) fn decode(args: &DecodeArgs, context: &Context) -> Result<Exit> {
         let item = decode_json(&schemas, &message).map_err(|unreadable| Failure {
             details: json!({
                 "line": line, "class": unreadable.class.as_str(), "stage": unreadable.stage.as_str(),
-                "detail": unreadable.code,
+                "letter_code": unreadable.code,
             }),
             ..Failure::no("undecodable", format!("message {line} cannot be read: {}", unreadable.detail))
         })?;

@@ -16,9 +16,7 @@ pub(super) struct Args {}
 pub(super) async fn main(_: &Args, context: &Context) -> Result<Exit> {
     let loaded = context.load()?;
     store::migrate(loaded.settings.require_database()?.expose_secret()).await?;
-    let pool = database::open(&loaded.settings)?;
-    let mut connection = database::session(&pool).await?;
-    store::verify(&mut connection).await?;
+    database::verified(&loaded.settings).await?;
     let version = store::SCHEMA_VERSION;
     context.output.answer(&json!({"schema_version": version}), || {
         format!("The schema has version {version}.")

@@ -9,6 +9,7 @@ mod exit;
 mod migrate;
 mod output;
 mod programs;
+mod reconcile;
 mod reference;
 mod run;
 mod schemas;
@@ -72,6 +73,7 @@ enum Command {
     Encode(codec::EncodeArgs),
     Decode(codec::DecodeArgs),
     Status(status::Args),
+    Reconcile(reconcile::Args),
     #[command(subcommand)]
     Schemas(schemas::Command),
     #[command(subcommand)]
@@ -139,6 +141,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Encode(args) => codec::encode(&args, context),
         Command::Decode(args) => codec::decode(&args, context),
         Command::Status(args) => status::main(&args, context).await,
+        Command::Reconcile(args) => reconcile::main(&args, context).await,
         Command::Schemas(command) => schemas::main(&command, context),
         Command::Config(command) => config::main(&command, context),
         Command::Completions(args) => completions::main(&args),

@@ -8,6 +8,7 @@ use crate::domain::Program;
 use crate::lifecycle::clock::{Clock as _, SystemClock};
 use crate::store;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use std::path::PathBuf;
 
 /// Define the programs that registrants are enrolled in
@@ -53,9 +54,8 @@ async fn import(
         Err(errors) => return refuse(&errors, context),
     };
     let loaded = context.load()?;
-    let pool = database::open(&loaded.settings)?;
-    store::verify(&mut *database::session(&pool).await?).await?;
-    let mut tx = pool.begin().await.map_err(store::Error::from)?;
+    let mut connection = database::verified(&loaded.settings).await?;
+    let mut tx = connection.begin().await.map_err(store::Error::from)?;
     let imported = store::programs::import(&mut tx, &given, SystemClock.now()).await?;
     tx.commit().await.map_err(store::Error::from)?;
     let (created, changed, unchanged) = (imported.created, imported.changed, imported.unchanged);
@@ -98,9 +98,7 @@ fn object(program: &Program) -> Value {
 
 async fn list(context: &Context) -> Result<Exit> {
     let loaded = context.load()?;
-    let pool = database::open(&loaded.settings)?;
-    let mut connection = database::session(&pool).await?;
-    store::verify(&mut connection).await?;
+    let mut connection = database::verified(&loaded.settings).await?;
     let programs = store::programs::list(&mut connection).await?;
     let answer = List::whole(programs.iter().map(object).collect());
     context.output.answer(&answer, || {
@@ -120,9 +118,8 @@ async fn list(context: &Context) -> Result<Exit> {
 
 async fn end(code: &str, context: &Context) -> Result<Exit> {
     let loaded = context.load()?;
-    let pool = database::open(&loaded.settings)?;
-    store::verify(&mut *database::session(&pool).await?).await?;
-    let mut tx = pool.begin().await.map_err(store::Error::from)?;
+    let mut connection = database::verified(&loaded.settings).await?;
+    let mut tx = connection.begin().await.map_err(store::Error::from)?;
     let Some(changed) = store::programs::end(&mut tx, code, SystemClock.now()).await? else {
         return Err(Failure::no(
             "not-found",

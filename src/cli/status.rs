@@ -17,8 +17,7 @@ pub(super) struct Args {}
 
 pub(super) async fn main(_: &Args, context: &Context) -> Result<Exit> {
     let loaded = context.load()?;
-    let pool = database::open(&loaded.settings)?;
-    let mut connection = database::session(&pool).await?;
+    let mut connection = database::open(&loaded.settings).await?;
     let status = status(&loaded.settings, &mut connection).await?;
     context.output.answer(&status, || text(&status))?;
     Ok(if status.kafka.reachable { Exit::answer(status.healthy) } else { Exit::Unreachable })

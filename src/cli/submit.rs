@@ -4,8 +4,9 @@ use super::Context;
 use super::exit::{Exit, Failure, Result};
 use super::output::push;
 use crate::app::submit::{Error, Options, Summary, submit};
-use crate::contract::lines::Format;
+use crate::contract::lines::{Format, is_batch_id, is_source};
 use crate::lifecycle::clock::{Clock as _, SystemClock};
+use serde_json::json;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -32,10 +33,10 @@ pub(super) struct Args {
     /// The file, or - for stdin
     file: PathBuf,
     /// The source of lines that name none
-    #[arg(long)]
+    #[arg(long, value_parser = source)]
     source: Option<String>,
     /// The batch of lines that name none [default: from the file's SHA-256]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = batch_id)]
     batch_id: Option<String>,
     /// Its form; by default told from its name, else from its content
     #[arg(long, value_enum)]
@@ -43,6 +44,17 @@ pub(super) struct Args {
     /// Only look for errors, without any server; nothing is sent
     #[arg(long)]
     check: bool,
+}
+
+fn source(text: &str) -> std::result::Result<String, String> {
+    let rule = "a source is 1 to 64 letters, digits, dots, underscores, tildes or dashes";
+    if is_source(text) { Ok(text.to_owned()) } else { Err(rule.to_owned()) }
+}
+
+fn batch_id(text: &str) -> std::result::Result<String, String> {
+    let rule =
+        "a batch is named by 1 to 99 letters, digits, dots, underscores, tildes, colons or dashes";
+    if is_batch_id(text) { Ok(text.to_owned()) } else { Err(rule.to_owned()) }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -60,7 +72,10 @@ impl From<Error> for Failure {
             Error::File { .. } => Self::usage("file", message),
             Error::Unreachable(error) => error.into(),
             Error::NoTopic(_) => Self::usage("no-topic", message),
-            Error::Undelivered { .. } => Self::unreachable("undelivered", message),
+            Error::Undelivered { sent, acknowledged, .. } => Self {
+                details: json!({"sent": sent, "acknowledged": acknowledged}),
+                ..Self::unreachable("undelivered", message)
+            },
         }
     }
 }
@@ -95,6 +110,9 @@ fn text(summary: &Summary) -> String {
                 error.line, error.pointer, error.detail, error.code
             ),
         );
+    }
+    if summary.source.is_none() && summary.errors.iter().any(|error| error.pointer == "/source") {
+        text.push_str("Say with --source which registry the lines come from.\n");
     }
     let (accepted, refused) = (summary.accepted, summary.refused);
     if summary.checked {

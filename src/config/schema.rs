@@ -210,7 +210,7 @@ sections! {
         /// Bytes.
         buffer_bytes: usize = 16 * MIB, Size(64 * KIB, 1 << 30);
         /// Bytes that librdkafka fetches ahead for each partition.
-        fetch_queue: usize = MIB, Size(64 * KIB, 256 * MIB);
+        fetch_queue: usize = 512 * KIB, Size(64 * KIB, 256 * MIB);
         /// A record whose value is larger becomes a dead letter of class `too_large`.
         max_record_bytes: usize = 512 * KIB, Size(KIB, 16 * MIB);
     }
@@ -221,7 +221,7 @@ sections! {
         /// How long a leader that says nothing stays leader.
         lease: Duration = SECS(4), Span(SECS(1), SECS(300));
         /// Records sent and not yet acknowledged.
-        max_in_flight: usize = 20_000, Whole(1, 1_000_000);
+        max_in_flight: usize = 6_000, Whole(1, 1_000_000);
     }
     /// `[outbox]`: the tables of what is to be published.
     outbox: Outbox {

@@ -7,8 +7,10 @@ use super::fences::Fences;
 use super::owner::{Command, Commands};
 use super::{Config, Decode};
 use crate::apply::{Applier, Slice, SliceOutcome};
+use crate::telemetry::metrics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -181,7 +183,12 @@ impl Feeder {
     async fn decode(&self, entries: Vec<Entry>) -> Vec<Decoded> {
         let decode = Arc::clone(&self.decode);
         let few = entries.len() < FEW;
-        let all = move || entries.into_iter().map(|entry| decode_one(&decode, entry)).collect();
+        let all = move || {
+            let started = Instant::now();
+            let decoded = entries.into_iter().map(|entry| decode_one(&decode, entry)).collect();
+            metrics::stage("decode", started.elapsed());
+            decoded
+        };
         if few {
             return all();
         }

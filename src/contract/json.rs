@@ -103,7 +103,7 @@ pub fn encode_json(kind: MessageType, value: Value) -> Result<Vec<u8>, Vec<Misfi
     }
 }
 
-/// Any message from its Avro single object, as plain JSON with its `type` first.
+/// Any message from its Avro single object, as plain JSON with its `type`.
 ///
 /// # Errors
 /// What a dead letter would say of the bytes.

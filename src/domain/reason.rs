@@ -35,6 +35,38 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in the order of the contract.
+    pub const ALL: [Self; 28] = [
+        Self::ProgramNotFound,
+        Self::ProgramEnded,
+        Self::ProgramTargetTypeMismatch,
+        Self::RegistrantUnnamed,
+        Self::RegistrantNotFound,
+        Self::RegistrantAmbiguous,
+        Self::RegistrantDisabled,
+        Self::RegistrantIdentityConflict,
+        Self::RegistrantKindMismatch,
+        Self::MembershipNotFound,
+        Self::MembershipAlreadyEnrolled,
+        Self::StateTransitionInvalid,
+        Self::EnrollmentDateInvalid,
+        Self::ExitDateInvalid,
+        Self::VersionConflict,
+        Self::MessageIdReused,
+        Self::RequestExpired,
+        Self::FieldInvalid,
+        Self::FieldUnsupported,
+        Self::GroupMemberDuplicate,
+        Self::GroupHeadNotUnique,
+        Self::GroupMemberDatesInvalid,
+        Self::GroupSelfMember,
+        Self::RequestAtomic,
+        Self::RequestDiscarded,
+        Self::MembershipChanged,
+        Self::MembershipUnchanged,
+        Self::RegistrantChanged,
+    ];
+
     /// The code as it stands in results, problem documents and metrics.
     pub const fn code(self) -> &'static str {
         match self {

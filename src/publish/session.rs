@@ -9,6 +9,7 @@ use super::produce::produce;
 use super::producer::Producer;
 use crate::store;
 use crate::store::relay::{Cursor, Feed, OutboxRow, Position, read_runs, renew_and_move};
+use crate::telemetry::metrics;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
 use sqlx::PgConnection;
@@ -36,9 +37,9 @@ pub(super) enum End {
 /// Cursors are saved this often under load; at once when nothing is under way.
 const SAVE_INTERVAL: Duration = Duration::from_millis(100);
 /// Numbers asked for in a round, over all streams.
-const ROUND_NUMBERS: i64 = 8192;
+const ROUND_NUMBERS: i64 = 4096;
 /// Bytes that a round should bring, by the size of the records seen so far.
-const ROUND_BYTES: usize = 8 << 20;
+const ROUND_BYTES: usize = 4 << 20;
 
 /// What a session works with.
 #[derive(Debug, Clone, Copy)]
@@ -219,6 +220,7 @@ impl<'a> Session<'a> {
         }
         self.measure(&rows);
         let sent = self.send_all(rows, &ready).await;
+        metrics::stage("publish", now.elapsed());
         self.hungry = sent;
         Ok(sent)
     }

@@ -77,13 +77,13 @@ pub async fn insert(
     channel: &str,
     recorded_at: OffsetDateTime,
 ) -> Result<()> {
+    // Without ON CONFLICT, which would look for each key once more: a race fails and runs again.
     let done = sqlx::query!(
         r#"INSERT INTO inbox (source, message_id, attempt, fingerprint, status, outcome, result, batch_id,
                               topic, partition, "offset", channel, recorded_at)
            SELECT answered.*, $12, $13
            FROM UNNEST($1::text[], $2::text[], $3::int[], $4::bytea[], $5::text[], $6::text[], $7::bytea[],
-                       $8::text[], $9::text[], $10::int[], $11::bigint[]) AS answered
-           ON CONFLICT ON CONSTRAINT inbox_pkey DO NOTHING"#,
+                       $8::text[], $9::text[], $10::int[], $11::bigint[]) AS answered"#,
         &rows.sources as &[&str],
         &rows.message_ids as &[&str],
         &rows.attempts,
@@ -99,12 +99,14 @@ pub async fn insert(
         recorded_at,
     )
     .execute(&mut **tx)
-    .await?;
-    if done.rows_affected() == rows.len() as u64 {
-        Ok(())
-    } else {
-        Err(Error::Changed("the inbox"))
-    }
+    .await
+    .map_err(|error| match Error::from(error) {
+        Error::Database { constraint: Some(key), .. } if key == "inbox_pkey" => {
+            Error::Changed("the inbox")
+        }
+        error => error,
+    })?;
+    expect_rows("inbox", rows.len(), done.rows_affected())
 }
 
 /// Replaces what stands of requests that were evaluated anew; what stood goes to `inbox_attempts`.

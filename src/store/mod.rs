@@ -10,6 +10,7 @@ pub mod names;
 pub mod outbox;
 pub mod outbox_partitions;
 pub mod programs;
+pub mod reconcile;
 pub mod registrants;
 pub mod relay;
 pub mod relay_progress;
@@ -19,4 +20,4 @@ mod error;
 mod pool;
 
 pub use error::{Error, Result};
-pub use pool::{Options, SCHEMA_VERSION, Unfit, connect, migrate, verify};
+pub use pool::{Options, SCHEMA_VERSION, Unfit, connect, migrate, open, verify};

@@ -48,22 +48,30 @@ pub struct Stored {
     pub expiry_date: Option<Date>,
 }
 
-/// Inserts claims with the owner that each would get; gives how many were free. With the owner, so that a new
-/// registrant's names are written once.
-pub async fn claim(tx: &mut Transaction<'_, Postgres>, rows: &Rows<'_>) -> Result<u64> {
-    let done = sqlx::query!(
-        "INSERT INTO names (kind, scope, value, registrant_id, expiry_date)
-         SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::uuid[], $5::date[])
-         ON CONFLICT ON CONSTRAINT names_pkey DO NOTHING",
+/// Inserts claims with the owner that each would get; gives those names that were not free, in no order. With the
+/// owner, so that a new registrant's names are written once.
+pub async fn claim(tx: &mut Transaction<'_, Postgres>, rows: &Rows<'_>) -> Result<Vec<NameKey>> {
+    let taken = sqlx::query!(
+        r#"WITH asked AS MATERIALIZED (
+               SELECT * FROM UNNEST($1::text[], $2::text[], $3::text[], $4::uuid[], $5::date[])
+                 AS asked (kind, scope, value, registrant_id, expiry_date)
+           ), claimed AS (
+               INSERT INTO names (kind, scope, value, registrant_id, expiry_date)
+               SELECT kind, scope, value, registrant_id, expiry_date FROM asked
+               ON CONFLICT ON CONSTRAINT names_pkey DO NOTHING
+               RETURNING kind, scope, value
+           )
+           SELECT kind AS "kind!", scope AS "scope!", value AS "value!" FROM asked
+           EXCEPT SELECT kind, scope, value FROM claimed"#,
         &rows.kinds as &[&str],
         &rows.scopes as &[&str],
         &rows.values as &[&str],
         &rows.owners as &[Option<Uuid>],
         &rows.expiry_dates as &[Option<Date>],
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(done.rows_affected())
+    taken.into_iter().map(|row| key(&row.kind, row.scope, row.value)).collect()
 }
 
 /// Locks those of the names that this transaction did not insert itself, by key.
@@ -131,9 +139,13 @@ fn stored(
     registrant_id: Option<Uuid>,
     expiry_date: Option<Date>,
 ) -> Result<Stored> {
+    Ok(Stored { key: key(kind, scope, value)?, registrant_id, expiry_date })
+}
+
+fn key(kind: &str, scope: String, value: String) -> Result<NameKey> {
     let kind =
         NameKind::parse(kind).ok_or(Error::Inconsistent { table: "names", column: "kind" })?;
-    Ok(Stored { key: NameKey { kind, scope, value }, registrant_id, expiry_date })
+    Ok(NameKey { kind, scope, value })
 }
 
 /// Deletes names: claims that nobody came to own, and names that were given up.

@@ -28,29 +28,44 @@ pub struct Options {
     pub tcp_user_timeout: Duration,
 }
 
+/// How the sessions of `options` are opened at `url`.
+fn connect_options(url: &str, options: &Options) -> Result<PgConnectOptions> {
+    let millis = |duration: Duration| duration.as_millis().to_string();
+    Ok(PgConnectOptions::from_str(url)?.application_name(&options.application_name).options([
+        ("statement_timeout", millis(options.statement_timeout)),
+        ("lock_timeout", millis(options.lock_timeout)),
+        ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
+        ("tcp_user_timeout", millis(options.tcp_user_timeout)),
+        // The plans of set-wise statements do not depend on the values: plan them once.
+        ("plan_cache_mode", "force_generic_plan".to_owned()),
+        // A plan kept from when a table was small would scan it, or hash it whole, when it is large: every batch
+        // looks rows up by keys.
+        ("enable_seqscan", "off".to_owned()),
+        ("jit", "off".to_owned()),
+        ("TimeZone", "UTC".to_owned()),
+    ]))
+}
+
 /// Opens a pool. Nothing is connected yet, so a database that is away is no error here.
 ///
 /// # Errors
 /// When the URL cannot be used.
 pub fn connect(url: &str, options: &Options) -> Result<PgPool> {
-    let millis = |duration: Duration| duration.as_millis().to_string();
-    let connect =
-        PgConnectOptions::from_str(url)?.application_name(&options.application_name).options([
-            ("statement_timeout", millis(options.statement_timeout)),
-            ("lock_timeout", millis(options.lock_timeout)),
-            ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
-            ("tcp_user_timeout", millis(options.tcp_user_timeout)),
-            // The plans of set-wise statements do not depend on the values: plan them once.
-            ("plan_cache_mode", "force_generic_plan".to_owned()),
-            ("jit", "off".to_owned()),
-            ("TimeZone", "UTC".to_owned()),
-        ]);
+    let connect = connect_options(url, options)?;
     Ok(PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(Duration::from_secs(10))
         // An error of a dead connection is handled where it arises; a ping a transaction would be a round trip more.
         .test_before_acquire(false)
         .connect_lazy_with(connect))
+}
+
+/// Opens one session now, for a command: it hears at once, and in its own words, that there is no database.
+///
+/// # Errors
+/// When the URL cannot be used or nobody answers there.
+pub async fn open(url: &str, options: &Options) -> Result<PgConnection> {
+    Ok(PgConnection::connect_with(&connect_options(url, options)?).await?)
 }
 
 /// Brings the schema to this program's version.

@@ -8,13 +8,23 @@
 )]
 
 mod apply;
+mod backlog;
+mod commands;
+mod connections;
 mod crash;
+mod demo;
 mod embedded;
 mod join;
+mod letters;
 mod load;
+mod outages;
 mod p10;
+mod plans;
+mod privacy;
+mod reconcile;
 mod relay;
 mod scene;
+mod stage;
 mod support;
 mod support_works;
 mod world;

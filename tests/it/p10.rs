@@ -143,18 +143,15 @@ async fn at_random(scene: &Scene, records: &[Record], seed: u64) {
             // The future is dropped wherever it is: its connection closes, as a killed worker's does.
             Some(micros) => tokio::time::timeout(Duration::from_micros(micros), apply).await.ok(),
         };
-        match outcome {
-            Some(outcomes) => {
-                assert_eq!(outcomes[0].1, SliceOutcome::Committed);
-                position = end;
-            }
-            None => {
-                if random.random_bool(0.5) {
-                    fence = scene.lease(&records[0].at).await;
-                }
-                position = stored_position(scene, &records[0].at).await;
-            }
+        if let Some(outcomes) = outcome {
+            assert_eq!(outcomes[0].1, SliceOutcome::Committed);
+            position = end;
+            continue;
         }
+        if random.random_bool(0.5) {
+            fence = scene.lease(&records[0].at).await;
+        }
+        position = stored_position(scene, &records[0].at).await;
     }
 }
 

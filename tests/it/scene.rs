@@ -33,7 +33,7 @@ pub(crate) const PROGRAMS: [(&str, rollcall::domain::RegistrantKind, ProgramStat
 ];
 
 pub(crate) struct Scene {
-    pub(crate) database: TestDb,
+    _database: TestDb,
     pub(crate) pool: PgPool,
     pub(crate) applier: Applier,
 }
@@ -57,7 +57,7 @@ impl Scene {
         store::programs::import(&mut tx, &programs, SENT).await.expect("programs");
         tx.commit().await.expect("a commit");
         let applier = applier(pool.clone());
-        Self { database, pool, applier }
+        Self { _database: database, pool, applier }
     }
 
     /// Takes the lease of a partition, as the consumer does.
@@ -113,7 +113,7 @@ pub(crate) fn applier(pool: PgPool) -> Applier {
         inbox_retention: time::Duration::days(400),
         retry_max_delay: Duration::from_secs(1),
         takeover_after: Duration::from_secs(2),
-        transaction_deadline: Duration::from_secs(60),
+        transaction_deadline: Duration::from_mins(1),
         application_name: "rollcall".to_owned(),
         shards: 12,
         max_record_bytes: 512 * 1024,

@@ -45,3 +45,13 @@ fn differences_are_steps() {
     assert_eq!(actions, [Action::Create, Action::ByHand, Action::SetConfig]);
     assert_eq!(compare(&wanted, &BTreeMap::new()).len(), 8);
 }
+
+#[test]
+fn output_topics_need_no_more_partitions_than_shards() {
+    let mut settings = Settings::default();
+    let found: BTreeMap<_, _> = wanted(&settings).iter().map(as_wanted).collect();
+    settings.topics.partitions = 24;
+    let steps = compare(&wanted(&settings), &found);
+    assert_eq!(steps.len(), 3, "request topics only");
+    assert!(steps.iter().all(|step| step.action == Action::ByHand));
+}

@@ -50,3 +50,14 @@ pub(super) fn in_words(decision: &Decision, codes: impl Fn(ProgramId) -> String)
         events,
     }
 }
+
+#[test]
+fn every_reason_code_has_its_section_with_its_meaning() {
+    let page = include_str!("../../../docs/REASONS.md");
+    for reason in crate::domain::Reason::ALL {
+        let section =
+            page.split("\n## ").find(|text| text.starts_with(&format!("`{}`", reason.code())));
+        let section = section.unwrap_or_default().to_lowercase();
+        assert!(section.contains(&reason.detail().to_lowercase()), "{}", reason.code());
+    }
+}

@@ -78,7 +78,7 @@ fn free_port() -> u16 {
 }
 
 /// Sends a signal (`TERM`, `KILL`, `STOP`, `CONT`) to a process.
-async fn signal(name: &str, pid: u32) {
+pub(crate) async fn signal(name: &str, pid: u32) {
     let script = r#"kill -s "$1" "$2""#;
     let status = tokio::process::Command::new("/bin/sh")
         .args(["-c", script, "kill", name, &pid.to_string()])

@@ -122,6 +122,19 @@ impl Worker {
         tokio::time::timeout(Duration::from_secs(5), exchange).await.ok()?
     }
 
+    /// What `/readyz` says when a test has failed and there is no runtime to ask with.
+    fn last_words(&self) -> String {
+        use std::io::{Read as _, Write as _};
+        let ask = || {
+            let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.http))?;
+            stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+            stream.write_all(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).map(|_| answer)
+        };
+        ask().unwrap_or_else(|error: std::io::Error| error.to_string())
+    }
+
     /// `http://127.0.0.1:<port>` of its HTTP face.
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.http)
@@ -181,6 +194,7 @@ impl Drop for Worker {
             let lines: Vec<&str> = output.lines().collect();
             let tail = lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n");
             eprintln!("--- the end of {}\n{tail}\n---", self.log.display());
+            eprintln!("ended: {:?}, /readyz: {}", self.child.try_wait(), self.last_words());
         } else {
             drop(std::fs::remove_file(&self.log));
         }

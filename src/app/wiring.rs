@@ -1,0 +1,90 @@
+//! Settings as each module takes them: the modules do not know of each other's.
+
+use crate::apply;
+use crate::config::Settings;
+use crate::consume::{self, Caps};
+use crate::contract::Dates;
+use crate::publish::{self, PartitionSettings};
+use std::time::Duration;
+
+/// Longer than any single statement may take: after it a transaction's connection is given up.
+const DEADLINE_FACTOR: u32 = 3;
+
+pub(super) fn time_duration(duration: Duration) -> time::Duration {
+    time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)
+}
+
+/// How dates are meant.
+pub(super) fn dates(settings: &Settings) -> Dates {
+    Dates {
+        time_zone: settings.dates.time_zone.clone(),
+        max_future: time_duration(settings.dates.max_future),
+    }
+}
+
+pub(super) fn apply_options(settings: &Settings, shards: u32) -> apply::Options {
+    apply::Options {
+        inbox_retention: time_duration(settings.inbox.retention),
+        retry_max_delay: settings.apply.retry_max_delay,
+        takeover_after: settings.database.takeover_after,
+        transaction_deadline: settings.database.statement_timeout * DEADLINE_FACTOR,
+        application_name: settings.database.application_name.clone(),
+        shards,
+        max_record_bytes: settings.consume.max_record_bytes,
+    }
+}
+
+pub(super) fn consume_config(settings: &Settings, owner: &str) -> consume::Config {
+    let letters = &settings.dead_letter;
+    consume::Config {
+        bootstrap_servers: settings.kafka.bootstrap_servers.clone(),
+        group_id: settings.kafka.group_id.clone(),
+        properties: settings.kafka.properties.clone(),
+        topics: super::topics::CONSUMED.map(|name| settings.topics.topic(name)).to_vec(),
+        owner: owner.to_owned(),
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        max_records: settings.batch.max_records,
+        max_items: settings.batch.max_items,
+        max_bytes: settings.batch.max_bytes,
+        linger: settings.batch.linger,
+        buffer_records: settings.consume.buffer_records,
+        buffer_bytes: settings.consume.buffer_bytes,
+        fetch_queue: settings.consume.fetch_queue,
+        caps: Caps {
+            max_consecutive: letters.max_consecutive,
+            max_ratio: letters.max_ratio,
+            ratio_window: letters.ratio_window,
+        },
+        application_name: settings.database.application_name.clone(),
+        takeover_after: settings.database.takeover_after,
+        retry_max_delay: settings.apply.retry_max_delay,
+        drain: settings.shutdown.grace.mul_f64(0.7),
+    }
+}
+
+pub(super) fn relay_config(settings: &Settings, owner: &str) -> publish::Config {
+    publish::Config {
+        bootstrap_servers: settings.kafka.bootstrap_servers.clone(),
+        properties: settings
+            .kafka
+            .properties
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        topic_prefix: settings.topics.prefix.clone(),
+        events_source: settings.events.source.clone(),
+        owner: owner.to_owned(),
+        poll_interval: settings.relay.poll_interval,
+        lease: settings.relay.lease,
+        max_in_flight_records: settings.relay.max_in_flight,
+        max_in_flight_bytes: 8 << 20,
+        retry_max: settings.apply.retry_max_delay,
+        stats_interval: Duration::from_secs(2),
+        partitions: PartitionSettings {
+            batches: settings.outbox.partition_batches,
+            create_ahead: settings.outbox.partition_batches * settings.outbox.create_ahead as i64,
+            keep: settings.outbox.keep,
+            interval: Duration::from_secs(10),
+        },
+    }
+}

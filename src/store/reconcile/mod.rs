@@ -1,0 +1,55 @@
+//! What `rollcall reconcile` reads: pages and time slices, each small, none under a long snapshot.
+
+mod intake;
+mod memberships;
+mod references;
+mod streams;
+
+pub use intake::{
+    LedgerRow, Said, byte_at, ledger_after, ledger_between, letter_at, offsets_between,
+    said_between, undelivered_after,
+};
+pub use memberships::{HistoryRow, MembershipRow, history_after, memberships_after};
+pub use references::{Name, PhoneNumber, names_after, phone_numbers_after};
+pub use streams::{
+    CursorRow, OutboxRange, Run, Unnumbered, cursors, last_batch, last_number, outbox_ranges,
+    outbox_rows, runs_after, unnumbered,
+};
+
+use super::Result;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+
+/// Begins a read-only transaction whose statements all see the same state: what one transaction wrote is there whole
+/// or not at all. For one page or slice; a snapshot that is held long keeps vacuum from its work.
+pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
+    Ok(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+}
+
+/// About how many rows there are to look at, as the planner knows it: for a progress bar, not for proof.
+pub async fn estimate(connection: &mut PgConnection) -> Result<u64> {
+    let rows = sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint AS "rows!"
+           FROM pg_class
+           WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
+             AND relname IN ('inbox', 'membership_history', 'names', 'phone_numbers', 'outbox_runs')"#
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(rows as u64)
+}
+
+/// Brings the summaries of the indexes by time up to date. Pages that are not summarized yet are read by every slice,
+/// so after a quick load the walk would be slow; it would still be right.
+///
+/// # Errors
+/// Among others when the role may not, or the server is a standby.
+pub async fn summarize(connection: &mut PgConnection) -> Result<()> {
+    for index in
+        ["intake_ledger_recorded_at_idx", "inbox_recorded_at_idx", "inbox_attempts_recorded_at_idx"]
+    {
+        sqlx::query_scalar!("SELECT brin_summarize_new_values($1::text::regclass)", index)
+            .fetch_one(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
