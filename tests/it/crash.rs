@@ -1,8 +1,7 @@
-//! Workers that are killed, frozen and cut off in the middle of a backlog: afterwards nothing is lost or doubled.
+//! I2 and I3 through the real binary: sessions of Postgres that are cut off or frozen at the worst moment.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use sqlx::postgres::PgConnectOptions;
@@ -10,59 +9,14 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{PATIENCE, Worker, eventually};
-use crate::world::{World, shared_out};
+use crate::backlog::complete;
+use crate::stage::{REQUESTS, Stage, record, request};
+use crate::support::{Setup, Worker};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn thirty_kills_over_one_backlog_lose_and_double_nothing() {
-    const BACKLOG: i64 = 20_000;
-    let world = World::new().await;
-    world.send(0..20_000).await;
-    // Small batches: more moments to be killed in, and a backlog that outlasts the kills.
-    let setup = world.member("w").with("ROLLCALL_BATCH__MAX_RECORDS", "20");
-    for round in 0..30 {
-        let before = world.applied().await;
-        assert!(before < BACKLOG, "the backlog outlasts the kills");
-        let worker = Worker::start(&setup);
-        // Most are killed while they apply, some while they are still about to join.
-        if round % 5 != 0 {
-            world.until_applied(before + 1).await;
-        }
-        // No wait for anything: the random moment.
-        tokio::time::sleep(Duration::from_millis(u64::from(rand::random::<u8>()))).await;
-        worker.kill().await;
-    }
-    let worker = Worker::start(&world.member("w"));
-    world.prove().await;
-    worker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_frozen_past_its_session_does_no_harm_when_it_goes_on() {
-    let world = World::new().await;
-    world.send(0..6_000).await;
-    let setup = world.with(&[
-        ("ROLLCALL_BATCH__MAX_RECORDS", "50"),
-        ("ROLLCALL_DATABASE__TAKEOVER_AFTER", "1s"),
-    ]);
-    let frozen = Worker::start(&setup);
-    world.until_applied(500).await;
-    frozen.pause().await;
-    let owners = world.owners().await;
-    let second = Worker::start(&setup);
-    eventually(PATIENCE, "the second has all partitions", async || {
-        let now = world.owners().await;
-        now.iter().all(|owner| !owner.is_empty() && !owners.contains(owner)).then_some(())
-    })
-    .await;
-    let taken_over_at = world.applied().await;
-    world.until_applied((taken_over_at + 500).min(6_000)).await;
-    frozen.resume().await;
-    shared_out(&world, 2).await;
-    world.send(6_000..8_000).await;
-    world.prove().await;
-    frozen.stop().await;
-    second.stop().await;
+/// Enrolls the persons of these numbers.
+async fn send(stage: &Stage, numbers: std::ops::Range<usize>) {
+    let records: Vec<_> = numbers.map(|number| record(None, &request(number))).collect();
+    stage.topics.produce(REQUESTS, &records).await;
 }
 
 /// Passes bytes between workers and Postgres; as often as it is told to, it lets a COMMIT through and breaks the
@@ -146,15 +100,16 @@ async fn pass(
 /// I2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_is_lost_is_known_to_be_done() {
-    let world = World::new().await;
-    world.send(0..3_000).await;
-    let cutter = Cutter::before(&world.db.url, 8).await;
-    let mut setup = world.with(&[("ROLLCALL_BATCH__MAX_RECORDS", "100")]);
+    let stage = Stage::new().await;
+    send(&stage, 0..3_000).await;
+    let cutter = Cutter::before(&stage.db.url, 8).await;
+    let mut setup = stage.setup.clone().with("ROLLCALL_BATCH__MAX_RECORDS", "100");
     setup.database_url.clone_from(&cutter.url);
     let worker = Worker::start(&setup);
-    world.prove().await;
+    stage.prove(3_000).await;
+    complete(&stage, 3_000).await;
     assert_eq!(cutter.left.load(Ordering::SeqCst), 0, "all cuts were made");
-    let twice = world
+    let twice = stage
         .number("SELECT count(*) FROM intake_ledger WHERE position('D'::bytea IN outcomes) > 0")
         .await;
     assert_eq!(twice, 0, "nothing was applied a second time");
@@ -162,24 +117,24 @@ async fn a_commit_whose_answer_is_lost_is_known_to_be_done() {
 }
 
 /// A session as of a Rollcall worker that was frozen: to the server it is a client that says and reads nothing.
-async fn frozen_session(world: &World, lock: &'static str) -> PgConnection {
-    let options: PgConnectOptions = world.db.url.parse().unwrap();
+async fn frozen_session(stage: &Stage, lock: &'static str) -> PgConnection {
+    let options: PgConnectOptions = stage.db.url.parse().unwrap();
     let mut session = options.application_name("rollcall").connect().await.unwrap();
     session.execute("BEGIN").await.unwrap();
     session.execute(lock).await.unwrap();
     session
 }
 
-/// A world whose partitions have had an owner, and a worker that will have to wait for `session`.
-async fn world_with_history() -> (World, crate::support::Setup) {
-    let world = World::new().await;
-    let setup = world.with(&[("ROLLCALL_DATABASE__TAKEOVER_AFTER", "1s")]);
-    world.send(0..240).await;
+/// A stage whose partitions have had an owner, and a worker that will have to wait for `session`.
+async fn stage_with_history() -> (Stage, Setup) {
+    let stage = Stage::new().await;
+    let setup = stage.setup.clone().with("ROLLCALL_DATABASE__TAKEOVER_AFTER", "1s");
+    send(&stage, 0..240).await;
     let worker = Worker::start(&setup);
-    world.settled().await;
+    stage.prove(240).await;
     worker.stop().await;
-    world.send(240..480).await;
-    (world, setup)
+    send(&stage, 240..480).await;
+    (stage, setup)
 }
 
 const LEASE: &str = "SELECT FROM partition_leases WHERE partition = 3 FOR UPDATE";
@@ -187,10 +142,11 @@ const LEASE: &str = "SELECT FROM partition_leases WHERE partition = 3 FOR UPDATE
 /// I3, idle in transaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_takeover_ends_a_session_that_idles_in_its_transaction() {
-    let (world, setup) = world_with_history().await;
-    let mut session = frozen_session(&world, LEASE).await;
+    let (stage, setup) = stage_with_history().await;
+    let mut session = frozen_session(&stage, LEASE).await;
     let worker = Worker::start(&setup);
-    world.prove().await;
+    stage.prove(480).await;
+    complete(&stage, 480).await;
     assert!(session.ping().await.is_err(), "the session in the way was ended");
     worker.stop().await;
 }
@@ -198,14 +154,15 @@ async fn a_takeover_ends_a_session_that_idles_in_its_transaction() {
 /// I3, reading a result that is larger than all buffers: no time-out of Postgres frees such a session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_takeover_ends_a_session_that_does_not_read_its_result() {
-    let (world, setup) = world_with_history().await;
-    let mut session = frozen_session(&world, LEASE).await;
+    let (stage, setup) = stage_with_history().await;
+    let mut session = frozen_session(&stage, LEASE).await;
     {
         let big = "SELECT repeat('x', 100000) FROM generate_series(1, 10000)";
         let mut rows = session.fetch(big);
         rows.try_next().await.unwrap().unwrap();
         let worker = Worker::start(&setup);
-        world.prove().await;
+        stage.prove(480).await;
+        complete(&stage, 480).await;
         assert!(
             async {
                 while rows.try_next().await?.is_some() {}
@@ -222,11 +179,12 @@ async fn a_takeover_ends_a_session_that_does_not_read_its_result() {
 /// I3, between numbers and commit: who applies to the same streams waits for the lock of their rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_for_a_stream_ends_a_session_frozen_between_numbers_and_commit() {
-    let (world, setup) = world_with_history().await;
+    let (stage, setup) = stage_with_history().await;
     let mut session =
-        frozen_session(&world, "SELECT FROM outbox_streams ORDER BY stream FOR UPDATE").await;
+        frozen_session(&stage, "SELECT FROM outbox_streams ORDER BY stream FOR UPDATE").await;
     let worker = Worker::start(&setup);
-    world.prove().await;
+    stage.prove(480).await;
+    complete(&stage, 480).await;
     assert!(session.ping().await.is_err(), "the session in the way was ended");
     worker.stop().await;
 }
