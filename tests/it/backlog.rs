@@ -39,7 +39,7 @@ fn taken(records: Vec<Record>) -> Vec<Record> {
 }
 
 /// Looks at the topics with a consumer's eyes: every request has one result, every membership its versions 1, 2, 3 …
-async fn complete(stage: &Stage, requests: usize) {
+pub(crate) async fn complete(stage: &Stage, requests: usize) {
     let results = taken(stage.topics.read("results").await);
     let answered: HashSet<String> = results
         .iter()
