@@ -14,7 +14,7 @@ fn garbage(number: usize) -> NewRecord {
     value.extend([0, 0xff, 0xc3, 0x28]);
     NewRecord {
         partition: Some(0),
-        key: (number % 3 > 0).then(|| vec![0xff, 0xfe, number as u8]),
+        key: (!number.is_multiple_of(3)).then(|| vec![0xff, 0xfe, number as u8]),
         value: Some(value),
         headers: vec![
             ("x".to_owned(), Some(vec![0, 0xff])),
@@ -67,9 +67,9 @@ async fn is_kept(stage: &Stage, letter: &Record, offset: i64, sent: &NewRecord) 
     assert_eq!(letter.header("rollcall.dlq.topic"), Some(&*stage.topics.full(REQUESTS)));
     let row = "SELECT key, value, header_keys, header_values, state FROM dead_letters
                WHERE partition = 0 AND \"offset\" = $1";
-    let (key, value, names, values, state): Row =
+    let (key, value, names, values, now): Row =
         sqlx::query_as(row).bind(offset).fetch_one(&stage.db.pool).await.unwrap();
-    assert_eq!((&key, &value, &*state), (&sent.key, &sent.value, "OPEN"));
+    assert_eq!((&key, &value, &*now), (&sent.key, &sent.value, "OPEN"));
     let headers: Vec<_> = names.into_iter().zip(values).collect();
     let sent: Vec<_> = sent
         .headers
@@ -181,11 +181,11 @@ fn bad_records() -> Vec<(NewRecord, [&'static str; 3])> {
 async fn every_kind_of_bad_record_is_a_letter_or_a_rejection() {
     let stage = Stage::new().await;
     let bad = bad_records();
-    let (mut kind, mut state) = (request(101), request(102));
-    kind.registrant.kind = RegistrantKind::Unknown;
-    state.program_memberships[0].state = RequestedState::Unknown;
+    let (mut no_kind, mut no_state) = (request(101), request(102));
+    no_kind.registrant.kind = RegistrantKind::Unknown;
+    no_state.program_memberships[0].state = RequestedState::Unknown;
     let mut records: Vec<NewRecord> = bad.iter().map(|(bad, _)| bad.clone()).collect();
-    records.extend([record(Some(0), &kind), record(Some(0), &state), good(103)]);
+    records.extend([record(Some(0), &no_kind), record(Some(0), &no_state), good(103)]);
     // A key that is no UTF-8 is nobody's fault.
     records.push(NewRecord { key: Some(vec![0xff, 0, 0x80]), ..good(104) });
     stage.topics.produce(REQUESTS, &records).await;

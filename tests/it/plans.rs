@@ -75,13 +75,13 @@ fn records() -> Vec<NewRecord> {
         known.program_memberships.push(item("FOOD"));
         requests.extend([new, known]);
         if n % 10 == 0 {
-            let mut reused = request(20_000 + n);
-            reused.message_id = format!("m{n}");
+            let mut stolen = request(20_000 + n);
+            stolen.message_id = format!("m{n}");
             let mut refused = request(30_000 + n);
-            refused.program_memberships[0].program = "NOWHERE".to_owned();
+            refused.program_memberships = vec![item("NOWHERE")];
             let mut again = refused.clone();
             again.attempt = 2;
-            requests.extend([request(n), reused, refused, again]);
+            requests.extend([request(n), stolen, refused, again]);
         }
     }
     let mut records: Vec<NewRecord> =

@@ -39,14 +39,14 @@ fn records() -> Vec<NewRecord> {
     requests[3].registrant.ids.push(identifier(&format!("{MARK}\0"), MARK));
     requests[4].registrant.clear = vec![format!("{MARK}.no-field"), format!("ids.{MARK}")];
     // The same person with another identifier.
-    requests[5].registrant.reference = requests[0].registrant.reference.clone();
+    requests[5].registrant.reference = Some(format!("{MARK}-reference-0"));
     requests[6].registrant.name = Some(format!("{MARK} poison"));
     requests[7].source = format!("{MARK} no source");
     let mut records: Vec<NewRecord> =
         requests.iter().map(|request| record(Some(0), request)).collect();
     // The same id with other content.
     let mut reused = seeded(9);
-    reused.message_id = "m0".to_owned();
+    reused.message_id = request(0).message_id;
     records.push(record(Some(0), &reused));
     let with = |value: Vec<u8>| NewRecord {
         partition: Some(0),

@@ -36,13 +36,14 @@ impl Stage {
         };
         stage.done(&["migrate"]).await;
         stage.done(&["topics", "apply"]).await;
-        let programs: String = PROGRAMS
+        let programs = PROGRAMS
             .iter()
             .map(|(code, target, state)| {
                 format!("{code},Program {code},{},{}\n", target.as_str(), state.as_str())
             })
-            .collect();
-        let file = file(&format!("code,name,target_type,state\n{programs}"));
+            .collect::<Vec<String>>()
+            .concat();
+        let file = file(format!("code,name,target_type,state\n{programs}"));
         stage.done(&["programs", "import", path(&file), "--format", "csv"]).await;
         stage
     }

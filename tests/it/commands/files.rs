@@ -10,7 +10,8 @@ use rollcall::contract::encode;
 async fn what_is_decoded_can_be_encoded_to_the_same_bytes() {
     let setup = nowhere();
     let requests: Vec<Vec<u8>> = (0..3).map(|n| encode(&request(n)).unwrap()).collect();
-    let hex: String = requests.iter().map(|bytes| format!("{}\n", hex::encode(bytes))).collect();
+    let lines: Vec<String> = requests.iter().map(hex::encode).collect();
+    let hex = lines.join("\n") + "\n";
     let (code, json, stderr) = command(&setup, &["decode", path(&file(&hex))]).await;
     assert_eq!(code, 0, "{stderr}");
     let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

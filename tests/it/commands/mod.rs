@@ -105,11 +105,10 @@ async fn status_says_how_everything_is_in_one_object() {
     }
     let worker = support::Worker::start(&stage.setup);
     worker.ready().await;
-    let mut status = status;
-    support::eventually(support::PATIENCE, "everything is healthy", async || {
-        let (code, now) = stage.json(&["status"]).await;
-        status = now;
-        (code == 0).then_some(())
+    let status = support::eventually(support::PATIENCE, "everything is healthy", async || {
+        let (code, status) = stage.json(&["status"]).await;
+        let running = |partition: &serde_json::Value| partition["state"] == "RUNNING";
+        (code == 0 && status["partitions"].as_array()?.iter().all(running)).then_some(status)
     })
     .await;
     assert_eq!(status["healthy"], true);
@@ -131,7 +130,7 @@ async fn status_says_how_everything_is_in_one_object() {
         ] {
             assert!(partition.get(key).is_some(), "{key} is missing: {partition}");
         }
-        assert_eq!((&partition["state"], &partition["lag"]), (&"RUNNING".into(), &0.into()));
+        assert_eq!(partition["lag"], 0);
     }
     assert_eq!(status["streams"].as_array().unwrap().len(), 48);
     assert_eq!(status["workers"].as_array().unwrap().len(), 1);

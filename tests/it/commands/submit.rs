@@ -19,13 +19,15 @@ fn ndjson(lines: usize) -> String {
                  \"program_memberships\":[{{\"program\":\"CASH\",\"enrollment_date\":\"2026-01-31\"}}]}}\n"
             )
         })
-        .collect()
+        .collect::<Vec<String>>()
+        .concat()
 }
 
 fn csv(rows: usize) -> String {
-    let rows: String = (0..rows)
+    let rows = (0..rows)
         .map(|n| format!("c{n},\"Doe, {n}\",,1980-02-29,CASH;FOOD,2026-01-31,{n}\n"))
-        .collect();
+        .collect::<Vec<String>>()
+        .concat();
     format!("reference,name,given_name,birthdate,program,enrollment_date,ids.PASSPORT\n{rows}")
 }
 
