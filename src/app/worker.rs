@@ -5,7 +5,7 @@ use super::wiring::{apply_options, consume_config, dates, relay_config, time_dur
 use crate::apply::Applier;
 use crate::config::Settings;
 use crate::consume;
-use crate::contract::{SchemaError, Schemas};
+use crate::contract::{LetterClass, SchemaError, Schemas};
 use crate::http;
 use crate::lifecycle::clock::{Clock, SystemClock};
 use crate::lifecycle::health::Health;
@@ -285,8 +285,9 @@ async fn read_figures(
         };
         // In an outage the figures stand still; the lanes say that Postgres is away.
         if let Ok(open) = open.await {
-            for (class, letters) in open {
-                metrics::dead_letters_open(&class, letters as u64);
+            for class in LetterClass::ALL {
+                let letters = open.iter().find(|(name, _)| name == class.as_str());
+                metrics::dead_letters_open(class.as_str(), letters.map_or(0, |row| row.1 as u64));
             }
             metrics::parked(0);
         }

@@ -77,7 +77,7 @@ impl<'a> Outbound<'a> {
                     stream: StreamKind::Results.stream(shard_of(record, shards)),
                     id: answer.result_id,
                     key: record.key.as_deref().map(Cow::Borrowed),
-                    cause: identity.message_id.clone(),
+                    cause: identity.shown_message_id().to_owned(),
                     traceparent,
                     body: body.clone(),
                     state_body: None,
@@ -212,7 +212,10 @@ fn provenance(
     cause: &contract::Unreadable,
     recorded_at: OffsetDateTime,
 ) -> [(&'static str, String); 11] {
-    let time = |time: OffsetDateTime| time.format(&Rfc3339).unwrap_or_default();
+    let time = |time: OffsetDateTime| {
+        let millis = time.replace_nanosecond(u32::from(time.millisecond()) * 1_000_000);
+        millis.unwrap_or(time).format(&Rfc3339).unwrap_or_default()
+    };
     [
         ("id", letter_id.to_string()),
         ("class", cause.class.as_str().to_owned()),

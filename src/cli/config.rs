@@ -21,7 +21,16 @@ pub(super) enum Command {
 }
 
 pub(super) fn main(command: &Command, context: &Context) -> Result<Exit> {
-    let loaded = context.load()?;
+    let loaded = match (context.load(), command) {
+        // The mistakes are the answer, so with `--json` they stand where answers stand.
+        (Err(failure), Command::Check) if context.output.json => {
+            let mistakes = &failure.details["mistakes"];
+            let answer = json!({"valid": false, "mistakes": mistakes});
+            context.output.answer(&answer, String::new)?;
+            return Err(failure);
+        }
+        (loaded, _) => loaded?,
+    };
     match command {
         Command::Check => {
             let keys = loaded.entries().len();

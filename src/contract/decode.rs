@@ -58,6 +58,16 @@ pub enum LetterClass {
 }
 
 impl LetterClass {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Undecodable,
+        Self::UnknownSchema,
+        Self::EmptyPayload,
+        Self::TooLarge,
+        Self::Failed,
+        Self::Skipped,
+    ];
+
     /// The word in tables, headers and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

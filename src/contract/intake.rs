@@ -52,6 +52,8 @@ pub struct Identity {
     pub attempt: i32,
     /// Its batch, if that is named by its rules.
     pub batch_id: Option<String>,
+    /// Source and `message_id` as they were said, where one of them breaks its rule: what its sender knows it by.
+    said: Option<(String, String)>,
 }
 
 impl Identity {
@@ -80,7 +82,19 @@ impl Identity {
             },
             attempt: attempt.max(1),
             batch_id: batch_id.filter(|id| limits::is_token(id)).map(str::to_owned),
+            said: (!(fit && limits::is_token(message_id)))
+                .then(|| (presentable(source), presentable(message_id))),
         }
+    }
+
+    /// The source, as results say it.
+    pub fn shown_source(&self) -> &str {
+        self.said.as_ref().map_or(&self.source, |(source, _)| source)
+    }
+
+    /// The `message_id`, as results say it.
+    pub fn shown_message_id(&self) -> &str {
+        self.said.as_ref().map_or(&self.message_id, |(_, message_id)| message_id)
     }
 
     /// The identity of a request that keeps the limits.
@@ -90,6 +104,7 @@ impl Identity {
             message_id: meta.message_id.clone(),
             attempt: meta.attempt,
             batch_id: meta.batch.as_ref().map(|batch| batch.batch_id.clone()),
+            said: None,
         }
     }
 
@@ -101,6 +116,11 @@ impl Identity {
         let batch_id = batch_id.and_then(|bytes| std::str::from_utf8(bytes).ok());
         Some(Self::said(source, message_id, 1, batch_id))
     }
+}
+
+/// What was said in the place of an id, cut to what may be said back: no NUL, a thousand characters.
+fn presentable(text: &str) -> String {
+    text.chars().filter(|char| *char != '\0').take(1_000).collect()
 }
 
 /// Takes a record's value: decodes it, fingerprints it, checks its limits.

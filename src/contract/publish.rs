@@ -27,8 +27,8 @@ pub fn result(
     recorded_at: OffsetDateTime,
 ) -> RequestResult {
     RequestResult {
-        message_id: identity.message_id.clone(),
-        source: identity.source.clone(),
+        message_id: identity.shown_message_id().to_owned(),
+        source: identity.shown_source().to_owned(),
         attempt: identity.attempt,
         batch_id: identity.batch_id.clone(),
         status: published_status(decision.status),
