@@ -67,10 +67,10 @@ pub(crate) async fn complete(stage: &Stage, requests: usize) {
     assert_eq!(versions.len(), requests, "a membership for each request");
     let states = taken(stage.topics.read("membership-state").await);
     assert_eq!(states.len(), events.len());
-    for (state, event) in states.iter().zip(&events) {
-        assert_eq!((state.partition, &state.key), (event.partition, &event.key));
-        let state: MembershipState = decode_own(state.value.as_ref().unwrap()).unwrap();
-        assert_eq!(state.state, MembershipStatus::Enrolled);
+    for (record, event) in states.iter().zip(&events) {
+        assert_eq!((record.partition, &record.key), (event.partition, &event.key));
+        let membership: MembershipState = decode_own(record.value.as_ref().unwrap()).unwrap();
+        assert_eq!(membership.state, MembershipStatus::Enrolled);
     }
 }
 
