@@ -1,4 +1,5 @@
 -- What comes in: programs, registrants, memberships, and the proof of what became of every record.
+-- Keys compare by bytes (COLLATE "C"): the same order on every machine, and cheaper in an index.
 -- No foreign keys on the hot tables: they cost half of the insert rate; `rollcall reconcile` checks the references.
 
 -- Which code may run on this schema. A worker runs on any version it is not too old for.
@@ -44,9 +45,9 @@ CREATE TABLE registrants (
 -- References (scope = the source that gave it) and identifiers (scope = the id type) in one table. A row without
 -- owner is a claim that lives no longer than its transaction.
 CREATE TABLE names (
-    kind          text NOT NULL CONSTRAINT names_kind_check CHECK (kind IN ('REFERENCE', 'IDENTIFIER')),
-    scope         text NOT NULL,
-    value         text NOT NULL,
+    kind          text COLLATE "C" NOT NULL CONSTRAINT names_kind_check CHECK (kind IN ('REFERENCE', 'IDENTIFIER')),
+    scope         text COLLATE "C" NOT NULL,
+    value         text COLLATE "C" NOT NULL,
     registrant_id uuid,
     expiry_date   date,
     CONSTRAINT names_pkey PRIMARY KEY (kind, scope, value)
@@ -107,8 +108,8 @@ CREATE INDEX membership_history_recorded_at_idx ON membership_history USING brin
 
 -- One row a request, written once with its result (P7). `fingerprint` starts with the version of its algorithm.
 CREATE TABLE inbox (
-    source      text NOT NULL,
-    message_id  text NOT NULL,
+    source      text COLLATE "C" NOT NULL,
+    message_id  text COLLATE "C" NOT NULL,
     attempt     integer NOT NULL,
     fingerprint bytea NOT NULL,
     status      text NOT NULL CONSTRAINT inbox_status_check CHECK (status IN ('SUCCEEDED', 'PARTIAL', 'REJECTED', 'HELD')),
@@ -144,7 +145,7 @@ CREATE INDEX inbox_attempts_recorded_at_idx ON inbox_attempts USING brin (record
 -- Who may write for a partition. The fence is random, not a counter: after a failover that lost commits two workers
 -- could hold the same count.
 CREATE TABLE partition_leases (
-    topic      text NOT NULL,
+    topic      text COLLATE "C" NOT NULL,
     partition  integer NOT NULL,
     fence      uuid NOT NULL,
     owner      text NOT NULL,
@@ -156,7 +157,7 @@ CREATE TABLE partition_leases (
 
 -- What a worker last said of a partition, for `status`. Beside the lease, so that saying it never waits for a batch.
 CREATE TABLE partition_states (
-    topic      text NOT NULL,
+    topic      text COLLATE "C" NOT NULL,
     partition  integer NOT NULL,
     state      text NOT NULL CONSTRAINT partition_states_state_check
                CHECK (state IN ('RUNNING', 'WAITING', 'PAUSED', 'STOPPED', 'UNOWNED')),
@@ -172,7 +173,7 @@ CREATE TABLE partition_states (
 
 -- One row a batch and partition, one byte an offset. A partition's position is the next_offset of its last row.
 CREATE TABLE intake_ledger (
-    topic        text NOT NULL,
+    topic        text COLLATE "C" NOT NULL,
     partition    integer NOT NULL,
     first_offset bigint NOT NULL,
     next_offset  bigint NOT NULL,

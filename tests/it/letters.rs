@@ -37,6 +37,9 @@ async fn letters(stage: &Stage) -> HashMap<i64, Record> {
     letters.into_iter().map(|letter| (offset(&letter), letter)).collect()
 }
 
+/// Key, value, names and values of headers, state.
+type Row = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<Vec<u8>>, Vec<Option<Vec<u8>>>, String);
+
 /// The letter is the record: on the topic and in the table.
 async fn is_kept(stage: &Stage, letter: &Record, offset: i64, sent: &NewRecord) {
     assert_eq!((&letter.key, &letter.value), (&sent.key, &sent.value), "record {offset}");
@@ -62,7 +65,6 @@ async fn is_kept(stage: &Stage, letter: &Record, offset: i64, sent: &NewRecord) 
         assert!(ours.iter().any(|(given, value)| *given == name && value.is_some()), "{name}");
     }
     assert_eq!(letter.header("rollcall.dlq.topic"), Some(&*stage.topics.full(REQUESTS)));
-    type Row = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<Vec<u8>>, Vec<Option<Vec<u8>>>, String);
     let row = "SELECT key, value, header_keys, header_values, state FROM dead_letters
                WHERE partition = 0 AND \"offset\" = $1";
     let (key, value, names, values, state): Row =

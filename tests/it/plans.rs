@@ -46,6 +46,11 @@ const FILL: &str = r#"
                               record_timestamp, header_keys, header_values, first_failed_at, last_failed_at)
         SELECT pg_temp.id(n), 'undecodable', 'frame', 'x', 'x', CASE WHEN n % 1000 = 0 THEN 'OPEN' ELSE 'RESOLVED' END, 1,
                '{topic}', 100, n, now(), '{}', '{}', now(), now() FROM generate_series(1, 1000000) AS n;
+    -- What autovacuum summarizes of them would count as scans.
+    ALTER INDEX membership_history_recorded_at_idx SET (autosummarize = off);
+    ALTER INDEX inbox_recorded_at_idx SET (autosummarize = off);
+    ALTER INDEX inbox_attempts_recorded_at_idx SET (autosummarize = off);
+    ALTER INDEX intake_ledger_recorded_at_idx SET (autosummarize = off);
 "#;
 
 /// Tables of a million rows, with how often they were scanned from end to end.
@@ -71,7 +76,7 @@ fn records() -> Vec<NewRecord> {
         requests.extend([new, known]);
         if n % 10 == 0 {
             let mut reused = request(20_000 + n);
-            reused.message_id = format!("old{:09}", 1 + n);
+            reused.message_id = format!("m{n}");
             let mut refused = request(30_000 + n);
             refused.program_memberships[0].program = "NOWHERE".to_owned();
             let mut again = refused.clone();
@@ -79,10 +84,8 @@ fn records() -> Vec<NewRecord> {
             requests.extend([request(n), reused, refused, again]);
         }
     }
-    let mut records: Vec<NewRecord> = requests
-        .iter()
-        .map(|request| record(Some((requests.len() % 12) as i32), request))
-        .collect();
+    let mut records: Vec<NewRecord> =
+        requests.iter().map(|request| record(None, request)).collect();
     let garbage =
         NewRecord { partition: Some(1), value: Some(b"x".to_vec()), ..NewRecord::default() };
     records.extend(vec![garbage; 20]);
@@ -131,5 +134,5 @@ async fn no_plan_scans_a_table_of_a_million_rows() {
     .await;
     assert_eq!(scans(&stage.db.url).await, before, "sequential scans, before and after");
     let outcomes = "SELECT count(*) FROM membership_history WHERE recorded_at > now() - interval '1 hour' AND message_id <> 'x'";
-    assert!(stage.number(outcomes).await >= 4_000, "the batches did their work");
+    assert!(stage.number(outcomes).await >= 2_700, "the batches did their work");
 }
