@@ -23,9 +23,13 @@ const LONG: Duration = Duration::from_mins(5);
 fn taken(records: Vec<Record>) -> Vec<Record> {
     let mut last: HashMap<i32, i64> = HashMap::new();
     let mut greatest: HashMap<i32, i64> = HashMap::new();
+    let mut ids: HashMap<(i32, i64), String> = HashMap::new();
     let mut taken = Vec::new();
     for record in records {
         let sequence: i64 = record.header("ce_sequence").unwrap().parse().unwrap();
+        let id = record.header("ce_id").unwrap().to_owned();
+        let known = ids.entry((record.partition, sequence)).or_insert_with(|| id.clone());
+        assert_eq!(*known, id, "a number means one record for ever, however often it is sent");
         let seen = greatest.entry(record.partition).or_default();
         *seen = sequence.max(*seen);
         let next = last.entry(record.partition).or_default();
@@ -63,10 +67,10 @@ pub(crate) async fn complete(stage: &Stage, requests: usize) {
     assert_eq!(versions.len(), requests, "a membership for each request");
     let states = taken(stage.topics.read("membership-state").await);
     assert_eq!(states.len(), events.len());
-    for (state, event) in states.iter().zip(&events) {
-        assert_eq!((state.partition, &state.key), (event.partition, &event.key));
-        let state: MembershipState = decode_own(state.value.as_ref().unwrap()).unwrap();
-        assert_eq!(state.state, MembershipStatus::Enrolled);
+    for (record, event) in states.iter().zip(&events) {
+        assert_eq!((record.partition, &record.key), (event.partition, &event.key));
+        let membership: MembershipState = decode_own(record.value.as_ref().unwrap()).unwrap();
+        assert_eq!(membership.state, MembershipStatus::Enrolled);
     }
 }
 

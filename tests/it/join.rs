@@ -67,8 +67,7 @@ async fn two_and_three_workers_join_and_leave_under_load() {
         shared_out(&stage, 2).await;
         let first = Worker::start(&setup);
         shared_out(&stage, 3).await;
-        let (second, third) = tokio::join!(second.stop(), third.stop());
-        let ((), ()) = (second, third);
+        tokio::join!(second.stop(), third.stop());
         shared_out(&stage, 1).await;
         enough.set(true);
         first
