@@ -196,35 +196,6 @@ async fn a_worker_frozen_past_its_session_is_replaced_and_writes_nothing_when_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn workers_that_join_and_leave_under_load_lose_and_double_nothing() {
-    const REQUESTS_SENT: usize = 12_000;
-    let stage = Stage::new().await;
-    let setup = stage.setup.clone().with("ROLLCALL_BATCH__MAX_RECORDS", "60");
-    backlog(&stage, REQUESTS_SENT).await;
-    let first = Worker::start(&setup);
-    let progress = async |share: usize| {
-        eventually(LONG, "the backlog shrinks", async || {
-            (decided(&stage).await as usize >= REQUESTS_SENT * share / 10).then_some(())
-        })
-        .await;
-    };
-    progress(1).await;
-    let second = Worker::start(&setup);
-    progress(3).await;
-    let third = Worker::start(&setup);
-    progress(4).await;
-    first.stop().await;
-    progress(6).await;
-    let fourth = Worker::start(&setup);
-    third.stop().await;
-    all_decided(&stage, REQUESTS_SENT as i64).await;
-    stage.prove(REQUESTS_SENT as i64).await;
-    complete(&stage, REQUESTS_SENT).await;
-    second.stop().await;
-    fourth.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn records_that_retention_took_stop_their_partition_and_no_other() {
     let stage = Stage::new().await;
     let worker = Worker::start(&stage.setup);

@@ -11,18 +11,24 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::scene::{Scene, applier, batch, enrollment, partition, pool_options, record};
+
+#[expect(clippy::disallowed_methods, reason = "a test's own task, which ends with its runtime")]
+fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(task)
+}
 
 /// Between a worker and Postgres; when told so, it lets the next COMMIT through and keeps its answer back for ever.
 async fn proxy(to: (String, u16), cut: Arc<AtomicBool>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
+    spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let server = TcpStream::connect((to.0.as_str(), to.1)).await.unwrap();
-            tokio::spawn(forward(client, server, Arc::clone(&cut)));
+            spawn(forward(client, server, Arc::clone(&cut)));
         }
     });
     port
@@ -31,8 +37,7 @@ async fn proxy(to: (String, u16), cut: Arc<AtomicBool>) -> u16 {
 async fn forward(client: TcpStream, server: TcpStream, cut: Arc<AtomicBool>) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let answers =
-        tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+    let answers = spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
     let mut buffer = vec![0; 1 << 20];
     while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
         let sent = &buffer[..length];
@@ -148,7 +153,7 @@ async fn sessions_of_others_are_left_alone() {
         let mut waiting = scene.pool.acquire().await.unwrap();
         let pid =
             sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *waiting).await.unwrap();
-        tokio::spawn(async move { waiting.execute(LEASE).await.map(|_| ()) });
+        spawn(async move { waiting.execute(LEASE).await.map(|_| ()) });
         pid
     };
     let waits = "SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted";
