@@ -148,7 +148,7 @@ pub async fn run(
     let mut servers = None;
     let (worked, ended) = {
         let work = Box::pin(async {
-            let bar = bar(options.progress);
+            let bar = bar(options.progress, options.records);
             let servers = &*servers.insert(Servers::start(settings).await?);
             let stop = lifecycle.soft();
             let demo = demonstrate(servers, options, begun, &lifecycle, &bar, &mut show);
@@ -206,7 +206,7 @@ async fn demonstrate(
     let started = servers.start_worker(lifecycle).await?;
     bar.suspend(|| show(Scene::Started(&started))).map_err(Error::Output)?;
     let records = u64::from(options.records);
-    bar.set_length(records);
+    bar.set_message("the worker joins, then applies");
     let now = SystemClock.now();
     let batch = Batch::make(options.records, now)?;
     let sown = batch.sown.clone();
@@ -221,6 +221,7 @@ async fn demonstrate(
         heard.await.map_err(|_panicked| Error::Ended)??
     };
     let took = sent.elapsed();
+    bar.set_message("reconcile proves it");
     let proof = prove(servers).await?;
     let count = |fate| heard.fates.get(&fate).copied().unwrap_or(0);
     let line = |fate: Fate| Line {
@@ -258,16 +259,18 @@ async fn prove(servers: &Servers) -> Result<reconcile::Report, Error> {
     Ok(Box::pin(proof).await?)
 }
 
-fn bar(visible: bool) -> ProgressBar {
+fn bar(visible: bool, records: u32) -> ProgressBar {
     if !visible {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::no_length();
+    let bar = ProgressBar::new(u64::from(records));
     // The template is ours: it cannot be wrong, and without it the bar is merely plain.
     if let Ok(style) =
-        ProgressStyle::with_template("{bar:40} {pos} of {len} records answered  {elapsed}")
+        ProgressStyle::with_template("{bar:30} {pos} of {len} records answered, {elapsed}: {msg}")
     {
         bar.set_style(style);
     }
+    bar.set_message("starting Postgres and Kafka");
+    bar.enable_steady_tick(Duration::from_millis(100));
     bar
 }

@@ -48,11 +48,11 @@ impl Fate {
     pub(super) const fn sown(self) -> &'static str {
         match self {
             Self::Applied => "people to enroll",
-            Self::Unchanged => "enrolled again, as they are",
-            Self::OneUnknownProgram => "one of two programs unknown",
+            Self::Unchanged => "enrolled again, unchanged",
+            Self::OneUnknownProgram => "one of two is unknown",
             Self::UnknownProgram => "unknown program",
             Self::EndedProgram => "ended program",
-            Self::ReusedId => "an id used again for other content",
+            Self::ReusedId => "reused id, other content",
             Self::Duplicate => "delivered twice",
             Self::Undecodable => "bytes that are no Avro",
             Self::Unexpected => "nothing that the demo sent",

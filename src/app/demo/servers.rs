@@ -65,6 +65,8 @@ impl Servers {
         // What the user's brokers need, such as a password, this one does not know.
         settings.kafka.properties = crate::config::Properties::default();
         settings.kafka.properties.insert("session.timeout.ms", SESSION_TIMEOUT_MS);
+        // The mock answers a fetch that found nothing when its time is over, not when something comes.
+        settings.kafka.properties.insert("fetch.wait.max.ms", "50");
         settings.http.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         settings.shutdown.grace = settings.shutdown.grace.min(GRACE);
         for (name, _) in topics::NAMES {

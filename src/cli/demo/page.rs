@@ -20,7 +20,7 @@ pub(super) fn started(started: &Started) -> String {
     push(
         &mut text,
         format_args!(
-            "  Postgres {:<9} {:<22} {database}, migrated, {} programs\n",
+            "  Postgres {:<6} {:<22} {database}, migrated, {} programs\n",
             version(&started.postgres_version),
             place(&started.database_url),
             started.programs,
@@ -29,14 +29,14 @@ pub(super) fn started(started: &Started) -> String {
     push(
         &mut text,
         format_args!(
-            "  Kafka    {:<9} {:<22} in this process; session.timeout.ms={}, as it rebalances slowly\n",
+            "  Kafka    {:<6} {:<22} in this process; session.timeout.ms={}: rebalances slowly\n",
             "mock", started.bootstrap_servers, started.session_timeout_ms,
         ),
     );
     push(
         &mut text,
         format_args!(
-            "  Worker   {:<9} http://{:<15} in this process: consumer, {} lanes, relay, HTTP",
+            "  Worker   {:<6} http://{:<15} in this process: consumer, {} lanes, relay, HTTP",
             env!("CARGO_PKG_VERSION"),
             started.http.to_string(),
             started.lanes,
