@@ -118,7 +118,9 @@ async fn lane(pool: PgPool, batches: Arc<Mutex<mpsc::Receiver<Batch>>>) -> Resul
                     let program = said.program_memberships.first().map(|item| item.program.clone());
                     rows.insert((said.registrant.reference.clone(), program), (meta, said));
                 }
-                Intake::Refused(_) | Intake::Letter(_) => bail!("a made-up request is refused"),
+                Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => {
+                    bail!("a made-up request is refused")
+                }
             }
         }
         upsert(&pool, rows.values()).await?;

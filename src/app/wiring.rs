@@ -80,11 +80,16 @@ pub(super) fn relay_config(settings: &Settings, owner: &str) -> publish::Config 
         max_in_flight_bytes: 8 << 20,
         retry_max: settings.apply.retry_max_delay,
         stats_interval: Duration::from_secs(2),
-        partitions: PartitionSettings {
-            batches: settings.outbox.partition_batches,
-            create_ahead: settings.outbox.partition_batches * settings.outbox.create_ahead as i64,
-            keep: settings.outbox.keep,
-            interval: Duration::from_secs(10),
-        },
+        partitions: relay_partitions(settings),
+    }
+}
+
+/// How the outbox's partitions are looked after.
+pub(super) fn relay_partitions(settings: &Settings) -> PartitionSettings {
+    PartitionSettings {
+        batches: settings.outbox.partition_batches,
+        create_ahead: settings.outbox.partition_batches * settings.outbox.create_ahead as i64,
+        keep: settings.outbox.keep,
+        interval: Duration::from_secs(10),
     }
 }

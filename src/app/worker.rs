@@ -1,7 +1,9 @@
 //! The worker put together: what `run` and `demo` start.
 
 use super::Part;
-use super::wiring::{apply_options, consume_config, dates, relay_config, time_duration};
+use super::wiring::{
+    apply_options, consume_config, dates, relay_config, relay_partitions, time_duration,
+};
 use crate::apply::Applier;
 use crate::config::Settings;
 use crate::consume;
@@ -147,6 +149,22 @@ pub async fn start(
     let wake = Arc::new(Notify::new());
     if parts.contains(&Part::Relay) {
         start_relay(relay_config, lifecycle, &pool, &wake, &health);
+    }
+    if parts.contains(&Part::Consume) {
+        // Whoever leads: a batch needs its partition also where no relay runs.
+        let (pool, stop) = (pool.clone(), lifecycle.token(Group::Rest).clone());
+        let partitions = relay_partitions(settings);
+        lifecycle.spawn(Group::Rest, "outbox-partitions", async move {
+            loop {
+                if let Err(error) = publish::maintain_partitions(&pool, &partitions).await {
+                    tracing::warn!(%error, "outbox partitions could not be looked after");
+                }
+                let pause = tokio::time::sleep(partitions.interval);
+                if stop.run_until_cancelled(pause).await.is_none() {
+                    return;
+                }
+            }
+        });
     }
     if parts.contains(&Part::Consume) {
         let around = consume::Surroundings {

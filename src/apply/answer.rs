@@ -132,6 +132,9 @@ impl<'a> Walk<'a> {
         let record = &taken.record;
         match &taken.intake {
             Intake::Letter(cause) => self.letter(record, *cause, None),
+            Intake::Condemned { identity, cause } => {
+                self.letter(record, *cause, Some(identity.clone()))
+            }
             Intake::Refused(refused) => self.decided(Said {
                 record,
                 key: (&refused.identity.source, &refused.identity.message_id),

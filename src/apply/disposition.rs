@@ -73,9 +73,12 @@ fn by_sqlstate(sqlstate: &str, named_constraint: bool) -> Disposition {
         "23514" if !named_constraint => Disposition::Wait,
         // Serialization, deadlock, a unique key that somebody else took first.
         "40001" | "40P01" | "23505" => Disposition::Again,
-        // Somebody holds a lock for too long: the watchdog looks after that.
-        "55P03" | "25P03" | "25006" => Disposition::Wait,
-        _ if ["08", "40", "53", "57P", "58"].iter().any(|class| sqlstate.starts_with(class)) => {
+        // A database that is being restored; a lock that somebody holds for too long, which the watchdog looks after.
+        "3D000" | "55P03" | "25P03" | "25006" => Disposition::Wait,
+        _ if ["08", "28", "40", "53", "57P", "58"]
+            .iter()
+            .any(|class| sqlstate.starts_with(class)) =>
+        {
             Disposition::Wait
         }
         // 57014 (time-out) and 54 (limits) too: a smaller batch may do.
@@ -97,7 +100,10 @@ mod tests {
 
     #[test]
     fn what_the_system_does_is_waited_for() {
-        for state in ["08006", "40003", "53300", "53100", "57P01", "57P03", "58030", "55P03"] {
+        for state in [
+            "08006", "28P01", "3D000", "40003", "53300", "53100", "57P01", "57P03", "58030",
+            "55P03",
+        ] {
             assert_eq!(database(state, None), Disposition::Wait, "{state}");
         }
         assert_eq!(database("23514", None), Disposition::Wait);

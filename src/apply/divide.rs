@@ -50,7 +50,7 @@ impl Applier {
                 Err(Stop::Fault(failure)) => {
                     let slices = part.slices.clone();
                     match self.judge(part, &failure, hard).await {
-                        Ok(letter) => parts.push(letter),
+                        Ok(again) => parts.push(again),
                         Err(cause) => stop(&mut outcomes, &mut parts, slices, &cause),
                     }
                 }
@@ -67,6 +67,7 @@ impl Applier {
     ) -> Result<Vec<(Slice, SliceOutcome)>, Stop> {
         let mut also = BTreeSet::new();
         let mut races = 0;
+        let mut late_before = false;
         let mut pauses = retry::outage(self.options.retry_max_delay);
         loop {
             let failure = match hard.run_until_cancelled(self.watched(part, &also)).await {
@@ -83,12 +84,22 @@ impl Applier {
             };
             match failure.disposition() {
                 Disposition::Divide => return Err(Stop::Fault(failure)),
-                Disposition::Again if races == RACES => return Err(Stop::Fault(failure)),
+                // A race is nobody's fault: a record alone goes on trying.
+                Disposition::Again if races >= RACES && part.records.len() > 1 => {
+                    return Err(Stop::Fault(failure));
+                }
+                // Twice too slow: a smaller batch may do.
+                Disposition::Wait
+                    if failure == Failure::Late && late_before && part.records.len() > 1 =>
+                {
+                    return Err(Stop::Fault(failure));
+                }
                 Disposition::Again => {
                     races += 1;
                     metrics::transaction_retry("race");
                 }
                 Disposition::Wait => {
+                    late_before = failure == Failure::Late;
                     metrics::transaction_retry("outage");
                     self.health.set_not_ready(CONDITION, failure.to_string());
                     tracing::warn!(%failure, "a batch waits: the system is away");

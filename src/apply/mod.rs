@@ -105,6 +105,6 @@ pub fn items(taken: &Taken) -> usize {
         Intake::Command { command: Command::Enroll(enrollment), .. } => {
             enrollment.program_memberships.len().max(1)
         }
-        Intake::Refused(_) | Intake::Letter(_) => 1,
+        Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => 1,
     }
 }

@@ -3,10 +3,10 @@
 use super::answer::Answer;
 use super::batch::Record;
 use super::disposition::Failure;
-use crate::contract::{self, Provenance, encode, named_fingerprint, shard};
+use crate::contract::{self, Identity, Provenance, encode, named_fingerprint, shard};
 use crate::domain::{WorkingSet, event_id};
 use crate::store::{
-    letters,
+    self, letters,
     outbox::{self, StreamKind},
 };
 use crate::telemetry::TraceParent;
@@ -43,6 +43,10 @@ pub(super) struct Outbound<'a> {
     published_letters: letters::OutboxRows<'a>,
     counts: BTreeMap<i16, i32>,
 }
+
+/// A membership's program that was not loaded with it: an event would be lost.
+const UNKNOWN_PROGRAM: store::Error =
+    store::Error::Inconsistent { table: "memberships", column: "program_id" };
 
 /// The key by which a record without one is spread.
 fn shard_of(record: &Record, shards: u32) -> u32 {
@@ -85,7 +89,7 @@ impl<'a> Outbound<'a> {
             }
             if let Some(meta) = answer.meta {
                 for event in &answer.events {
-                    let Some(program) = set.program_by_id(event.program_id()) else { continue };
+                    let program = set.program_by_id(event.program_id()).ok_or(UNKNOWN_PROGRAM)?;
                     let from = Provenance { meta, recorded_at };
                     let changed = contract::change(event, program, from);
                     let body = encode(&changed)?;
@@ -181,9 +185,14 @@ impl<'a> Outbound<'a> {
             rows.record_timestamps.push(record.timestamp);
             rows.keys.push(record.key.as_deref());
             rows.values.push(record.value.as_deref());
-            rows.sources.push(record.header("ce_source"));
-            rows.message_ids.push(record.header("ce_id"));
-            rows.batch_ids.push(record.header("ce_batchid"));
+            let said = answer.identity.as_ref();
+            let of = |said: Option<&str>, header| {
+                said.map(|text| text.as_bytes().to_vec())
+                    .or_else(|| record.header(header).map(<[u8]>::to_vec))
+            };
+            rows.sources.push(of(said.map(Identity::shown_source), "ce_source"));
+            rows.message_ids.push(of(said.map(Identity::shown_message_id), "ce_id"));
+            rows.batch_ids.push(of(said.and_then(|said| said.batch_id.as_deref()), "ce_batchid"));
             rows.schemas.push(
                 record.value.as_deref().and_then(named_fingerprint).map(|print| print.to_vec()),
             );

@@ -86,7 +86,7 @@ impl Applier {
                 Intake::Command { meta, .. } => {
                     !answered.contains(&(meta.source.as_str(), meta.message_id.as_str()))
                 }
-                Intake::Refused(_) | Intake::Letter(_) => false,
+                Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => false,
             });
             let mut loaded = load(&mut tx, to_decide, also).await?;
             metrics::stage("load", started.elapsed());
@@ -211,7 +211,7 @@ async fn known<'a>(
             Intake::Refused(refused) => {
                 Some((&*refused.identity.source, &*refused.identity.message_id))
             }
-            Intake::Letter(_) => None,
+            Intake::Letter(_) | Intake::Condemned { .. } => None,
         })
         .collect();
     if keys.is_empty() {

@@ -28,6 +28,13 @@ pub enum Intake {
     Refused(Refused),
     /// No request at all: a dead letter.
     Letter(Unreadable),
+    /// A request that failed for good when it was applied: a dead letter whose sender is known.
+    Condemned {
+        /// Who said it, and which request it is.
+        identity: Identity,
+        /// Why.
+        cause: Unreadable,
+    },
 }
 
 /// A request that breaks a limit.

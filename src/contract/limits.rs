@@ -114,7 +114,7 @@ fn memberships(
     check: &mut Checker,
 ) -> Vec<ProgramMembership> {
     let mut memberships = Vec::with_capacity(given.len());
-    for (index, item) in given.into_iter().enumerate() {
+    for (index, item) in check.items(given, at).into_iter().enumerate() {
         check.required(&item.program, format_args!("{at}/{index}/program"));
         let enrollment_date =
             check.date(item.enrollment_date, format_args!("{at}/{index}/enrollment_date"));

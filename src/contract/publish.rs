@@ -20,6 +20,9 @@ pub struct Provenance<'a> {
     pub recorded_at: OffsetDateTime,
 }
 
+/// Errors that a result lists at most, so that it is never larger than what Kafka takes; the items tell of all.
+const MAX_ERRORS: usize = 2_000;
+
 /// The result of a decided request.
 pub fn result(
     identity: &Identity,
@@ -40,6 +43,7 @@ pub fn result(
         errors: decision
             .faults
             .iter()
+            .take(MAX_ERRORS)
             .map(|fault| ResultError {
                 pointer: fault.pointer.clone(),
                 code: fault.reason.code().to_owned(),

@@ -2,6 +2,7 @@
 
 use super::board::Acks;
 use super::route::Route;
+use crate::telemetry::metrics;
 use rdkafka::error::RDKafkaErrorCode;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,7 @@ impl Lane {
     ) -> bool {
         let advanced = acks.acked > self.acked;
         if advanced {
+            metrics::relay_published(&self.route.topic, (acks.acked - self.acked) as u64);
             self.acked = acks.acked;
             self.pause = FIRST_PAUSE;
         }
@@ -109,11 +111,6 @@ impl Lane {
     pub(super) const fn count_failed(&mut self) {
         self.failed = true;
     }
-
-    /// Whether nothing is under way and nothing is to be sent again.
-    pub(super) const fn is_at_rest(&self) -> bool {
-        self.outstanding == 0 && !self.failed && self.retry_at.is_none()
-    }
 }
 
 #[cfg(test)]
@@ -149,7 +146,7 @@ mod tests {
         let drained = Acks { acked: 12, outstanding: 0, failed: None };
         lane.update(drained, Some(RDKafkaErrorCode::Fail), start, CAP);
         assert_eq!(lane.sent, 12);
-        assert!(!lane.is_ready(start) && !lane.is_at_rest());
+        assert!(!lane.is_ready(start));
         let later = start + FIRST_PAUSE;
         assert!(lane.is_ready(later));
         lane.count_sent();

@@ -89,7 +89,11 @@ impl Relay {
         stop: &CancellationToken,
         hard: &CancellationToken,
     ) -> Turn {
-        match self.claim(previous, hard).await {
+        // A relay that does not lead has nothing to finish: it need not wait for Kafka to be asked.
+        let Some(claimed) = stop.run_until_cancelled(self.claim(previous, hard)).await else {
+            return Turn::Over;
+        };
+        match claimed {
             Ok(Some((fence, asked))) => {
                 let turn = self.lead(fence, asked, stop, hard).await;
                 self.stats.send_modify(|stats| stats.leading = false);

@@ -8,7 +8,7 @@ use super::lane::Lane;
 use super::produce::produce;
 use super::producer::Producer;
 use crate::store;
-use crate::store::relay::{Cursor, Feed, OutboxRow, Position, read_runs, renew_and_move};
+use crate::store::relay::{Cursor, Feed, OutboxRow, Position, feeds, read_runs, renew_and_move};
 use crate::telemetry::metrics;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer as _;
@@ -63,8 +63,8 @@ pub(super) struct Session<'a> {
     saved_at: Instant,
     /// Whether there may be something to read.
     hungry: bool,
-    /// Whether the request to stop has been seen: one more look at the outbox, begun after it, must find nothing.
-    stopping: bool,
+    /// Once told to stop: the last number of each lane's stream then. What others commit later is theirs to publish.
+    targets: Option<Vec<i64>>,
     /// Streams that had something in the last round, and the mean size of a record.
     busy: i64,
     mean_bytes: usize,
@@ -94,8 +94,9 @@ impl<'a> Session<'a> {
             confirmed,
             saved_at: confirmed,
             hungry: true,
-            stopping: false,
-            busy: 1,
+            targets: None,
+            // Until a round has shown otherwise, as many as wait: after an outage that may be all of them.
+            busy: feeds.iter().filter(|feed| feed.last_seq > feed.acked).count() as i64,
             mean_bytes: 1024,
         }
     }
@@ -107,8 +108,9 @@ impl<'a> Session<'a> {
             if self.tools.hard.is_cancelled() {
                 return Ok(End::Aborted);
             }
-            if self.tools.stop.is_cancelled() && !self.stopping {
-                (self.stopping, self.hungry) = (true, true);
+            if self.tools.stop.is_cancelled() && self.targets.is_none() {
+                self.targets = Some(self.last_numbers().await?);
+                self.hungry = true;
             }
             if let Some(end) = self.collect() {
                 return Ok(end);
@@ -116,11 +118,11 @@ impl<'a> Session<'a> {
             if !self.keep_lease().await? {
                 return Ok(End::LeaseLost);
             }
+            if self.is_flushed() {
+                return Ok(End::Flushed);
+            }
             let read = if self.hungry && self.has_room() { self.round().await? } else { false };
             if !read {
-                if self.is_flushed() {
-                    return Ok(End::Flushed);
-                }
                 self.wait().await;
             }
         }
@@ -321,11 +323,22 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Whether shutdown was asked for and nothing is left to do.
+    /// The last number of each lane's stream, as the database has it now.
+    async fn last_numbers(&mut self) -> store::Result<Vec<i64>> {
+        let feeds = feeds(&mut self.db).await?;
+        let last = |lane: &Lane| {
+            let of_lane =
+                |feed: &&Feed| feed.stream == lane.route.stream && feed.topic == lane.route.topic;
+            feeds.iter().find(of_lane).map_or(lane.acked, |feed| feed.last_seq)
+        };
+        Ok(self.lanes.iter().map(last).collect())
+    }
+
+    /// Whether shutdown was asked for and everything is published that had been committed by then.
     fn is_flushed(&self) -> bool {
-        self.stopping
-            && !self.hungry
-            && self.lanes.iter().all(|lane| lane.is_at_rest() && lane.sent == lane.saved)
+        self.targets.as_ref().is_some_and(|targets| {
+            self.lanes.iter().zip(targets).all(|(lane, target)| lane.saved >= *target)
+        })
     }
 
     /// Waits until there may be something to do.
@@ -348,7 +361,7 @@ impl<'a> Session<'a> {
             () = self.board.changed.notified() => {}
             () = self.tools.poke.notified(), if !full => self.hungry = true,
             () = tokio::time::sleep_until(until.into()) => self.hungry = true,
-            () = self.tools.stop.cancelled(), if !self.stopping => {}
+            () = self.tools.stop.cancelled(), if self.targets.is_none() => {}
             () = self.tools.hard.cancelled() => {}
         }
     }

@@ -128,8 +128,9 @@ pub async fn insert_ledger(
     expect_rows("ledger", rows.topics.len(), done.rows_affected())
 }
 
-/// Ends sessions of Rollcall's that block the backend `blocked` and wait for nothing themselves: their process is
-/// stopped, or gone without a word (I3). Gives how many.
+/// Ends sessions of Rollcall's that block the backend `blocked` and wait for their client: its process is stopped, or
+/// gone without a word (I3). A session that computes, waits for the disk, a lock or a standby is left alone: ending one
+/// that waits for a standby would make its commit visible without it. Gives how many.
 pub async fn end_blockers(
     connection: &mut PgConnection,
     blocked: i32,
@@ -138,8 +139,8 @@ pub async fn end_blockers(
     let ended = sqlx::query_scalar!(
         r#"SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) AS "ended!"
            FROM pg_stat_activity
-           WHERE pid = ANY(pg_blocking_pids($1)) AND application_name = $2
-             AND wait_event_type IS DISTINCT FROM 'Lock'"#,
+           WHERE pid = ANY(pg_blocking_pids($1)) AND application_name = $2 AND wait_event_type = 'Client'
+             AND (state = 'active' OR state_change < clock_timestamp() - interval '1 second')"#,
         blocked,
         application_name,
     )
@@ -177,6 +178,12 @@ pub async fn canary(tx: &mut Transaction<'_, Postgres>, now: OffsetDateTime) -> 
     )
     .execute(&mut **tx)
     .await?;
+    sqlx::query!("UPDATE memberships SET version = 2 WHERE membership_id = $1", id)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query!("INSERT INTO phone_numbers (registrant_id, phone_no) VALUES ($1, $2)", id, name,)
+        .execute(&mut **tx)
+        .await?;
     sqlx::query!(
         "INSERT INTO membership_history (membership_id, version, change, spell, registrant_id, program_id,
                                          effective_date, channel, source, message_id, occurred_at, recorded_at)

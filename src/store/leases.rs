@@ -103,7 +103,8 @@ pub async fn terminate_blockers(
         r#"SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) AS "ended!"
            FROM pg_stat_activity
            WHERE pid = ANY (pg_blocking_pids($1)) AND application_name = $2
-             AND datname = current_database()"#,
+             AND datname = current_database() AND wait_event_type = 'Client'
+             AND (state = 'active' OR state_change < clock_timestamp() - interval '1 second')"#,
         pid,
         application_name,
     )

@@ -41,6 +41,7 @@ fn connect_options(url: &str, options: &Options) -> Result<PgConnectOptions> {
         // A plan kept from when a table was small would scan it, or hash it whole, when it is large: every batch
         // looks rows up by keys.
         ("enable_seqscan", "off".to_owned()),
+        ("default_transaction_isolation", "read committed".to_owned()),
         ("jit", "off".to_owned()),
         ("TimeZone", "UTC".to_owned()),
     ]))

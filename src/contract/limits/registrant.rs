@@ -9,7 +9,14 @@ use std::collections::HashSet;
 use std::fmt::Arguments;
 
 /// Checks what a request says of a registrant; none when its kind is none that the contract knows.
-pub(super) fn info(given: Given, at: Arguments<'_>, check: &mut Checker) -> Option<RegistrantInfo> {
+pub(super) fn info(
+    mut given: Given,
+    at: Arguments<'_>,
+    check: &mut Checker,
+) -> Option<RegistrantInfo> {
+    given.ids = check.facts(given.ids, format_args!("{at}/ids"));
+    given.phone_numbers = check.facts(given.phone_numbers, format_args!("{at}/phone_numbers"));
+    given.clear = check.facts(given.clear, format_args!("{at}/clear"));
     if let Some(source) = &given.source {
         check.source(source, format_args!("{at}/source"));
     }

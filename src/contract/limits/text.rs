@@ -14,6 +14,11 @@ const MAX_SOURCE: usize = 64;
 /// The longest `message_id` or `batch_id`, in characters.
 const MAX_TOKEN: usize = 99;
 
+/// The longest list of a request: as many items as a batch takes.
+const MAX_ITEMS: usize = 10_000;
+/// The longest list of a registrant's facts.
+const MAX_FACTS: usize = 100;
+
 /// Collects the faults of one request.
 #[derive(Debug, Default)]
 pub(super) struct Checker(Vec<Fault>);
@@ -29,6 +34,24 @@ impl Checker {
 
     pub(super) fn faults(self) -> Vec<Fault> {
         self.0
+    }
+
+    /// Items of a request. A list that is too long is refused unread: its faults alone would not fit a result.
+    pub(super) fn items<T>(&mut self, list: Vec<T>, at: Arguments<'_>) -> Vec<T> {
+        self.list(list, MAX_ITEMS, at)
+    }
+
+    /// Identifiers, phone numbers, fields to clear.
+    pub(super) fn facts<T>(&mut self, list: Vec<T>, at: Arguments<'_>) -> Vec<T> {
+        self.list(list, MAX_FACTS, at)
+    }
+
+    fn list<T>(&mut self, list: Vec<T>, max: usize, at: Arguments<'_>) -> Vec<T> {
+        if list.len() <= max {
+            return list;
+        }
+        self.fault(at, Reason::FieldInvalid);
+        Vec::new()
     }
 
     pub(super) fn source(&mut self, value: &str, at: Arguments<'_>) {
