@@ -49,7 +49,7 @@ pub struct Refused {
 }
 
 /// How a request names itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Its source, fit for the inbox.
     pub source: String,
@@ -61,6 +61,13 @@ pub struct Identity {
     pub batch_id: Option<String>,
     /// Source and `message_id` as they were said, where one of them breaks its rule: what its sender knows it by.
     said: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for Identity {
+    /// P9: what breaks the rule of an id can be anything.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}#{}", self.source, self.message_id, self.attempt)
+    }
 }
 
 impl Identity {
