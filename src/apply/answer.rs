@@ -162,7 +162,9 @@ impl<'a> Walk<'a> {
         let Said { record, key, identity, fingerprint, refusal, command } = said;
         let mut write = Write::Insert;
         if let Some(known) = self.inbox.get(&key) {
-            let reused = fingerprint.differs(&known.fingerprint);
+            // What was answered before the inbox begins is not answered from it.
+            let expired = refusal.is_some() && command.is_some() && !known.open;
+            let reused = expired || fingerprint.differs(&known.fingerprint);
             let anew = known.open && identity.attempt > known.attempt;
             if !(reused || anew) {
                 return duplicate(record, identity, &known.result);

@@ -15,6 +15,9 @@ pub(super) enum Failure {
     /// The transaction took longer than any may: the connection is given up.
     #[error("the transaction was not answered in time")]
     Late,
+    /// The program itself failed; the panic's place is in the log.
+    #[error("the program failed while it applied this")]
+    Panicked,
     /// A value does not fit its schema.
     #[error(transparent)]
     Unfit(#[from] crate::contract::Unfit),
@@ -40,6 +43,7 @@ impl Failure {
             }
             Self::Store(store::Error::Changed(_)) => Disposition::Again,
             Self::Store(store::Error::Rows { .. } | store::Error::Inconsistent { .. })
+            | Self::Panicked
             | Self::Unfit(_) => Disposition::Divide,
             Self::Store(store::Error::Database { sqlstate, constraint }) => {
                 by_sqlstate(sqlstate, constraint.is_some())
@@ -62,6 +66,7 @@ impl Failure {
             Self::Store(store::Error::Inconsistent { .. }) => "inconsistent".to_owned(),
             Self::Halted(name) => name.clone(),
             Self::Late => "late".to_owned(),
+            Self::Panicked => "panicked".to_owned(),
             Self::Unfit(_) => "unfit".to_owned(),
         }
     }

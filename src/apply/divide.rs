@@ -8,7 +8,9 @@ use super::{Applier, letter};
 use crate::lifecycle::retry;
 use crate::store;
 use crate::telemetry::metrics;
+use futures::FutureExt as _;
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -119,7 +121,9 @@ impl Applier {
         also: &BTreeSet<crate::domain::NameKey>,
     ) -> Result<Ran, Failure> {
         let pid = AtomicI32::new(0);
-        let run = Box::pin(self.run(part, also, &pid));
+        // A panic is a failure like any other: it is divided down to the record that causes it, instead of taking the
+        // process down at the same offset again and again.
+        let run = Box::pin(AssertUnwindSafe(self.run(part, also, &pid)).catch_unwind());
         let watch = async {
             tokio::time::sleep(self.options.takeover_after).await;
             loop {
@@ -141,7 +145,7 @@ impl Applier {
             }
         };
         tokio::select! {
-            ran = run => ran,
+            ran = run => ran.unwrap_or(Err(Failure::Panicked)),
             never = watch => never,
             () = tokio::time::sleep(self.options.transaction_deadline) => Err(Failure::Late),
         }

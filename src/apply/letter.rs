@@ -3,6 +3,14 @@
 use super::batch::Taken;
 use crate::contract::{Identity, Intake, LetterClass, LetterStage, Unreadable};
 
+/// A record whose decoding made the program fail.
+pub(super) const PANICKED: Unreadable = Unreadable {
+    class: LetterClass::Failed,
+    stage: LetterStage::Decode,
+    code: "panicked",
+    detail: "the program failed while it decoded the record; report it with the letter",
+};
+
 /// Whether the record already is a letter.
 pub(super) const fn is_letter(taken: &Taken) -> bool {
     matches!(taken.intake, Intake::Letter(_) | Intake::Condemned { .. })

@@ -88,14 +88,18 @@ impl Applier {
 
     /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.
     pub fn take(&self, record: Record) -> Taken {
-        let intake = contract::take(
-            &self.schemas,
-            record.value.as_deref(),
-            self.options.max_record_bytes,
-            record.timestamp,
-            &self.dates,
-        );
-        Taken { record, intake }
+        let take = || {
+            contract::take(
+                &self.schemas,
+                record.value.as_deref(),
+                self.options.max_record_bytes,
+                record.timestamp,
+                &self.dates,
+            )
+        };
+        // A record that the program cannot look at must not take it down at the same offset again and again.
+        let intake = std::panic::catch_unwind(std::panic::AssertUnwindSafe(take));
+        Taken { record, intake: intake.unwrap_or(Intake::Letter(letter::PANICKED)) }
     }
 }
 

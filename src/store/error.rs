@@ -60,6 +60,10 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::RowNotFound => Self::Rows { what: "read", expected: 1, found: 0 },
             sqlx::Error::Protocol(_) => Self::Connection("the protocol was broken".into()),
             sqlx::Error::Configuration(_) => Self::Connection("database.url cannot be used".into()),
+            // A value that no version of the program writes: not an outage, however often it is read.
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                Self::Inconsistent { table: "a row", column: "a column" }
+            }
             // The rest is about types and columns, which the checked queries exclude.
             _ => Self::Connection("the driver failed".into()),
         }

@@ -7,10 +7,14 @@ use bytes::Bytes;
 use rollcall::apply::{Record, SliceOutcome};
 use rollcall::contract::decode_own;
 use rollcall::contract::wire::{RequestResult, ResultStatus};
+use rollcall::lifecycle::clock::Clock;
+use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::scene::{Scene, enrollment, identifier, item, partition, raw, record};
+use crate::scene::{
+    SENT, Scene, applier_with, batch, enrollment, identifier, item, partition, raw, record,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_enrollment_leaves_its_rows_and_one_number_a_stream() {
@@ -209,6 +213,46 @@ async fn a_record_that_fails_alone_becomes_a_letter_and_the_others_are_applied()
     let ledger = scene.text("SELECT string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY first_offset) FROM intake_ledger").await;
     assert_eq!(ledger, format!("{}L{}", "A".repeat(33), "A".repeat(16)));
     assert_eq!(scene.text("SELECT class || stage FROM dead_letters").await, "failedapply");
+}
+
+/// A clock that fails a few times before it tells the time.
+#[derive(Debug)]
+struct FailingClock(AtomicUsize);
+
+impl Clock for FailingClock {
+    fn now(&self) -> time::OffsetDateTime {
+        let left = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        assert!(left.is_err(), "a failure of the program");
+        SENT
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_divided_down_to_its_record_and_answered() {
+    let scene = Scene::new().await;
+    let at = partition(0);
+    let fence = scene.lease(&at).await;
+    // The batch, then the first record, then the first record once more.
+    let applier = applier_with(scene.pool.clone(), Arc::new(FailingClock(AtomicUsize::new(3))));
+    let records =
+        (0..2).map(|n| record(&at, n, &enrollment(&format!("m{n}"), &format!("r{n}"), "CASH")));
+    let batch = batch(&applier, fence, records.collect());
+    let outcomes = applier.apply(batch, &CancellationToken::new()).await;
+    assert_eq!(outcomes[0].1, SliceOutcome::Committed);
+    let ledger = scene.text("SELECT string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY first_offset) FROM intake_ledger").await;
+    assert_eq!(ledger, "LA");
+    // Its sender hears of it, though no header says who that is.
+    let letter = scene
+        .text("SELECT class || ' ' || convert_from(message_id, 'UTF8') FROM dead_letters")
+        .await;
+    assert_eq!(letter, "failed m0");
+    let held: Vec<u8> =
+        sqlx::query_scalar("SELECT body FROM outbox WHERE stream < 1000 AND cause = 'm0'")
+            .fetch_one(&scene.pool)
+            .await
+            .unwrap();
+    let held: RequestResult = decode_own(&held).unwrap();
+    assert_eq!((held.status, held.source.as_str()), (ResultStatus::Held, "registry"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,7 +107,10 @@ pub(crate) fn pool_options() -> store::Options {
 }
 
 pub(crate) fn applier(pool: PgPool) -> Applier {
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(datetime!(2026-03-02 00:00 UTC)));
+    applier_with(pool, Arc::new(ManualClock::new(datetime!(2026-03-02 00:00 UTC))))
+}
+
+pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
     let dates = Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: time::Duration::days(366) };
     let options = Options {
         inbox_retention: time::Duration::days(400),
