@@ -91,6 +91,7 @@ fn applier(database: &Database) -> Applier {
             transaction_deadline: Duration::from_mins(1),
             application_name: "rollcall-bench".to_owned(),
             shards: PARTITIONS,
+            max_consecutive: 0,
             max_record_bytes: MAX_RECORD_BYTES,
         },
     )

@@ -32,7 +32,10 @@ impl Applier {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             match self.attempt(&part, hard).await {
-                Ok(ran) => settle(&mut outcomes, ran, &mut parts),
+                Ok(ran) => {
+                    self.condemned.applied(&part);
+                    settle(&mut outcomes, ran, &mut parts);
+                }
                 Err(Stop::Cancelled) => {
                     parts.push(part);
                     for part in parts {
@@ -175,6 +178,11 @@ impl Applier {
         }
         if let Err(error) = self.canary().await {
             return Err(format!("apply_failed: {code}; a canary write fails too: {error}"));
+        }
+        if !self.condemned.accept(&part, self.options.max_consecutive) {
+            return Err(format!(
+                "dead_letter_cap: {code}: more records in a row fail than dead_letter.max_consecutive accepts"
+            ));
         }
         tracing::error!(%failure, "a record fails for good: it becomes a dead letter");
         for taken in &mut part.records {

@@ -41,6 +41,8 @@ pub struct Options {
     pub application_name: String,
     /// How many shards the outbox has.
     pub shards: u32,
+    /// `dead_letter.max_consecutive`: records in a row that may fail for good before their partition stops; 0 means any.
+    pub max_consecutive: u64,
     /// Larger values are letters of class `too_large`.
     pub max_record_bytes: usize,
 }
@@ -57,6 +59,7 @@ pub struct Applier {
     health: Health,
     options: Arc<Options>,
     sessions: Arc<transaction::Sessions>,
+    condemned: Arc<letter::Condemned>,
 }
 
 impl Applier {
@@ -83,6 +86,7 @@ impl Applier {
             health,
             options: Arc::new(options),
             sessions: Arc::default(),
+            condemned: Arc::default(),
         }
     }
 

@@ -281,6 +281,32 @@ async fn a_failure_that_is_nobodys_stops_the_partition() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_failures_in_a_row_than_the_cap_accepts_stop_the_partition() {
+    let scene = Scene::new().await;
+    let at = partition(0);
+    let fence = scene.lease(&at).await;
+    sqlx::query(
+        "ALTER TABLE registrants ADD CONSTRAINT no_poison CHECK (name NOT LIKE '%poison%')",
+    )
+    .execute(&scene.pool)
+    .await
+    .unwrap();
+    // Three in a row are accepted, and one that is applied ends the row.
+    let poisoned = [false, true, true, true, false, true, true, true, true, false];
+    let records = poisoned.iter().enumerate().map(|(n, poison)| {
+        let reference = if *poison { format!("poison{n}") } else { format!("r{n}") };
+        record(&at, n as i64, &enrollment(&format!("m{n}"), &reference, "CASH"))
+    });
+    let outcomes = scene.apply(fence, records.collect()).await;
+    assert!(
+        matches!(&outcomes[..], [SliceOutcome::Stopped { offset: 8, cause }] if cause.starts_with("dead_letter_cap")),
+        "{outcomes:?}"
+    );
+    let ledger = scene.text("SELECT string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY first_offset) FROM intake_ledger").await;
+    assert_eq!(ledger, "ALLLALLL");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_identifier_that_changes_frees_the_old_one() {
     let scene = Scene::new().await;
     let at = partition(0);

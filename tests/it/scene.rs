@@ -119,6 +119,7 @@ pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
         transaction_deadline: Duration::from_mins(1),
         application_name: "rollcall".to_owned(),
         shards: 12,
+        max_consecutive: 3,
         max_record_bytes: 512 * 1024,
     };
     Applier::new(
