@@ -33,6 +33,26 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) fn eventually<T>(
     patience: Duration,
     what: &str,
+    check: impl AsyncFnMut() -> Option<T>,
+) -> impl Future<Output = T> {
+    ask(patience, Duration::from_millis(200), what, check)
+}
+
+/// Like [`eventually`], without growing slow: for a moment that must not be missed by much.
+#[track_caller]
+pub(crate) fn promptly<T>(
+    patience: Duration,
+    what: &str,
+    check: impl AsyncFnMut() -> Option<T>,
+) -> impl Future<Output = T> {
+    ask(patience, Duration::from_millis(5), what, check)
+}
+
+#[track_caller]
+fn ask<T>(
+    patience: Duration,
+    longest: Duration,
+    what: &str,
     mut check: impl AsyncFnMut() -> Option<T>,
 ) -> impl Future<Output = T> {
     let caller = std::panic::Location::caller();
@@ -49,7 +69,7 @@ pub(crate) fn eventually<T>(
                 patience.as_secs_f32()
             );
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(200));
+            pause = (pause * 2).min(longest);
         }
     }
 }
