@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::stage::{REQUESTS, Stage, record, request};
-use crate::support::{self, NewRecord, PATIENCE, Worker, eventually};
+use crate::support::{self, NewRecord, PATIENCE, Worker, eventually, promptly};
 
 const AWAY: Duration = Duration::from_secs(20);
 const RECORDS: usize = 4_000;
@@ -17,7 +17,7 @@ async fn in_mid_load(stage: &Stage) -> Worker {
     stage.topics.produce(REQUESTS, &load(0, RECORDS)).await;
     // Small batches, so that there is a middle.
     let worker = Worker::start(&stage.setup.clone().with("ROLLCALL_BATCH__MAX_RECORDS", "20"));
-    eventually(PATIENCE, "the worker has begun", async || {
+    promptly(PATIENCE, "the worker has begun", async || {
         stage.ledger().await.ok().filter(|decided| *decided > 0)
     })
     .await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::backlog::complete;
 use crate::stage::{REQUESTS, Stage, record, request};
-use crate::support::{PATIENCE, Worker, eventually};
+use crate::support::{PATIENCE, Worker, eventually, promptly};
 
 async fn backlog(stage: &Stage, requests: usize) {
     let records: Vec<_> = (0..requests).map(|number| record(None, &request(number))).collect();
@@ -15,9 +15,9 @@ async fn backlog(stage: &Stage, requests: usize) {
 async fn sigterm_under_load_gives_leases_back_and_publishes_what_was_committed() {
     let stage = Stage::new().await;
     backlog(&stage, 8_000).await;
-    let setup = stage.setup.clone().with("ROLLCALL_BATCH__MAX_RECORDS", "50");
+    let setup = stage.setup.clone().with("ROLLCALL_BATCH__MAX_RECORDS", "20");
     let mut worker = Worker::start(&setup);
-    eventually(PATIENCE, "it has begun", async || {
+    promptly(PATIENCE, "it has begun", async || {
         (stage.ledger().await.unwrap() >= 300).then_some(())
     })
     .await;
