@@ -120,7 +120,12 @@ impl Server {
         let mut command = self.command("pg_ctl");
         command.arg("stop").arg("-D").arg(self.data()).args(["-w", "-t", "60", "-m", mode]);
         let stopped = self.run(command).await;
-        // The keeper sees its server end; if it does not, closing its input makes it.
+        // The keeper sees its server end. Its input stays open until then: closed earlier, it would take the directory
+        // for left behind. Only if it does not see it, closing its input makes it.
+        let deadline = Instant::now() + PATIENCE;
+        while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            tokio::time::sleep(PAUSE).await;
+        }
         drop(child.stdin.take());
         child.wait().await.map_err(Error::io("wait for Postgres to end"))?;
         stopped
