@@ -7,7 +7,8 @@ use crate::contract::{
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
 };
 use crate::domain::{
-    ChangeEvent, Command, Decision, Fault, Meta, Reason, Status, WorkingSet, decide,
+    ChangeEvent, Command, Decision, Fault, Meta, Patience, Reason, Status, Verdict, WorkingSet,
+    decide,
 };
 use std::collections::HashMap;
 use time::{Duration, OffsetDateTime};
@@ -57,6 +58,10 @@ pub(super) struct Answer<'a> {
     pub(super) events: Vec<ChangeEvent>,
     pub(super) letter: Option<(Uuid, Unreadable)>,
 }
+
+/// What is decided as things stand does not wait.
+const NOT_PARKED: crate::store::Error =
+    crate::store::Error::Inconsistent { table: "parked_records", column: "state" };
 
 /// The namespace of results' own ids.
 const RESULTS: Uuid = Uuid::from_u128(0x2b1e_9c44_0d5f_5a7b_8c21_9e6d_4f03_75aa);
@@ -181,7 +186,12 @@ impl<'a> Walk<'a> {
             (None, Write::Keep, _) | (None, _, None) => {
                 Decision::rejected(vec![Fault::at("/message_id", Reason::MessageIdReused)])
             }
-            (None, _, Some((meta, command))) => decide(meta, command, &mut self.set),
+            (None, _, Some((meta, command))) => {
+                match decide(meta, command, &mut self.set, Patience::Over) {
+                    Verdict::Decided(decision) => decision,
+                    Verdict::Waits(_) => return Err(NOT_PARKED.into()),
+                }
+            }
         };
         let identity = &identity;
         let result = contract::result(identity, &decision, self.recorded_at);

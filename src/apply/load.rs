@@ -40,13 +40,10 @@ struct Mentioned<'a> {
 
 impl<'a> Mentioned<'a> {
     fn command(&mut self, meta: &Meta, command: &'a Command) {
-        match command {
-            Command::Enroll(enrollment) => {
-                self.info(meta, &enrollment.registrant, "/registrant");
-                self.programs
-                    .extend(enrollment.program_memberships.iter().map(|item| &*item.program));
-            }
+        for (pointer, info) in command.infos() {
+            self.info(meta, info, &pointer);
         }
+        self.programs.extend(command.programs());
     }
 
     fn info(&mut self, meta: &Meta, info: &RegistrantInfo, pointer: &str) {

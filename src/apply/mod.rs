@@ -18,7 +18,6 @@ pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 
 use crate::contract::{self, Dates, Intake, Schemas};
-use crate::domain::Command;
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use sqlx::PgPool;
@@ -110,9 +109,7 @@ impl Applier {
 /// How many memberships and members a record asks for, one at least: what `batch.max_items` counts.
 pub fn items(taken: &Taken) -> usize {
     match &taken.intake {
-        Intake::Command { command: Command::Enroll(enrollment), .. } => {
-            enrollment.program_memberships.len().max(1)
-        }
+        Intake::Command { command, .. } => command.items().max(1),
         Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => 1,
     }
 }

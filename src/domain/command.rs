@@ -1,6 +1,7 @@
 //! Commands: decoded requests that keep the limits of the contract.
 
 use super::{RegistrantKind, State};
+use std::borrow::Cow;
 use time::{Date, OffsetDateTime};
 
 /// What every request says of itself, and what intake knows of its record.
@@ -40,6 +41,56 @@ pub struct BatchRef {
 pub enum Command {
     /// A registrant, what is known of it, and programs to enroll it in.
     Enroll(Enrollment),
+    /// One action on one membership.
+    Update(Update),
+    /// A group, its members, and programs to enroll them in.
+    Group(GroupChange),
+}
+
+impl Command {
+    /// Every registrant that it tells of, with the pointer of the info in the message.
+    pub fn infos(&self) -> Box<dyn Iterator<Item = (Cow<'static, str>, &RegistrantInfo)> + '_> {
+        match self {
+            Self::Enroll(enrollment) => {
+                Box::new(std::iter::once((Cow::Borrowed("/registrant"), &enrollment.registrant)))
+            }
+            Self::Update(_) => Box::new(std::iter::empty()),
+            Self::Group(change) => {
+                let group = std::iter::once((Cow::Borrowed("/group"), &change.group));
+                let members = change.members.iter().enumerate().map(|(index, member)| {
+                    (Cow::Owned(format!("/members/{index}/individual")), &member.individual)
+                });
+                Box::new(group.chain(members))
+            }
+        }
+    }
+
+    /// The code of every program that it names.
+    pub fn programs(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::Enroll(enrollment) => {
+                Box::new(enrollment.program_memberships.iter().map(|item| &*item.program))
+            }
+            Self::Update(update) => Box::new(std::iter::once(&*update.program)),
+            Self::Group(change) => {
+                let own = change.program_memberships.iter();
+                let members = change.members.iter().flat_map(|member| &member.program_memberships);
+                Box::new(members.chain(own).map(|item| &*item.program))
+            }
+        }
+    }
+
+    /// How many memberships and members it asks for: what `batch.max_items` counts.
+    pub fn items(&self) -> usize {
+        match self {
+            Self::Enroll(enrollment) => enrollment.program_memberships.len(),
+            Self::Update(_) => 1,
+            Self::Group(change) => {
+                change.program_memberships.len()
+                    + change.members.iter().map(|m| 1 + m.program_memberships.len()).sum::<usize>()
+            }
+        }
+    }
 }
 
 /// The command of an `EnrollmentRequest`.
@@ -50,6 +101,126 @@ pub struct Enrollment {
     /// Who.
     pub registrant: RegistrantInfo,
     /// In which programs.
+    pub program_memberships: Vec<ProgramMembershipIn>,
+}
+
+/// The command of a `MembershipUpdateRequest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// Whose membership.
+    pub registrant: RegistrantRef,
+    /// In which program: its code.
+    pub program: String,
+    /// What to do.
+    pub action: Action,
+    /// For ENROLL, REENROLL and CORRECT only.
+    pub enrollment_date: Option<Date>,
+    /// For EXIT and CORRECT only.
+    pub exit_date: Option<Date>,
+    /// From when it holds; absent means the date that the action uses, else the date of `sent_at`.
+    pub effective_date: Option<Date>,
+    /// The sender's reason: a code, which is published, and a note, which is not.
+    pub reason: Option<(String, Option<String>)>,
+    /// The version that the membership must have; 0 means that there must be none.
+    pub expected_version: Option<i32>,
+}
+
+/// What can be done to a membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the symbols are the words of the contract")]
+pub enum Action {
+    Enroll,
+    Pause,
+    Resume,
+    Exit,
+    MarkNotEligible,
+    MarkDuplicated,
+    ResetToDraft,
+    Reenroll,
+    Correct,
+    Remove,
+}
+
+impl Action {
+    /// All of them, in the order of the contract.
+    pub const ALL: [Self; 10] = [
+        Self::Enroll,
+        Self::Pause,
+        Self::Resume,
+        Self::Exit,
+        Self::MarkNotEligible,
+        Self::MarkDuplicated,
+        Self::ResetToDraft,
+        Self::Reenroll,
+        Self::Correct,
+        Self::Remove,
+    ];
+
+    /// Whether it uses an `enrollment_date`.
+    pub const fn takes_enrollment_date(self) -> bool {
+        matches!(self, Self::Enroll | Self::Reenroll | Self::Correct)
+    }
+
+    /// Whether it uses an `exit_date`.
+    pub const fn takes_exit_date(self) -> bool {
+        matches!(self, Self::Exit | Self::Correct)
+    }
+}
+
+/// A registrant as an update names it: by its reference alone if there is one, else by its identifiers.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegistrantRef {
+    /// Source of the reference; absent means the request's.
+    pub source: Option<String>,
+    /// What that source calls the registrant.
+    pub reference: Option<String>,
+    /// Identifiers: type and value.
+    pub ids: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for RegistrantRef {
+    /// P9: values of persons stay inside.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistrantRef").finish_non_exhaustive()
+    }
+}
+
+/// The command of a `GroupMembershipRequest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupChange {
+    /// Whether one refused item refuses all.
+    pub atomic: bool,
+    /// Which group, and what is known of it.
+    pub group: RegistrantInfo,
+    /// What happens to members that are not named.
+    pub mode: GroupMode,
+    /// Its members.
+    pub members: Vec<MemberIn>,
+    /// Programs to enroll the group itself in.
+    pub program_memberships: Vec<ProgramMembershipIn>,
+}
+
+/// What happens to members that a request does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GroupMode {
+    /// They stay.
+    Merge,
+    /// They end, on the date of `sent_at`.
+    Replace,
+}
+
+/// A member as a request names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberIn {
+    /// Who, and what is known of the person.
+    pub individual: RegistrantInfo,
+    /// What the member is in the group; given, it replaces what is stored.
+    pub kinds: Option<Vec<String>>,
+    /// First day; absent leaves what is stored, for a new member it means the date of `sent_at`.
+    pub start_date: Option<Date>,
+    /// Last day: whatever it is, a member that has one is a member no longer.
+    pub ended_date: Option<Date>,
+    /// Programs to enroll the person in.
     pub program_memberships: Vec<ProgramMembershipIn>,
 }
 

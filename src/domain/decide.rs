@@ -2,6 +2,7 @@
 
 use super::{
     ChangeEvent, Command, MembershipId, Meta, Reason, RegistrantId, State, WorkingSet, enroll,
+    group, update,
 };
 
 /// A broken rule and where in the request it was broken.
@@ -87,11 +88,41 @@ impl Decision {
     }
 }
 
+/// Whether a command may wait for what it needs, such as an update that overtook its enrollment (P8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Patience {
+    /// It may.
+    Waits,
+    /// It is decided as things stand.
+    Over,
+}
+
+/// What a command needs that is not there yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// A registrant with one of its names.
+    Registrant,
+    /// This registrant's membership in the program that it names.
+    Membership(RegistrantId),
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is decided.
+    Decided(Decision),
+    /// It waits; nothing changed.
+    Waits(Missing),
+}
+
 /// Decides a command over the working set and changes it accordingly; a rejected command changes nothing.
 ///
-/// Everything that the command names must be loaded (and, in a transaction, locked).
-pub fn decide(meta: &Meta, command: &Command, set: &mut WorkingSet) -> Decision {
+/// Everything that the command names must be loaded (and, in a transaction, locked), and so must every group that a
+/// person of whom it tells is the head of, with its members and its head.
+pub fn decide(meta: &Meta, command: &Command, set: &mut WorkingSet, patience: Patience) -> Verdict {
     match command {
-        Command::Enroll(enrollment) => enroll::decide(meta, enrollment, set),
+        Command::Enroll(enrollment) => Verdict::Decided(enroll::decide(meta, enrollment, set)),
+        Command::Update(update) => update::decide(meta, update, set, patience),
+        Command::Group(change) => Verdict::Decided(group::decide(meta, change, set)),
     }
 }

@@ -9,6 +9,7 @@ mod decide;
 mod enroll;
 mod event;
 mod facts;
+mod group;
 mod membership;
 mod name;
 mod program;
@@ -17,17 +18,23 @@ mod registrant;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod update;
 mod working_set;
 
 pub use command::{
-    BatchRef, Clearable, Command, Enrollment, IdentifierIn, Meta, PhoneNumberIn,
-    ProgramMembershipIn, RegistrantInfo, RequestedState,
+    Action, BatchRef, Clearable, Command, Enrollment, GroupChange, GroupMode, IdentifierIn,
+    MemberIn, Meta, PhoneNumberIn, ProgramMembershipIn, RegistrantInfo, RegistrantRef,
+    RequestedState, Update,
 };
-pub use decide::{Decision, Fault, ItemDecision, ItemOutcome, Status, decide};
+pub use decide::{
+    Decision, Fault, ItemDecision, ItemOutcome, Missing, Patience, Status, Verdict, decide,
+};
 pub use event::{Change, ChangeEvent, Payee, PublishedRegistrant};
 pub use membership::{Membership, MembershipId, State, event_id, membership_id};
 pub use name::{NameKey, NameKind};
 pub use program::{Program, ProgramId, ProgramState};
 pub use reason::Reason;
-pub use registrant::{IdentifierFacts, Registrant, RegistrantId, RegistrantKind, registrant_id};
+pub use registrant::{
+    IdentifierFacts, Place, Registrant, RegistrantId, RegistrantKind, registrant_id,
+};
 pub use working_set::{NameRow, WorkingSet};

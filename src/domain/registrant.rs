@@ -89,6 +89,19 @@ pub struct Registrant {
     pub phone_numbers: BTreeMap<String, Option<Date>>,
     /// Memberships, in no order.
     pub memberships: Vec<Membership>,
+    /// Of a group: who is and was a member of it.
+    pub members: BTreeMap<RegistrantId, Place>,
+}
+
+/// A person's place in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What the person is there, such as `Head`: sorted, each once.
+    pub kinds: Vec<String>,
+    /// First day.
+    pub start_date: Date,
+    /// Last day; with one, whatever it is, the person is a member no longer.
+    pub ended_date: Option<Date>,
 }
 
 impl Registrant {
@@ -115,7 +128,16 @@ impl Registrant {
             identifiers: BTreeMap::new(),
             phone_numbers: BTreeMap::new(),
             memberships: Vec::new(),
+            members: BTreeMap::new(),
         }
+    }
+
+    /// The member with this kind who has not ended: with `groups.head_kind`, who is paid for the group.
+    pub fn head(&self, head_kind: &str) -> Option<RegistrantId> {
+        let is_head = |place: &Place| {
+            place.ended_date.is_none() && place.kinds.iter().any(|kind| kind == head_kind)
+        };
+        self.members.iter().find(|(_, place)| is_head(place)).map(|(id, _)| *id)
     }
 
     /// Adds a name as it is stored.

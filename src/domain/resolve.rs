@@ -1,6 +1,8 @@
 //! Who is meant.
 
-use super::{Fault, Meta, NameKey, Reason, RegistrantId, RegistrantInfo, WorkingSet};
+use super::{
+    Fault, Meta, NameKey, Reason, RegistrantId, RegistrantInfo, RegistrantRef, WorkingSet,
+};
 
 /// Who a [`RegistrantInfo`] means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,5 +70,17 @@ impl RegistrantInfo {
             return Err(Fault::at(format!("{at}/reference"), Reason::RegistrantIdentityConflict));
         }
         Ok(Resolved::Known(known))
+    }
+}
+
+impl RegistrantRef {
+    /// Every name that it mentions, reference first.
+    pub fn names<'a>(&'a self, meta: &'a Meta) -> impl Iterator<Item = NameKey> + 'a {
+        let source = self.source.as_deref().unwrap_or(&meta.source);
+        let reference =
+            self.reference.as_ref().map(|reference| NameKey::reference(source, reference));
+        reference
+            .into_iter()
+            .chain(self.ids.iter().map(|(id_type, value)| NameKey::identifier(id_type, value)))
     }
 }

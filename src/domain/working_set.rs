@@ -3,7 +3,7 @@
 //! It indexes names too, so that a name given by one record resolves in the next.
 
 use super::{
-    IdentifierFacts, Membership, MembershipId, NameKey, Program, ProgramId, Registrant,
+    IdentifierFacts, Membership, MembershipId, NameKey, Place, Program, ProgramId, Registrant,
     RegistrantId,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -20,32 +20,80 @@ pub struct NameRow {
 }
 
 /// What a batch works on.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkingSet {
+    /// `groups.head_kind`: the kind of member to whom a group is paid.
+    head_kind: String,
     programs: HashMap<String, Program>,
     program_codes: HashMap<ProgramId, String>,
     registrants: HashMap<RegistrantId, Registrant>,
+    /// Heads of groups whom no command names: read for what payees are published with, never changed.
+    guests: HashMap<RegistrantId, Registrant>,
     names: HashMap<NameKey, RegistrantId>,
+    /// The groups of which each person is the head.
+    headed: HashMap<RegistrantId, BTreeSet<RegistrantId>>,
     created: Vec<RegistrantId>,
     changed: BTreeSet<RegistrantId>,
     stored_memberships: HashSet<MembershipId>,
     touched_memberships: BTreeMap<MembershipId, Option<Membership>>,
+    stored_places: HashSet<(RegistrantId, RegistrantId)>,
+    touched_places: BTreeSet<(RegistrantId, RegistrantId)>,
+}
+
+impl Default for WorkingSet {
+    fn default() -> Self {
+        Self::new("Head")
+    }
 }
 
 impl WorkingSet {
+    /// An empty set; members of the kind `head_kind` are heads of their groups.
+    pub fn new(head_kind: &str) -> Self {
+        Self {
+            head_kind: head_kind.to_owned(),
+            programs: HashMap::new(),
+            program_codes: HashMap::new(),
+            registrants: HashMap::new(),
+            guests: HashMap::new(),
+            names: HashMap::new(),
+            headed: HashMap::new(),
+            created: Vec::new(),
+            changed: BTreeSet::new(),
+            stored_memberships: HashSet::new(),
+            touched_memberships: BTreeMap::new(),
+            stored_places: HashSet::new(),
+            touched_places: BTreeSet::new(),
+        }
+    }
+
+    /// The kind of member to whom a group is paid.
+    pub fn head_kind(&self) -> &str {
+        &self.head_kind
+    }
+
     /// Adds a program.
     pub fn load_program(&mut self, program: Program) {
         self.program_codes.insert(program.program_id, program.code.clone());
         self.programs.insert(program.code.clone(), program);
     }
 
-    /// Adds a registrant with its names, phone numbers and memberships as they are stored.
+    /// Adds a registrant with its names, phone numbers, memberships and members as they are stored.
     pub fn load_registrant(&mut self, registrant: Registrant) {
+        let id = registrant.registrant_id;
         for (name, _) in registrant.names() {
-            self.names.insert(name, registrant.registrant_id);
+            self.names.insert(name, id);
         }
         self.stored_memberships.extend(registrant.memberships.iter().map(|m| m.membership_id));
-        self.registrants.insert(registrant.registrant_id, registrant);
+        self.stored_places.extend(registrant.members.keys().map(|member| (id, *member)));
+        if let Some(head) = registrant.head(&self.head_kind) {
+            self.headed.entry(head).or_default().insert(id);
+        }
+        self.registrants.insert(id, registrant);
+    }
+
+    /// Adds the head of a loaded group, for what payees are published with; its memberships may be missing.
+    pub fn load_guest(&mut self, registrant: Registrant) {
+        self.guests.insert(registrant.registrant_id, registrant);
     }
 
     /// The program with this code.
@@ -63,38 +111,75 @@ impl WorkingSet {
         self.registrants.get(&registrant_id)
     }
 
+    /// The person that payments of a group may go to: a registrant, or a head whom no command names.
+    pub fn person(&self, registrant_id: RegistrantId) -> Option<&Registrant> {
+        self.registrants.get(&registrant_id).or_else(|| self.guests.get(&registrant_id))
+    }
+
+    /// The groups of which this person is the head, by id.
+    pub fn headed_by(&self, person: RegistrantId) -> impl Iterator<Item = RegistrantId> + '_ {
+        self.headed.get(&person).into_iter().flatten().copied()
+    }
+
     /// Who has this name.
     pub fn owner(&self, name: &NameKey) -> Option<RegistrantId> {
         self.names.get(name).copied()
     }
 
     /// Takes over a registrant as a request leaves it, with the memberships that the request touched (none: removed).
+    /// Where names move from one registrant to another in one request, the one that gives up is put first.
     pub(super) fn put(
         &mut self,
         registrant: Registrant,
         facts_changed: bool,
         touched: impl IntoIterator<Item = (MembershipId, Option<Membership>)>,
     ) {
-        let registrant_id = registrant.registrant_id;
+        let id = registrant.registrant_id;
         self.touched_memberships.extend(touched);
-        let Some(before) = self.registrants.get(&registrant_id) else {
-            for (name, _) in registrant.names() {
-                self.names.insert(name, registrant_id);
+        let before = self.registrants.remove(&id);
+        self.put_places(before.as_ref(), &registrant);
+        match &before {
+            None => {
+                for (name, _) in registrant.names() {
+                    self.names.insert(name, id);
+                }
+                self.created.push(id);
             }
-            self.created.push(registrant_id);
-            self.registrants.insert(registrant_id, registrant);
-            return;
-        };
-        if facts_changed {
-            for (name, _) in before.names() {
-                self.names.remove(&name);
+            Some(before) if facts_changed => {
+                for (name, _) in before.names() {
+                    self.names.remove(&name);
+                }
+                for (name, _) in registrant.names() {
+                    self.names.insert(name, id);
+                }
+                self.changed.insert(id);
             }
-            for (name, _) in registrant.names() {
-                self.names.insert(name, registrant_id);
-            }
-            self.changed.insert(registrant_id);
+            Some(_) => {}
         }
-        self.registrants.insert(registrant_id, registrant);
+        self.registrants.insert(id, registrant);
+    }
+
+    /// Notes which places in a group differ, and who heads it now.
+    fn put_places(&mut self, before: Option<&Registrant>, now: &Registrant) {
+        let id = now.registrant_id;
+        for (member, place) in &now.members {
+            if before.and_then(|before| before.members.get(member)) != Some(place) {
+                self.touched_places.insert((id, *member));
+            }
+        }
+        let (was, is) =
+            (before.and_then(|before| before.head(&self.head_kind)), now.head(&self.head_kind));
+        if was == is {
+            return;
+        }
+        if let Some(groups) = was.and_then(|was| self.headed.get_mut(&was)) {
+            groups.remove(&id);
+        }
+        // No empty entries: two sets that say the same are equal.
+        self.headed.retain(|_, groups| !groups.is_empty());
+        if let Some(is) = is {
+            self.headed.entry(is).or_default().insert(id);
+        }
     }
 
     /// Registrants made by the batch, in the order of their making.
@@ -133,5 +218,32 @@ impl WorkingSet {
             .iter()
             .filter(|(id, membership)| membership.is_none() && self.stored_memberships.contains(id))
             .map(|(id, _)| *id)
+    }
+
+    /// Places in groups made by the batch, by group and person.
+    pub fn inserted_places(
+        &self,
+    ) -> impl Iterator<Item = (RegistrantId, RegistrantId, &Place)> + '_ {
+        self.places(|stored| !stored)
+    }
+
+    /// Stored places in groups that the batch changed, by group and person.
+    pub fn updated_places(
+        &self,
+    ) -> impl Iterator<Item = (RegistrantId, RegistrantId, &Place)> + '_ {
+        self.places(|stored| stored)
+    }
+
+    fn places(
+        &self,
+        wanted: impl Fn(bool) -> bool,
+    ) -> impl Iterator<Item = (RegistrantId, RegistrantId, &Place)> {
+        self.touched_places.iter().filter_map(move |key| {
+            if !wanted(self.stored_places.contains(key)) {
+                return None;
+            }
+            let (group, person) = *key;
+            Some((group, person, self.registrants.get(&group)?.members.get(&person)?))
+        })
     }
 }
