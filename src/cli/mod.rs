@@ -108,6 +108,9 @@ impl Context {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Run(_)) {
+        crate::lifecycle::memory::keep_few_arenas();
+    }
     let output = Output { json: cli.global.json };
     let context = Context { global: cli.global, output };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

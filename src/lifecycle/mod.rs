@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod health;
+pub mod memory;
 pub mod retry;
 mod supervisor;
 
