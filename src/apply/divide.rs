@@ -3,13 +3,13 @@
 
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::{Disposition, Failure};
+use super::load::Also;
 use super::transaction::Ran;
 use super::{Applier, letter};
 use crate::lifecycle::retry;
 use crate::store;
 use crate::telemetry::metrics;
 use futures::FutureExt as _;
-use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Applier {
         part: &Batch,
         hard: &CancellationToken,
     ) -> Result<Vec<(Slice, SliceOutcome)>, Stop> {
-        let mut also = BTreeSet::new();
+        let mut also = Also::default();
         let mut races = 0;
         let mut late_before = false;
         let mut pauses = retry::outage(self.options.retry_max_delay);
@@ -81,9 +81,9 @@ impl Applier {
                     self.health.set_ready(CONDITION);
                     return Ok(outcomes);
                 }
-                Some(Ok(Ran::Again(names))) => {
-                    also.extend(names);
-                    Failure::Store(store::Error::Changed("a name"))
+                Some(Ok(Ran::Again(more))) => {
+                    also.extend(more);
+                    Failure::Store(store::Error::Changed("a name or a group"))
                 }
                 Some(Err(failure)) => failure,
             };
@@ -118,11 +118,7 @@ impl Applier {
     }
 
     /// One try, with an eye on who blocks it (I3) and an end to waiting for an answer.
-    async fn watched(
-        &self,
-        part: &Batch,
-        also: &BTreeSet<crate::domain::NameKey>,
-    ) -> Result<Ran, Failure> {
+    async fn watched(&self, part: &Batch, also: &Also) -> Result<Ran, Failure> {
         let pid = AtomicI32::new(0);
         // A panic is a failure like any other: it is divided down to the record that causes it, instead of taking the
         // process down at the same offset again and again.

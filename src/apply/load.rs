@@ -4,8 +4,8 @@ use super::batch::Taken;
 use super::disposition::Failure;
 use crate::contract::Intake;
 use crate::domain::{
-    Command, IdentifierFacts, Meta, NameKey, RegistrantId, RegistrantInfo, WorkingSet,
-    registrant_id,
+    Command, IdentifierFacts, Meta, NameKey, Registrant, RegistrantId, RegistrantInfo,
+    RegistrantKind, WorkingSet, registrant_id,
 };
 use crate::store;
 use sqlx::{Postgres, Transaction};
@@ -30,12 +30,37 @@ pub(super) struct Loaded {
     pub(super) names: BTreeMap<NameKey, Standing>,
 }
 
+/// What is to be locked though no command mentions it, because an earlier run of this transaction found that it must.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Also {
+    /// Names that would be given up.
+    pub(super) names: BTreeSet<NameKey>,
+    /// Groups that got one of the batch's persons as their head meanwhile.
+    pub(super) registrants: BTreeSet<Uuid>,
+}
+
+impl Also {
+    pub(super) fn extend(&mut self, more: Self) {
+        self.names.extend(more.names);
+        self.registrants.extend(more.registrants);
+    }
+}
+
 /// What a command mentions.
 #[derive(Debug, Default)]
 struct Mentioned<'a> {
-    /// Each name with the owner that its first mention would give it.
-    names: BTreeMap<NameKey, (Uuid, Option<Date>)>,
+    names: BTreeMap<NameKey, Mention>,
     programs: BTreeSet<&'a str>,
+}
+
+/// How a name is mentioned.
+#[derive(Debug, Clone, Copy)]
+struct Mention {
+    /// The owner that its first mention would give it.
+    owner: Uuid,
+    expiry_date: Option<Date>,
+    /// Whether facts are told of whoever has it: who is paid for the groups that this person heads may change.
+    told_of: bool,
 }
 
 impl<'a> Mentioned<'a> {
@@ -43,51 +68,80 @@ impl<'a> Mentioned<'a> {
         for (pointer, info) in command.infos() {
             self.info(meta, info, &pointer);
         }
+        if let Command::Update(update) = command {
+            // Nobody gets a name by it; it is claimed so that whoever gives it an owner waits for this transaction.
+            let owner =
+                registrant_id(meta.recorded_at, &meta.source, &meta.message_id, "/registrant").0;
+            for name in update.registrant.names(meta) {
+                self.names.entry(name).or_insert(Mention {
+                    owner,
+                    expiry_date: None,
+                    told_of: false,
+                });
+            }
+        }
         self.programs.extend(command.programs());
     }
 
     fn info(&mut self, meta: &Meta, info: &RegistrantInfo, pointer: &str) {
         let owner = registrant_id(meta.recorded_at, &meta.source, &meta.message_id, pointer).0;
+        let mut mention = |name, expiry_date| {
+            let first = Mention { owner, expiry_date, told_of: true };
+            self.names.entry(name).or_insert(first).told_of = true;
+        };
         if let Some(reference) = &info.reference {
-            let name = NameKey::reference(info.reference_source(meta), reference);
-            self.names.entry(name).or_insert((owner, None));
+            mention(NameKey::reference(info.reference_source(meta), reference), None);
         }
         for id in &info.ids {
-            let name = NameKey::identifier(&id.id_type, &id.value);
-            self.names.entry(name).or_insert((owner, id.expiry_date));
+            mention(NameKey::identifier(&id.id_type, &id.value), id.expiry_date);
         }
     }
 }
 
-/// Loads what the commands among `records` need. `also` are names to lock though no command mentions them, because an
-/// earlier run of this transaction found that it gives them up.
+/// Loads what the commands among `records` need, and `also`.
 pub(super) async fn load(
     tx: &mut Transaction<'_, Postgres>,
     records: impl Iterator<Item = &Taken>,
-    also: &BTreeSet<NameKey>,
-) -> Result<Loaded, Failure> {
+    head_kind: &str,
+    also: &Also,
+) -> Result<Loading, Failure> {
     let mut mentioned = Mentioned::default();
     for taken in records {
         if let Intake::Command { meta, command, .. } = &taken.intake {
             mentioned.command(meta, command);
         }
     }
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded { set: WorkingSet::new(head_kind), names: BTreeMap::new() };
     let mut owners = BTreeSet::new();
-    for stored in claim(tx, &mentioned, also).await? {
+    let mut told_of = BTreeSet::new();
+    for stored in claim(tx, &mentioned, &also.names).await? {
         let owner = stored.registrant_id.ok_or(INCONSISTENT_NAME)?;
         owners.insert(owner);
+        if mentioned.names.get(&stored.key).is_some_and(|mention| mention.told_of) {
+            told_of.insert(owner);
+        }
         let standing = Standing { owner, expiry_date: stored.expiry_date, held: true };
         loaded.names.insert(stored.key, standing);
     }
-    for (key, (owner, expiry_date)) in mentioned.names {
+    for (key, Mention { owner, expiry_date, .. }) in mentioned.names {
         let claimed = Standing { owner, expiry_date, held: true };
         loaded.names.entry(key).or_insert(claimed);
     }
     let program_ids = if owners.is_empty() {
         Vec::new()
     } else {
+        let told_of: Vec<_> = told_of.into_iter().collect();
+        // Read before the locks, so that all registrants are locked in one order, and again behind them.
+        let headed = store::groups::headed_by(tx, &told_of).await?;
+        owners.extend(headed.iter().chain(&also.registrants));
         let owners: Vec<_> = owners.into_iter().collect();
+        store::registrants::lock(tx, &owners).await?;
+        let mut unlocked = store::groups::headed_by(tx, &told_of).await?;
+        unlocked.retain(|group| owners.binary_search(group).is_err());
+        if !unlocked.is_empty() {
+            let registrants = unlocked.into_iter().collect();
+            return Ok(Loading::Again(Also { registrants, ..Also::default() }));
+        }
         registrants(tx, &owners, &mut loaded).await?
     };
     let codes: Vec<_> = mentioned.programs.into_iter().collect();
@@ -96,7 +150,15 @@ pub(super) async fn load(
             loaded.set.load_program(program);
         }
     }
-    Ok(loaded)
+    Ok(Loading::Done(loaded))
+}
+
+/// What loading came to.
+pub(super) enum Loading {
+    /// All is there.
+    Done(Loaded),
+    /// The transaction must run again with these locked too.
+    Again(Also),
 }
 
 const INCONSISTENT_NAME: store::Error =
@@ -112,8 +174,8 @@ async fn claim(
         return Ok(Vec::new());
     }
     let mut claims = store::names::Rows::default();
-    for (key, (owner, expiry_date)) in &mentioned.names {
-        claims.push(key, Some(*owner), *expiry_date);
+    for (key, mention) in &mentioned.names {
+        claims.push(key, Some(mention.owner), mention.expiry_date);
     }
     let taken = store::names::claim(tx, &claims).await?;
     if taken.is_empty() && also.is_empty() {
@@ -136,27 +198,19 @@ async fn claim(
     }
 }
 
-/// Locks registrants, then reads them with all that hangs on them; gives the programs of their memberships.
+/// Reads locked registrants with all that hangs on them, and the heads of the groups among them; gives the programs of
+/// their memberships.
 async fn registrants(
     tx: &mut Transaction<'_, Postgres>,
     ids: &[Uuid],
     loaded: &mut Loaded,
 ) -> Result<Vec<Uuid>, Failure> {
-    store::registrants::lock(tx, ids).await?;
-    let mut registrants: HashMap<_, _> = store::registrants::read(tx, ids)
-        .await?
-        .into_iter()
-        .map(|registrant| (registrant.registrant_id.0, registrant))
-        .collect();
-    for name in store::names::of_registrants(tx, ids).await? {
-        let owner = name.registrant_id.ok_or(INCONSISTENT_NAME)?;
-        loaded.names.entry(name.key.clone()).or_insert(Standing {
-            owner,
-            expiry_date: name.expiry_date,
-            held: false,
-        });
-        if let Some(registrant) = registrants.get_mut(&owner) {
-            registrant.add_name(name.key, IdentifierFacts { expiry_date: name.expiry_date });
+    let mut registrants = read(tx, ids).await?;
+    for registrant in registrants.values() {
+        for (key, facts) in registrant.names() {
+            let owner = registrant.registrant_id.0;
+            let standing = Standing { owner, expiry_date: facts.expiry_date, held: false };
+            loaded.names.entry(key).or_insert(standing);
         }
     }
     for (owner, number, collected) in store::registrants::phone_numbers(tx, ids).await? {
@@ -171,10 +225,63 @@ async fn registrants(
             registrant.memberships.push(membership);
         }
     }
+    members(tx, &mut registrants, &mut loaded.set).await?;
     for registrant in registrants.into_values() {
         loaded.set.load_registrant(registrant);
     }
     Ok(programs.into_iter().collect())
+}
+
+/// Registrants with their names.
+async fn read(
+    tx: &mut Transaction<'_, Postgres>,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Registrant>, Failure> {
+    let mut registrants: HashMap<_, _> = store::registrants::read(tx, ids)
+        .await?
+        .into_iter()
+        .map(|registrant| (registrant.registrant_id.0, registrant))
+        .collect();
+    for name in store::names::of_registrants(tx, ids).await? {
+        let owner = name.registrant_id.ok_or(INCONSISTENT_NAME)?;
+        if let Some(registrant) = registrants.get_mut(&owner) {
+            registrant.add_name(name.key, IdentifierFacts { expiry_date: name.expiry_date });
+        }
+    }
+    Ok(registrants)
+}
+
+/// Reads the members of the groups among `registrants`, and their heads, whose published facts cannot change while their
+/// groups are locked.
+async fn members(
+    tx: &mut Transaction<'_, Postgres>,
+    registrants: &mut HashMap<Uuid, Registrant>,
+    set: &mut WorkingSet,
+) -> Result<(), Failure> {
+    let is_group = |registrant: &&Registrant| registrant.kind == RegistrantKind::Group;
+    let groups: Vec<_> =
+        registrants.values().filter(is_group).map(|group| group.registrant_id.0).collect();
+    if groups.is_empty() {
+        return Ok(());
+    }
+    for (group, member, place) in store::groups::members(tx, &groups).await? {
+        if let Some(group) = registrants.get_mut(&group.0) {
+            group.members.insert(member, place);
+        }
+    }
+    let heads: BTreeSet<_> = groups
+        .iter()
+        .filter_map(|group| registrants.get(group)?.head(set.head_kind()))
+        .map(|head| head.0)
+        .filter(|head| !registrants.contains_key(head))
+        .collect();
+    if !heads.is_empty() {
+        let heads: Vec<_> = heads.into_iter().collect();
+        for guest in read(tx, &heads).await?.into_values() {
+            set.load_guest(guest);
+        }
+    }
+    Ok(())
 }
 
 /// What is to be done to the table of names so that it says what the working set says.

@@ -38,6 +38,8 @@ pub struct Options {
     pub transaction_deadline: Duration,
     /// The sessions that may be ended: `database.application_name`.
     pub application_name: String,
+    /// `groups.head_kind`: the kind of member to whom a group is paid.
+    pub head_kind: String,
     /// How many shards the outbox has.
     pub shards: u32,
     /// `dead_letter.max_consecutive`: records in a row that may fail for good before their partition stops; 0 means any.

@@ -57,6 +57,9 @@ impl Save<'_, '_> {
         if !removed.is_empty() {
             store::memberships::delete(tx, &removed).await?;
         }
+        let head_kind = set.head_kind();
+        store::groups::update(tx, set.updated_places(), head_kind, self.recorded_at).await?;
+        store::groups::insert(tx, set.inserted_places(), head_kind, self.recorded_at).await?;
         store::memberships::update(tx, set.updated_memberships(), self.recorded_at).await?;
         store::memberships::insert(tx, set.inserted_memberships(), self.recorded_at).await?;
         Ok(())

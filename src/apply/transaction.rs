@@ -4,11 +4,10 @@ use super::Applier;
 use super::answer::{Answer, Known, Walk, outcome_word};
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::Failure;
-use super::load::{Loaded, load};
+use super::load::{Also, Loaded, Loading, load};
 use super::outbound::Outbound;
 use super::save::Save;
 use crate::contract::Intake;
-use crate::domain::NameKey;
 use crate::store;
 use crate::telemetry::{TraceParent, metrics};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
@@ -43,8 +42,8 @@ impl Sessions {
 pub(super) enum Ran {
     /// Every slice has its outcome.
     Done(Vec<(Slice, SliceOutcome)>),
-    /// Names would be given up that were not locked in their order: run again with these locked too.
-    Again(BTreeSet<NameKey>),
+    /// Something would change that was not locked in its order: run again with it locked too.
+    Again(Also),
 }
 
 impl Applier {
@@ -52,7 +51,7 @@ impl Applier {
     pub(super) async fn run(
         &self,
         batch: &Batch,
-        also: &BTreeSet<NameKey>,
+        also: &Also,
         pid: &std::sync::atomic::AtomicI32,
     ) -> Result<Ran, Failure> {
         let started = Instant::now();
@@ -88,7 +87,11 @@ impl Applier {
                 }
                 Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => false,
             });
-            let mut loaded = load(&mut tx, to_decide, also).await?;
+            let head_kind = &self.options.head_kind;
+            let mut loaded = match load(&mut tx, to_decide, head_kind, also).await? {
+                Loading::Done(loaded) => loaded,
+                Loading::Again(more) => return Ok(Ran::Again(more)),
+            };
             metrics::stage("load", started.elapsed());
 
             let deciding = Instant::now();
@@ -96,7 +99,7 @@ impl Applier {
                 walk(&mut loaded, inbox, &records, recorded_at, self.options.inbox_retention)?;
             let unheld = loaded.name_changes().unheld;
             if !unheld.is_empty() {
-                return Ok(Ran::Again(unheld));
+                return Ok(Ran::Again(Also { names: unheld, ..Also::default() }));
             }
             let outbound =
                 Outbound::build(&answers, &loaded.set, self.options.shards, recorded_at)?;
