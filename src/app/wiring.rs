@@ -30,6 +30,7 @@ pub(super) fn apply_options(settings: &Settings, shards: u32) -> apply::Options 
         transaction_deadline: settings.database.statement_timeout * DEADLINE_FACTOR,
         application_name: settings.database.application_name.clone(),
         head_kind: settings.groups.head_kind.clone(),
+        grace: time_duration(settings.parking.grace),
         shards,
         max_consecutive: settings.dead_letter.max_consecutive,
         max_record_bytes: settings.consume.max_record_bytes,

@@ -182,6 +182,9 @@ pub async fn start(
             health.clone(),
             apply_options(settings, shards),
         );
+        let drain = applier.clone();
+        let (stop, hard) = (lifecycle.token(Group::Intake).clone(), lifecycle.hard().clone());
+        lifecycle.spawn(Group::Intake, "drain", async move { drain.drain(stop, hard).await });
         let decoder = applier.clone();
         let decode: consume::Decode = Arc::new(move |record| decoder.take(record));
         let appliers = vec![applier; settings.apply.lanes];
@@ -299,15 +302,16 @@ async fn read_figures(
         figures.upkeep();
         let open = async {
             let mut connection = pool.acquire().await.map_err(store::Error::from)?;
-            store::letters::open_by_class(&mut connection).await
+            let waiting = store::parked::count(&mut connection).await?;
+            Ok::<_, store::Error>((store::letters::open_by_class(&mut connection).await?, waiting))
         };
         // In an outage the figures stand still; the lanes say that Postgres is away.
-        if let Ok(open) = open.await {
+        if let Ok((open, waiting)) = open.await {
             for class in LetterClass::ALL {
                 let letters = open.iter().find(|(name, _)| name == class.as_str());
                 metrics::dead_letters_open(class.as_str(), letters.map_or(0, |row| row.1 as u64));
             }
-            metrics::parked(0);
+            metrics::parked(waiting);
         }
         if stop.run_until_cancelled(tokio::time::sleep(FIGURES)).await.is_none() {
             return;

@@ -2,14 +2,14 @@
 
 use super::batch::{Record, Taken};
 use super::disposition::Failure;
+use super::outcome::{outcome_byte, status_symbol};
+use super::park::{Moves, Parking, Turn};
+use super::queues::{Occupied, Queues};
 use crate::contract::{
     self, ContentFingerprint, Identity, Intake, Unreadable, decode_own, encode,
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
 };
-use crate::domain::{
-    ChangeEvent, Command, Decision, Fault, Meta, Patience, Reason, Status, Verdict, WorkingSet,
-    decide,
-};
+use crate::domain::{ChangeEvent, Command, Decision, Fault, Meta, Reason, WorkingSet};
 use std::collections::HashMap;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
@@ -57,48 +57,13 @@ pub(super) struct Answer<'a> {
     pub(super) meta: Option<&'a Meta>,
     pub(super) events: Vec<ChangeEvent>,
     pub(super) letter: Option<(Uuid, Unreadable)>,
+    pub(super) parking: Parking,
 }
-
-/// What is decided as things stand does not wait.
-const NOT_PARKED: crate::store::Error =
-    crate::store::Error::Inconsistent { table: "parked_records", column: "state" };
 
 /// The namespace of results' own ids.
 const RESULTS: Uuid = Uuid::from_u128(0x2b1e_9c44_0d5f_5a7b_8c21_9e6d_4f03_75aa);
 /// The namespace of letters' ids.
 const LETTERS: Uuid = Uuid::from_u128(0x91c7_55d0_3e2a_5f4c_b6a8_0d1f_7e94_c3b2);
-
-/// The outcome's word in metrics, from the ledger's byte.
-pub(super) const fn outcome_word(byte: u8) -> &'static str {
-    match byte {
-        b'A' => "applied",
-        b'U' => "unchanged",
-        b'P' => "partial",
-        b'R' => "rejected",
-        b'D' => "duplicate",
-        b'K' => "parked",
-        b'L' => "dead_lettered",
-        b'S' => "skipped",
-        _ => "not_delivered",
-    }
-}
-
-const fn outcome_byte(status: Status) -> u8 {
-    match status {
-        Status::Applied => b'A',
-        Status::Unchanged => b'U',
-        Status::Partial => b'P',
-        Status::Rejected => b'R',
-    }
-}
-
-const fn status_symbol(status: Status) -> &'static str {
-    match status {
-        Status::Applied | Status::Unchanged => "SUCCEEDED",
-        Status::Partial => "PARTIAL",
-        Status::Rejected => "REJECTED",
-    }
-}
 
 /// A request on its way to its answer.
 struct Said<'a> {
@@ -119,7 +84,11 @@ pub(super) struct Walk<'a> {
     pub(super) recorded_at: OffsetDateTime,
     /// What was sent before is no longer known of (P7).
     pub(super) inbox_retention: Duration,
+    /// `parking.grace`: how long a record waits for what it names.
+    pub(super) grace: Duration,
+    pub(super) queues: Queues,
     pub(super) answers: Vec<Answer<'a>>,
+    pub(super) moves: Moves,
 }
 
 impl<'a> Walk<'a> {
@@ -128,17 +97,28 @@ impl<'a> Walk<'a> {
         self.answers.reserve(records.len());
         for taken in records {
             let answer = self.answer(taken)?;
-            self.answers.push(answer);
+            self.answers.extend(answer);
         }
         Ok(())
     }
 
-    fn answer(&mut self, taken: &'a Taken) -> Result<Answer<'a>, Failure> {
+    /// None for a record that goes on waiting.
+    fn answer(&mut self, taken: &'a Taken) -> Result<Option<Answer<'a>>, Failure> {
         let record = &taken.record;
-        match &taken.intake {
+        let waited = taken.waiting.as_ref();
+        if let (Some(waiting), Intake::Command { meta, command, fingerprint }) =
+            (waited, &taken.intake)
+        {
+            return self.waited(record, (meta, command), *fingerprint, waiting);
+        }
+        let answer = match &taken.intake {
             Intake::Letter(cause) => self.letter(record, *cause, None),
-            Intake::Condemned { identity, cause } => {
-                self.letter(record, *cause, Some(identity.clone()))
+            Intake::Condemned { identity, names, cause } => {
+                let mut answer = self.letter(record, *cause, Some(identity.clone()))?;
+                let occupied = names.iter().cloned().map(Occupied::Name).collect();
+                let waited = waited.map(|waiting| waiting.parked_id);
+                answer.parking = Parking::Failed { occupied, waited };
+                Ok(answer)
             }
             Intake::Refused(refused) => self.decided(Said {
                 record,
@@ -160,7 +140,8 @@ impl<'a> Walk<'a> {
                     command: Some((meta, command)),
                 })
             }
-        }
+        };
+        answer.map(Some)
     }
 
     fn decided(&mut self, said: Said<'a>) -> Result<Answer<'a>, Failure> {
@@ -186,90 +167,146 @@ impl<'a> Walk<'a> {
             (None, Write::Keep, _) | (None, _, None) => {
                 Decision::rejected(vec![Fault::at("/message_id", Reason::MessageIdReused)])
             }
-            (None, _, Some((meta, command))) => {
-                match decide(meta, command, &mut self.set, Patience::Over) {
-                    Verdict::Decided(decision) => decision,
-                    Verdict::Waits(_) => return Err(NOT_PARKED.into()),
+            (None, _, Some((meta, command))) => match self.decide_or_park(meta, command) {
+                Turn::Decided(decision) => decision,
+                Turn::Waits(awaits, occupied) => {
+                    let parking = self.parked(record, &identity, (awaits, occupied));
+                    let mut answer = self.held(record, identity, HeldWhy::Parked, None)?;
+                    answer.outcome = b'K';
+                    answer.write = write;
+                    answer.fingerprint = Some(fingerprint);
+                    answer.parking = parking;
+                    self.remember(key, &answer);
+                    return Ok(answer);
                 }
-            }
+            },
         };
-        let identity = &identity;
-        let result = contract::result(identity, &decision, self.recorded_at);
-        let bytes = encode(&result)?;
+        let meta = command.map(|(meta, _)| meta);
+        let answer = self.decision(record, (identity, fingerprint), decision, write, meta)?;
         if write != Write::Keep {
-            let at = self.answers.len();
-            let overtaken = self.inbox.get(&key).and_then(|known| known.answer);
-            if let Some(answer) = overtaken.and_then(|at| self.answers.get_mut(at)) {
-                answer.write = Write::Keep;
-            }
-            let stored_attempt = self.inbox.get(&key).and_then(|known| known.stored_attempt);
-            let open = matches!(decision.status, Status::Rejected | Status::Partial);
-            let known = Known {
-                attempt: identity.attempt,
-                fingerprint: fingerprint.0.to_vec(),
-                open,
-                result: bytes.clone(),
-                stored_attempt,
-                answer: Some(at),
-            };
-            self.inbox.insert(key, known);
+            self.remember(key, &answer);
         }
+        Ok(answer)
+    }
+
+    /// The answer that a decision is.
+    pub(super) fn decision(
+        &self,
+        record: &'a Record,
+        (identity, fingerprint): (Identity, ContentFingerprint),
+        decision: Decision,
+        write: Write,
+        meta: Option<&'a Meta>,
+    ) -> Result<Answer<'a>, Failure> {
+        let result = contract::result(&identity, &decision, self.recorded_at);
         Ok(Answer {
             record,
             outcome: outcome_byte(decision.status),
             status: status_symbol(decision.status),
-            result_id: result_id(identity, record),
-            identity: Some(identity.clone()),
+            result_id: result_id(&identity, record, true),
+            identity: Some(identity),
             fingerprint: Some(fingerprint),
-            result: Some(bytes),
+            result: Some(encode(&result)?),
             write,
-            meta: command.map(|(meta, _)| meta),
+            meta,
             events: decision.events,
             letter: None,
+            parking: Parking::None,
+        })
+    }
+
+    /// What this batch says of a request id is known to what follows.
+    fn remember(&mut self, key: (&'a str, &'a str), answer: &Answer<'a>) {
+        let (Some(identity), Some(fingerprint), Some(result)) =
+            (&answer.identity, &answer.fingerprint, &answer.result)
+        else {
+            return;
+        };
+        let before = self.inbox.get(&key);
+        let stored_attempt = before.and_then(|known| known.stored_attempt);
+        if let Some(overtaken) =
+            before.and_then(|known| known.answer).and_then(|at| self.answers.get_mut(at))
+        {
+            overtaken.write = Write::Keep;
+        }
+        let known = Known {
+            attempt: identity.attempt,
+            fingerprint: fingerprint.0.to_vec(),
+            open: matches!(answer.outcome, b'R' | b'P'),
+            result: result.clone(),
+            stored_attempt,
+            answer: Some(self.answers.len()),
+        };
+        self.inbox.insert(key, known);
+    }
+
+    /// HELD: the request waits, or could not be processed; a final answer comes later.
+    fn held(
+        &self,
+        record: &'a Record,
+        identity: Identity,
+        why: HeldWhy,
+        letter_id: Option<Uuid>,
+    ) -> Result<Answer<'a>, Failure> {
+        let result = encode(&RequestResult {
+            message_id: identity.shown_message_id().to_owned(),
+            source: identity.shown_source().to_owned(),
+            attempt: identity.attempt,
+            batch_id: identity.batch_id.clone(),
+            status: ResultStatus::Held,
+            r#final: false,
+            duplicate: false,
+            held: Some(Held { why, letter_id: letter_id.map(|id| id.to_string()) }),
+            registrant_id: None,
+            recorded_at: self.recorded_at.into(),
+            errors: Vec::new(),
+            items: Vec::new(),
+        })?;
+        Ok(Answer {
+            record,
+            outcome: b'L',
+            status: "HELD",
+            result_id: result_id(&identity, record, false),
+            identity: Some(identity),
+            fingerprint: None,
+            result: Some(result),
+            write: Write::None,
+            meta: None,
+            events: Vec::new(),
+            letter: None,
+            parking: Parking::None,
         })
     }
 
     /// A dead letter; whoever sent it hears HELD, if the record says who that is.
-    pub(super) fn letter(
+    fn letter(
         &self,
         record: &'a Record,
         cause: Unreadable,
         identity: Option<Identity>,
     ) -> Result<Answer<'a>, Failure> {
         let letter_id = letter_id(record);
-        let identity = identity.or_else(|| attributed(record));
-        let result = identity.as_ref().map(|identity| {
-            encode(&RequestResult {
-                message_id: identity.message_id.clone(),
-                source: identity.source.clone(),
-                attempt: identity.attempt,
-                batch_id: identity.batch_id.clone(),
-                status: ResultStatus::Held,
-                r#final: false,
-                duplicate: false,
-                held: Some(Held {
-                    why: HeldWhy::DeadLettered,
-                    letter_id: Some(letter_id.to_string()),
-                }),
-                registrant_id: None,
-                recorded_at: self.recorded_at.into(),
-                errors: Vec::new(),
-                items: Vec::new(),
-            })
-        });
-        Ok(Answer {
-            record,
-            outcome: b'L',
-            result_id: identity.as_ref().map_or(letter_id, |identity| result_id(identity, record)),
-            identity,
-            fingerprint: None,
-            status: "HELD",
-            result: result.transpose()?,
-            write: Write::None,
-            meta: None,
-            events: Vec::new(),
-            letter: Some((letter_id, cause)),
-        })
+        let mut answer = match identity.or_else(|| attributed(record)) {
+            Some(identity) => {
+                self.held(record, identity, HeldWhy::DeadLettered, Some(letter_id))?
+            }
+            None => Answer {
+                record,
+                outcome: b'L',
+                status: "HELD",
+                result_id: letter_id,
+                identity: None,
+                fingerprint: None,
+                result: None,
+                write: Write::None,
+                meta: None,
+                events: Vec::new(),
+                letter: None,
+                parking: Parking::None,
+            },
+        };
+        answer.letter = Some((letter_id, cause));
+        Ok(answer)
     }
 }
 
@@ -285,7 +322,7 @@ fn duplicate<'a>(
         record,
         outcome: b'D',
         status: "DUPLICATE",
-        result_id: result_id(&identity, record),
+        result_id: result_id(&identity, record, true),
         identity: Some(identity),
         fingerprint: None,
         result: Some(encode(&result)?),
@@ -293,13 +330,16 @@ fn duplicate<'a>(
         meta: None,
         events: Vec::new(),
         letter: None,
+        parking: Parking::None,
     })
 }
 
-/// A result's own id: one for each time that a request was said, the same if that is applied again.
-fn result_id(identity: &Identity, record: &Record) -> Uuid {
+/// A result's own id: one for each time that a request was said, the same if that is applied again. Where a record is
+/// held first, that answer has an id of its own.
+fn result_id(identity: &Identity, record: &Record, last: bool) -> Uuid {
+    let held = if last { "" } else { "/held" };
     let said = format!(
-        "{}/{}/{}/{}/{}",
+        "{}/{}/{}/{}/{}{held}",
         identity.source, identity.message_id, record.at.topic, record.at.partition, record.offset
     );
     Uuid::new_v5(&RESULTS, said.as_bytes())

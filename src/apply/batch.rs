@@ -62,6 +62,19 @@ pub struct Taken {
     pub record: Record,
     /// Decoded, or why not.
     pub intake: Intake,
+    /// Of a record that comes out of the queue.
+    pub waiting: Option<Waiting>,
+}
+
+/// A record's place in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its number.
+    pub parked_id: i64,
+    /// Since when it waits.
+    pub parked_at: OffsetDateTime,
+    /// Whether an operator lets it be decided as things stand.
+    pub released: bool,
 }
 
 /// The part of a batch that is of one partition: every offset from `first_offset` to before `next_offset`, whether
@@ -81,6 +94,8 @@ pub struct Slice {
 /// What is applied in one transaction.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// Whether the records come out of the queue: then there are no slices, and all of them have their place in it.
+    pub waiting: bool,
     /// One slice a partition, in no order.
     pub slices: Vec<Slice>,
     /// The records: of each partition in the order of their offsets, each within its slice.

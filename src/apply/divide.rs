@@ -5,7 +5,7 @@ use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::{Disposition, Failure};
 use super::load::Also;
 use super::transaction::Ran;
-use super::{Applier, letter};
+use super::{Applier, letter, queue};
 use crate::lifecycle::retry;
 use crate::store;
 use crate::telemetry::metrics;
@@ -54,8 +54,10 @@ impl Applier {
                 }
                 Err(Stop::Fault(failure)) => {
                     let slices = part.slices.clone();
+                    let waiting = queue::numbers(&part.records);
                     match self.judge(part, &failure, hard).await {
                         Ok(again) => parts.push(again),
+                        Err(cause) if !waiting.is_empty() => self.postpone(&waiting, &cause).await,
                         Err(cause) => stop(&mut outcomes, &mut parts, slices, &cause),
                     }
                 }
@@ -204,8 +206,9 @@ enum Stop {
 /// Splits a batch in the middle of its records; each part has its own piece of every slice.
 fn halves(mut batch: Batch) -> (Batch, Batch) {
     let second_records = batch.records.split_off(batch.records.len() / 2);
-    let mut first = Batch { slices: Vec::new(), records: batch.records };
-    let mut second = Batch { slices: Vec::new(), records: second_records };
+    let waiting = batch.waiting;
+    let mut first = Batch { waiting, slices: Vec::new(), records: batch.records };
+    let mut second = Batch { waiting, slices: Vec::new(), records: second_records };
     for slice in batch.slices {
         let last = |records: &[Taken]| {
             records.iter().rev().find(|taken| taken.record.at == slice.at).map(|t| t.record.offset)

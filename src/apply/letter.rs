@@ -1,6 +1,7 @@
 //! Records that fail for good while they are applied.
 
 use super::batch::{Batch, Taken, TopicPartition};
+use super::park::names_of;
 use crate::contract::{Identity, Intake, LetterClass, LetterStage, Unreadable};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -53,9 +54,9 @@ impl Condemned {
 /// Makes a record a letter of class `failed`. Its code is the same for all: what Postgres said is in the log, reduced
 /// to SQLSTATE and constraint.
 pub(super) fn condemn(taken: &mut Taken) {
-    let identity = match &taken.intake {
-        Intake::Command { meta, .. } => Identity::of(meta),
-        Intake::Refused(refused) => refused.identity.clone(),
+    let (identity, names) = match &taken.intake {
+        Intake::Command { meta, command, .. } => (Identity::of(meta), names_of(meta, command)),
+        Intake::Refused(refused) => (refused.identity.clone(), Vec::new()),
         Intake::Letter(_) | Intake::Condemned { .. } => return,
     };
     let cause = Unreadable {
@@ -64,5 +65,5 @@ pub(super) fn condemn(taken: &mut Taken) {
         code: "apply_failed",
         detail: "the request fails alone, twice the same way, while other writes succeed",
     };
-    taken.intake = Intake::Condemned { identity, cause };
+    taken.intake = Intake::Condemned { identity, names, cause };
 }

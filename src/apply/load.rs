@@ -2,6 +2,7 @@
 
 use super::batch::Taken;
 use super::disposition::Failure;
+use super::queues::{Occupied, Queues};
 use crate::contract::Intake;
 use crate::domain::{
     Command, IdentifierFacts, Meta, NameKey, Registrant, RegistrantId, RegistrantInfo,
@@ -28,6 +29,8 @@ pub(super) struct Loaded {
     pub(super) set: WorkingSet,
     /// The names of the batch and all names of the registrants that it concerns.
     pub(super) names: BTreeMap<NameKey, Standing>,
+    /// Every registrant that is locked.
+    pub(super) registrants: Vec<Uuid>,
 }
 
 /// What is to be locked though no command mentions it, because an earlier run of this transaction found that it must.
@@ -111,7 +114,7 @@ pub(super) async fn load(
             mentioned.command(meta, command);
         }
     }
-    let mut loaded = Loaded { set: WorkingSet::new(head_kind), names: BTreeMap::new() };
+    let mut loaded = Loaded { set: WorkingSet::new(head_kind), ..Loaded::default() };
     let mut owners = BTreeSet::new();
     let mut told_of = BTreeSet::new();
     for stored in claim(tx, &mentioned, &also.names).await? {
@@ -142,7 +145,9 @@ pub(super) async fn load(
             let registrants = unlocked.into_iter().collect();
             return Ok(Loading::Again(Also { registrants, ..Also::default() }));
         }
-        registrants(tx, &owners, &mut loaded).await?
+        let programs = registrants(tx, &owners, &mut loaded).await?;
+        loaded.registrants = owners;
+        programs
     };
     let codes: Vec<_> = mentioned.programs.into_iter().collect();
     if !codes.is_empty() || !program_ids.is_empty() {
@@ -150,13 +155,36 @@ pub(super) async fn load(
             loaded.set.load_program(program);
         }
     }
-    Ok(Loading::Done(loaded))
+    Ok(Loading::Done(Box::new(loaded)))
+}
+
+/// The queues behind what is loaded: the first of each, or, for a batch that comes out of them, all up to `last`.
+pub(super) async fn queues(
+    tx: &mut Transaction<'_, Postgres>,
+    loaded: &Loaded,
+    last: Option<i64>,
+) -> Result<Queues, Failure> {
+    if loaded.names.is_empty() || !store::parked_names::any(tx).await? {
+        return Ok(Queues::default());
+    }
+    let names = loaded.names.iter().filter(|(_, standing)| standing.held);
+    let mut keys: Vec<_> = names.map(|(name, _)| Occupied::Name(name.clone())).collect();
+    keys.extend(loaded.registrants.iter().map(|id| Occupied::Registrant(RegistrantId(*id))));
+    let mut rows = store::parked_names::Keys::default();
+    for key in &keys {
+        rows.push(key.row());
+    }
+    let occupants = match last {
+        Some(last) => store::parked_names::queues(tx, &rows, last).await?,
+        None => store::parked_names::firsts(tx, &rows).await?,
+    };
+    Ok(Queues::of(keys, occupants))
 }
 
 /// What loading came to.
 pub(super) enum Loading {
     /// All is there.
-    Done(Loaded),
+    Done(Box<Loaded>),
     /// The transaction must run again with these locked too.
     Again(Also),
 }

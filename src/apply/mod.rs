@@ -10,6 +10,10 @@ mod divide;
 mod letter;
 mod load;
 mod outbound;
+mod outcome;
+mod park;
+mod queue;
+mod queues;
 mod save;
 mod transaction;
 
@@ -40,6 +44,8 @@ pub struct Options {
     pub application_name: String,
     /// `groups.head_kind`: the kind of member to whom a group is paid.
     pub head_kind: String,
+    /// `parking.grace`: how long a record waits for what it names; zero: not at all.
+    pub grace: time::Duration,
     /// How many shards the outbox has.
     pub shards: u32,
     /// `dead_letter.max_consecutive`: records in a row that may fail for good before their partition stops; 0 means any.
@@ -61,6 +67,8 @@ pub struct Applier {
     options: Arc<Options>,
     sessions: Arc<transaction::Sessions>,
     condemned: Arc<letter::Condemned>,
+    /// Poked when records may be ready that waited.
+    parked: Arc<Notify>,
 }
 
 impl Applier {
@@ -88,6 +96,7 @@ impl Applier {
             options: Arc::new(options),
             sessions: Arc::default(),
             condemned: Arc::default(),
+            parked: Arc::default(),
         }
     }
 
@@ -104,7 +113,8 @@ impl Applier {
         };
         // A record that the program cannot look at must not take it down at the same offset again and again.
         let intake = std::panic::catch_unwind(std::panic::AssertUnwindSafe(take));
-        Taken { record, intake: intake.unwrap_or(Intake::Letter(letter::PANICKED)) }
+        let intake = intake.unwrap_or(Intake::Letter(letter::PANICKED));
+        Taken { record, intake, waiting: None }
     }
 }
 

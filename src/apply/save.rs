@@ -5,6 +5,8 @@ use super::batch::Slice;
 use super::disposition::Failure;
 use super::load::Loaded;
 use super::outbound::Outbound;
+use super::outcome::outcome_symbol;
+use super::park::Moves;
 use crate::domain::Registrant;
 use crate::store::{self, inbox, memberships::History};
 use sqlx::{Postgres, Transaction};
@@ -14,6 +16,7 @@ use time::OffsetDateTime;
 pub(super) struct Save<'a, 'b> {
     pub(super) loaded: &'b Loaded,
     pub(super) answers: &'b [Answer<'a>],
+    pub(super) moves: &'b Moves,
     pub(super) outbound: &'b Outbound<'a>,
     pub(super) slices: &'b [Slice],
     pub(super) batch: i64,
@@ -85,6 +88,7 @@ impl Save<'_, '_> {
             inbox::keep(tx, &kept, self.recorded_at).await?;
         }
         self.outbound.insert(tx, self.batch, self.recorded_at).await?;
+        super::queue::save(tx, self.answers, self.moves, self.recorded_at).await?;
         self.ledger(tx).await
     }
 
@@ -121,12 +125,7 @@ impl Save<'_, '_> {
             rows.attempts.push(identity.attempt);
             rows.fingerprints.push(&fingerprint.0);
             rows.statuses.push(answer.status);
-            rows.outcomes.push(match answer.outcome {
-                b'A' => "A",
-                b'U' => "U",
-                b'P' => "P",
-                _ => "R",
-            });
+            rows.outcomes.push(outcome_symbol(answer.outcome));
             rows.results.push(result);
             rows.batch_ids.push(identity.batch_id.as_deref());
             rows.topics.push(Some(&answer.record.at.topic));

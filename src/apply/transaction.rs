@@ -1,11 +1,14 @@
 //! One try of a batch: one transaction (P1).
 
 use super::Applier;
-use super::answer::{Answer, Known, Walk, outcome_word};
+use super::answer::{Answer, Known, Walk};
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::Failure;
-use super::load::{Also, Loaded, Loading, load};
+use super::load::{Also, Loading, load, queues};
 use super::outbound::Outbound;
+use super::outcome::outcome_word;
+use super::park::{Moves, Parking};
+use super::queue::numbers;
 use super::save::Save;
 use crate::contract::Intake;
 use crate::store;
@@ -13,7 +16,7 @@ use crate::telemetry::{TraceParent, metrics};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 /// Connections of the appliers, outside the pool: one whose transaction ended otherwise than by its own answer (an error,
 /// or a future that was dropped) is closed, so that no transaction of unknown state is ever used again.
@@ -65,11 +68,11 @@ impl Applier {
         let mut outcomes = check(&mut tx, &batch.slices).await?;
         let slices: Vec<_> =
             outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
-        if slices.is_empty() {
+        if slices.is_empty() && !batch.waiting {
             tx.rollback().await.map_err(store::Error::from)?;
         } else {
             // I1: a partition that moved away takes its own records with it, and no others.
-            let records: Vec<&Taken> = batch
+            let mut records: Vec<&Taken> = batch
                 .records
                 .iter()
                 .filter(|taken| {
@@ -78,7 +81,8 @@ impl Applier {
                 })
                 .collect();
             let recorded_at = self.clock.now();
-            let inbox = known(&mut tx, &records).await?;
+            let inbox =
+                if batch.waiting { HashMap::new() } else { known(&mut tx, &records).await? };
             let answered: HashSet<_> =
                 inbox.iter().filter(|(_, known)| !known.open).map(|(key, _)| *key).collect();
             let to_decide = records.iter().copied().filter(|taken| match &taken.intake {
@@ -89,14 +93,27 @@ impl Applier {
             });
             let head_kind = &self.options.head_kind;
             let mut loaded = match load(&mut tx, to_decide, head_kind, also).await? {
-                Loading::Done(loaded) => loaded,
+                Loading::Done(loaded) => *loaded,
                 Loading::Again(more) => return Ok(Ran::Again(more)),
             };
+            let last = still_waiting(&mut tx, batch, &mut records).await?;
+            let queues = queues(&mut tx, &loaded, last).await?;
             metrics::stage("load", started.elapsed());
 
             let deciding = Instant::now();
-            let answers =
-                walk(&mut loaded, inbox, &records, recorded_at, self.options.inbox_retention)?;
+            let mut walk = Walk {
+                set: std::mem::take(&mut loaded.set),
+                inbox,
+                recorded_at,
+                inbox_retention: self.options.inbox_retention,
+                grace: self.options.grace,
+                queues,
+                answers: Vec::new(),
+                moves: Moves::default(),
+            };
+            walk.run(&records)?;
+            let Walk { set, answers, moves, .. } = walk;
+            loaded.set = set;
             let unheld = loaded.name_changes().unheld;
             if !unheld.is_empty() {
                 return Ok(Ran::Again(Also { names: unheld, ..Also::default() }));
@@ -109,6 +126,7 @@ impl Applier {
             let save = Save {
                 loaded: &loaded,
                 answers: &answers,
+                moves: &moves,
                 outbound: &outbound,
                 slices: &slices,
                 batch: ticket.batch,
@@ -122,6 +140,9 @@ impl Applier {
             tx.commit().await.map_err(store::Error::from)?;
             metrics::stage("commit", committing.elapsed());
             self.committed(&answers, recorded_at, started);
+            if answers.iter().any(|a| a.parking != Parking::None) || !moves.is_empty() {
+                self.parked.notify_one();
+            }
         }
         self.sessions.put(session);
         for outcome in &mut outcomes {
@@ -242,21 +263,19 @@ async fn known<'a>(
     Ok(known)
 }
 
-fn walk<'a>(
-    loaded: &mut Loaded,
-    inbox: HashMap<(&'a str, &'a str), Known>,
-    records: &[&'a Taken],
-    recorded_at: OffsetDateTime,
-    inbox_retention: Duration,
-) -> Result<Vec<Answer<'a>>, Failure> {
-    let mut walk = Walk {
-        set: std::mem::take(&mut loaded.set),
-        inbox,
-        recorded_at,
-        inbox_retention,
-        answers: Vec::new(),
-    };
-    walk.run(records)?;
-    loaded.set = walk.set;
-    Ok(walk.answers)
+/// Locks what comes out of the queue and drops what somebody else has been through with; gives the last number.
+async fn still_waiting(
+    tx: &mut Transaction<'_, Postgres>,
+    batch: &Batch,
+    records: &mut Vec<&Taken>,
+) -> Result<Option<i64>, Failure> {
+    if !batch.waiting {
+        return Ok(None);
+    }
+    let waiting = store::parked::lock(tx, &numbers(&batch.records)).await?;
+    records.retain(|taken| {
+        let place = taken.waiting.as_ref();
+        place.is_some_and(|place| waiting.binary_search(&place.parked_id).is_ok())
+    });
+    Ok(waiting.last().copied())
 }

@@ -4,7 +4,7 @@ use super::content::ContentFingerprint;
 use super::decode::{Request, Unreadable};
 use super::limits::{self, Dates};
 use super::schemas::Schemas;
-use crate::domain::{Command, Fault, Meta};
+use crate::domain::{Command, Fault, Meta, NameKey};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
@@ -32,6 +32,8 @@ pub enum Intake {
     Condemned {
         /// Who said it, and which request it is.
         identity: Identity,
+        /// Every name that it mentions: later records of the same persons wait for it (P8).
+        names: Vec<NameKey>,
         /// Why.
         cause: Unreadable,
     },

@@ -22,6 +22,20 @@ impl Headers {
     }
 }
 
+impl Headers {
+    pub(super) fn records(&self) -> &[i32] {
+        &self.records
+    }
+
+    pub(super) fn keys(&self) -> &[Vec<u8>] {
+        &self.keys
+    }
+
+    pub(super) fn values(&self) -> &[Option<Vec<u8>>] {
+        &self.values
+    }
+}
+
 /// Records that could not be understood or failed for good, as they came; a column an element.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the columns of the table")]

@@ -10,6 +10,8 @@ pub mod memberships;
 pub mod names;
 pub mod outbox;
 pub mod outbox_partitions;
+pub mod parked;
+pub mod parked_names;
 pub mod programs;
 pub mod reconcile;
 pub mod registrants;

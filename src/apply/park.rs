@@ -1,0 +1,286 @@
+//! Records that wait (P8): who is behind whom, and who may go ahead.
+
+use super::answer::{Answer, Walk, Write};
+use super::batch::{Record, Waiting};
+use super::disposition::Failure;
+use super::queues::{Awaits, Occupied, Place};
+use crate::contract::{ContentFingerprint, Identity};
+use crate::domain::{
+    Action, Command, Meta, Missing, NameKey, Patience, RegistrantId, Verdict, WorkingSet, decide,
+};
+use crate::store::parked_names::Keys;
+use std::collections::{BTreeMap, BTreeSet};
+use time::OffsetDateTime;
+
+/// What becomes of the queues by an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum Parking {
+    /// Nothing.
+    #[default]
+    None,
+    /// It waits.
+    Waits {
+        awaits: Awaits,
+        occupied: Vec<Occupied>,
+        /// When it is looked at; none: when the one before is through.
+        due: Option<OffsetDateTime>,
+    },
+    /// It waited, and is through.
+    Through(i64),
+    /// It failed for good: it occupies its names until it is replayed or discarded; under its number if it had waited.
+    Failed { occupied: Vec<Occupied>, waited: Option<i64> },
+}
+
+/// A record that came out of the queue and goes on waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PutOff {
+    pub(super) parked_id: i64,
+    pub(super) awaits: Awaits,
+    pub(super) due: Option<OffsetDateTime>,
+    pub(super) occupied: Vec<Occupied>,
+}
+
+/// What else a batch does to the queues.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    /// Stored records to be looked at again, because what they wait for may have come.
+    pub(super) woken: BTreeSet<i64>,
+    /// Names that got a registrant while somebody waited for it.
+    pub(super) met: BTreeMap<NameKey, RegistrantId>,
+    pub(super) put_off: Vec<PutOff>,
+    /// Letters whose request was said again and decided, with the place of that answer.
+    pub(super) superseded: Vec<(i64, usize)>,
+}
+
+impl Moves {
+    pub(super) fn is_empty(&self) -> bool {
+        self.woken.is_empty()
+            && self.met.is_empty()
+            && self.put_off.is_empty()
+            && self.superseded.is_empty()
+    }
+}
+
+/// Every name that a command mentions.
+pub(super) fn names_of(meta: &Meta, command: &Command) -> Vec<NameKey> {
+    let mut names: Vec<NameKey> =
+        command.infos().flat_map(|(_, info)| info.names(meta).collect::<Vec<_>>()).collect();
+    if let Command::Update(update) = command {
+        names.extend(update.registrant.names(meta));
+    }
+    names
+}
+
+/// What a command occupies: its names, and whom they mean.
+fn occupied(meta: &Meta, command: &Command, set: &WorkingSet) -> Vec<Occupied> {
+    let names = names_of(meta, command);
+    let registrants: BTreeSet<_> = names.iter().filter_map(|name| set.owner(name)).collect();
+    let names: BTreeSet<_> = names.into_iter().collect();
+    let names = names.into_iter().map(Occupied::Name);
+    names.chain(registrants.into_iter().map(Occupied::Registrant)).collect()
+}
+
+/// Whether one of the names is the key, or means the registrant that it is.
+fn means(mut names: impl Iterator<Item = NameKey>, key: &Occupied, set: &WorkingSet) -> bool {
+    names.any(|name| match key {
+        Occupied::Name(key) => name == *key,
+        Occupied::Registrant(id) => set.owner(&name) == Some(*id),
+    })
+}
+
+/// Whether the command would create what the first of the queue behind `key` waits for.
+fn brings(
+    meta: &Meta,
+    command: &Command,
+    key: &Occupied,
+    awaits: &Awaits,
+    set: &WorkingSet,
+) -> bool {
+    match awaits {
+        Awaits::Predecessor => false,
+        Awaits::Replay(source, message_id) => {
+            meta.source.as_bytes() == source && meta.message_id.as_bytes() == message_id
+        }
+        Awaits::Registrant => command.infos().any(|(_, info)| means(info.names(meta), key, set)),
+        Awaits::Membership(program) => match command {
+            Command::Update(update) => {
+                update.action == Action::Enroll
+                    && update.program == *program
+                    && means(update.registrant.names(meta), key, set)
+            }
+            Command::Enroll(enrollment) => {
+                enrollment.program_memberships.iter().any(|item| item.program == *program)
+                    && means(enrollment.registrant.names(meta), key, set)
+            }
+            Command::Group(change) => {
+                let members =
+                    change.members.iter().map(|m| (&m.individual, &m.program_memberships));
+                std::iter::once((&change.group, &change.program_memberships)).chain(members).any(
+                    |(info, items)| {
+                        items.iter().any(|item| item.program == *program)
+                            && means(info.names(meta), key, set)
+                    },
+                )
+            }
+        },
+    }
+}
+
+/// A command on its way to be decided or parked.
+pub(super) enum Turn {
+    /// It is decided.
+    Decided(crate::domain::Decision),
+    /// It waits.
+    Waits(Awaits, Vec<Occupied>),
+}
+
+impl<'a> Walk<'a> {
+    /// Decides a command, unless it must wait for an earlier one or for what it names.
+    pub(super) fn decide_or_park(&mut self, meta: &Meta, command: &Command) -> Turn {
+        let mut ahead_of = Vec::new();
+        let mut superseded = BTreeSet::new();
+        if !self.queues.is_empty() {
+            let keys = occupied(meta, command, &self.set);
+            for key in &keys {
+                let Some((place, awaits)) = self.queues.first(key) else { continue };
+                if !brings(meta, command, key, awaits, &self.set) {
+                    return Turn::Waits(Awaits::Predecessor, keys);
+                }
+                match (place, awaits) {
+                    (Place::Stored(letter), Awaits::Replay(..)) => {
+                        superseded.insert(letter);
+                    }
+                    _ => ahead_of.push(place),
+                }
+            }
+        }
+        let patience = if self.grace.is_zero() { Patience::Over } else { Patience::Waits };
+        match decide(meta, command, &mut self.set, patience) {
+            Verdict::Decided(decision) => {
+                if !ahead_of.is_empty() {
+                    self.went_ahead(meta, command, &ahead_of);
+                }
+                for letter in superseded {
+                    self.queues.leave(Place::Stored(letter));
+                    self.moves.superseded.push((letter, self.answers.len()));
+                }
+                Turn::Decided(decision)
+            }
+            Verdict::Waits(missing) => {
+                let awaits = awaited(&missing, command);
+                Turn::Waits(awaits, occupied(meta, command, &self.set))
+            }
+        }
+    }
+
+    /// Those that it went ahead of are looked at again; what they wait for may have come.
+    fn went_ahead(&mut self, meta: &Meta, command: &Command, ahead_of: &[Place]) {
+        for place in ahead_of {
+            match place {
+                Place::Stored(parked_id) => {
+                    self.moves.woken.insert(*parked_id);
+                }
+                Place::New(answer) => {
+                    let now = self.recorded_at;
+                    if let Some(Parking::Waits { due, .. }) =
+                        self.answers.get_mut(*answer).map(|answer| &mut answer.parking)
+                    {
+                        *due = Some(now);
+                    }
+                }
+            }
+        }
+        for name in names_of(meta, command) {
+            let key = Occupied::Name(name.clone());
+            let (Some(owner), Some(queue)) = (self.set.owner(&name), self.queues.0.get(&key))
+            else {
+                continue;
+            };
+            let queue = queue.clone();
+            for place in queue.keys() {
+                if let Place::New(answer) = place
+                    && let Some(Parking::Waits { occupied, .. }) =
+                        self.answers.get_mut(*answer).map(|answer| &mut answer.parking)
+                {
+                    occupied.push(Occupied::Registrant(owner));
+                }
+            }
+            self.queues.0.entry(Occupied::Registrant(owner)).or_default().extend(queue);
+            self.moves.met.insert(name, owner);
+        }
+    }
+
+    /// The answer to a record that waits: HELD, and a place in the queues.
+    pub(super) fn parked(
+        &mut self,
+        record: &'a Record,
+        identity: &Identity,
+        (awaits, occupied): (Awaits, Vec<Occupied>),
+    ) -> Parking {
+        self.queues.join(Place::New(self.answers.len()), &occupied, &awaits);
+        let due = awaits.end_of_grace(self.recorded_at, self.grace);
+        tracing::debug!(?record, ?identity, why = awaits.why(), "a record waits");
+        Parking::Waits { awaits, occupied, due }
+    }
+
+    /// Decides a record that waited, if it is its turn; none if it goes on waiting.
+    pub(super) fn waited(
+        &mut self,
+        record: &'a Record,
+        (meta, command): (&'a Meta, &'a Command),
+        fingerprint: ContentFingerprint,
+        waiting: &Waiting,
+    ) -> Result<Option<Answer<'a>>, Failure> {
+        let place = Place::Stored(waiting.parked_id);
+        let occupied = occupied(meta, command, &self.set);
+        let is_first = |key| self.queues.first(key).is_none_or(|(first, _)| first >= place);
+        let turn = if occupied.iter().all(is_first) {
+            let over = waiting.released || waiting.parked_at + self.grace <= self.recorded_at;
+            let patience = if over { Patience::Over } else { Patience::Waits };
+            match decide(meta, command, &mut self.set, patience) {
+                Verdict::Decided(decision) => Ok(decision),
+                Verdict::Waits(missing) => Err(awaited(&missing, command)),
+            }
+        } else {
+            Err(Awaits::Predecessor)
+        };
+        match turn {
+            Ok(decision) => {
+                self.queues.leave(place);
+                let identity = Identity::of(meta);
+                let attempt = identity.attempt;
+                let write = Write::Replace(attempt);
+                let mut answer =
+                    self.decision(record, (identity, fingerprint), decision, write, Some(meta))?;
+                answer.parking = Parking::Through(waiting.parked_id);
+                Ok(Some(answer))
+            }
+            Err(awaits) => {
+                let due = awaits.end_of_grace(waiting.parked_at, self.grace);
+                self.queues.join(place, &occupied, &awaits);
+                let parked_id = waiting.parked_id;
+                self.moves.put_off.push(PutOff { parked_id, awaits, due, occupied });
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn awaited(missing: &Missing, command: &Command) -> Awaits {
+    match (missing, command) {
+        (Missing::Membership(_), Command::Update(update)) => {
+            Awaits::Membership(update.program.clone())
+        }
+        _ => Awaits::Registrant,
+    }
+}
+
+/// The rows of `keys`, each occupied by `parked_id`.
+pub(super) fn rows<'k>(keys: impl IntoIterator<Item = (&'k Occupied, i64)>) -> Keys {
+    let mut rows = Keys::default();
+    for (key, parked_id) in keys {
+        rows.push(key.row());
+        rows.parked_ids.push(parked_id);
+    }
+    rows
+}

@@ -1,0 +1,227 @@
+//! The queue of records that wait: written with the batch that fills it, emptied in a lane of its own.
+
+use super::Applier;
+use super::answer::Answer;
+use super::batch::{Batch, Record, Taken, TopicPartition, Waiting};
+use super::disposition::Failure;
+use super::outcome::outcome_symbol;
+use super::park::{Moves, Parking, rows};
+use super::queues::Occupied;
+use crate::lifecycle::retry;
+use crate::store::{self, parked, parked_names};
+use bytes::Bytes;
+use sqlx::{Postgres, Transaction};
+use std::time::Duration;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+/// Records that are taken out of the queue in one transaction, at most.
+const AT_ONCE: i64 = 200;
+/// How often the queue is looked at when nobody pokes: graces end, and other workers' batches wake records too.
+const POLL: Duration = Duration::from_millis(500);
+/// When a record that cannot be applied, through no fault of its own, is looked at again.
+const PUT_OFF: time::Duration = time::Duration::minutes(1);
+
+/// Writes what a batch does to the queues. Its names are locked, so numbers follow the order of commits in each queue.
+pub(super) async fn save(
+    tx: &mut Transaction<'_, Postgres>,
+    answers: &[Answer<'_>],
+    moves: &Moves,
+    recorded_at: OffsetDateTime,
+) -> Result<(), Failure> {
+    let mut new = parked::Rows::default();
+    let mut occupied: Vec<(&Occupied, i64)> = Vec::new();
+    let (mut letters, mut letter_numbers) = (Vec::new(), Vec::new());
+    let (mut through, mut outcomes) = (Vec::new(), Vec::new());
+    let needed = answers.iter().filter(|answer| {
+        matches!(answer.parking, Parking::Waits { .. } | Parking::Failed { waited: None, .. })
+    });
+    let mut numbers = match needed.count() {
+        0 => Vec::new(),
+        count => parked::next_ids(tx, count).await?,
+    }
+    .into_iter();
+    for answer in answers {
+        match &answer.parking {
+            Parking::None => {}
+            Parking::Waits { awaits, occupied: keys, due } => {
+                let Some(number) = numbers.next() else { continue };
+                occupied.extend(keys.iter().map(|key| (key, number)));
+                waits(&mut new, answer, number);
+                new.whys.push(awaits.why());
+                new.programs.push(awaits.program());
+                new.due.push(*due);
+            }
+            Parking::Through(number) => {
+                through.push(*number);
+                outcomes.push(outcome_symbol(answer.outcome));
+            }
+            Parking::Failed { occupied: keys, waited } => {
+                let Some(number) = waited.or_else(|| numbers.next()) else { continue };
+                if waited.is_some() {
+                    through.push(number);
+                    outcomes.push(outcome_symbol(answer.outcome));
+                }
+                occupied.extend(keys.iter().map(|key| (key, number)));
+                if let Some((letter_id, _)) = &answer.letter {
+                    letters.push(*letter_id);
+                    letter_numbers.push(number);
+                }
+            }
+        }
+    }
+    if !new.parked_ids.is_empty() {
+        parked::insert(tx, &new, recorded_at).await?;
+    }
+    put_off(tx, moves).await?;
+    let stay = moves.put_off.iter().flat_map(|off| off.occupied.iter().map(|k| (k, off.parked_id)));
+    let keys = rows(occupied.into_iter().chain(stay));
+    if !keys.kinds.is_empty() {
+        parked_names::occupy(tx, &keys).await?;
+    }
+    if !letters.is_empty() {
+        parked::letters(tx, &letters, &letter_numbers).await?;
+    }
+    met(tx, moves).await?;
+    if !moves.woken.is_empty() {
+        let woken: Vec<_> = moves.woken.iter().copied().collect();
+        parked::wake(tx, &woken, recorded_at).await?;
+    }
+    if !through.is_empty() {
+        parked::resolve(tx, &through, &outcomes, recorded_at).await?;
+    }
+    if !moves.superseded.is_empty() {
+        let (letters, outcomes): (Vec<_>, Vec<_>) = moves
+            .superseded
+            .iter()
+            .filter_map(|(letter, at)| Some((*letter, outcome_symbol(answers.get(*at)?.outcome))))
+            .unzip();
+        parked::supersede(tx, &letters, &outcomes, recorded_at).await?;
+    }
+    Ok(())
+}
+
+fn waits<'a>(rows: &mut parked::Rows<'a>, answer: &'a Answer<'_>, number: i64) {
+    let record = answer.record;
+    let place = rows.parked_ids.len() as i32;
+    rows.parked_ids.push(number);
+    let identity = answer.identity.as_ref();
+    rows.sources.push(identity.map_or("", |identity| &identity.source));
+    rows.message_ids.push(identity.map_or("", |identity| &identity.message_id));
+    rows.attempts.push(identity.map_or(1, |identity| identity.attempt));
+    rows.batch_ids.push(identity.and_then(|identity| identity.batch_id.as_deref()));
+    rows.topics.push(&record.at.topic);
+    rows.partitions.push(record.at.partition);
+    rows.offsets.push(record.offset);
+    rows.record_timestamps.push(record.timestamp);
+    rows.keys.push(record.key.as_deref());
+    rows.values.push(record.value.as_deref().unwrap_or_default());
+    for (name, value) in &record.headers {
+        rows.headers.push(place, name, value.as_deref());
+    }
+}
+
+async fn put_off(tx: &mut Transaction<'_, Postgres>, moves: &Moves) -> Result<(), Failure> {
+    if moves.put_off.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<_> = moves.put_off.iter().map(|off| off.parked_id).collect();
+    let whys: Vec<_> = moves.put_off.iter().map(|off| off.awaits.why()).collect();
+    let programs: Vec<_> = moves.put_off.iter().map(|off| off.awaits.program()).collect();
+    let due: Vec<_> = moves.put_off.iter().map(|off| off.due).collect();
+    Ok(parked::put_off(tx, &numbers, &whys, &programs, &due).await?)
+}
+
+/// Whoever waits for a name that got a registrant occupies the registrant too: later records may name it otherwise.
+async fn met(tx: &mut Transaction<'_, Postgres>, moves: &Moves) -> Result<(), Failure> {
+    if moves.met.is_empty() {
+        return Ok(());
+    }
+    let mut keys = parked_names::Keys::default();
+    let mut registrants = Vec::new();
+    for (name, registrant) in &moves.met {
+        keys.push(Occupied::Name(name.clone()).row());
+        registrants.push(registrant.0.to_string());
+    }
+    Ok(parked_names::join(tx, &keys, &registrants).await?)
+}
+
+/// The numbers of those that come out of the queue.
+pub(super) fn numbers(records: &[Taken]) -> Vec<i64> {
+    records.iter().filter_map(|taken| Some(taken.waiting.as_ref()?.parked_id)).collect()
+}
+
+impl Applier {
+    /// Takes records out of the queue when their turn has come, until `stop`. Any number of workers may do so at once.
+    pub async fn drain(&self, stop: CancellationToken, hard: CancellationToken) {
+        let mut pauses = retry::outage(self.options.retry_max_delay);
+        while !stop.is_cancelled() {
+            let pause = match self.drain_some(&hard).await {
+                Ok(0) => POLL,
+                Ok(_) => {
+                    pauses = retry::outage(self.options.retry_max_delay);
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the queue of waiting records cannot be looked at");
+                    pauses.next().unwrap_or(self.options.retry_max_delay)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.parked.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One transaction's worth of the queue; gives how many records it looked at.
+    pub async fn drain_some(&self, hard: &CancellationToken) -> store::Result<usize> {
+        let due = {
+            let mut connection = self.pool.acquire().await?;
+            parked::due(&mut connection, self.clock.now(), AT_ONCE).await?
+        };
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let records: Vec<_> = due.into_iter().map(|waiting| self.taken(waiting)).collect();
+        let looked_at = records.len();
+        self.apply(Batch { waiting: true, slices: Vec::new(), records }, hard).await;
+        Ok(looked_at)
+    }
+
+    fn taken(&self, stored: parked::Waiting) -> Taken {
+        let record = Record {
+            at: TopicPartition { topic: stored.topic.into(), partition: stored.partition },
+            offset: stored.offset,
+            timestamp: stored.record_timestamp,
+            key: stored.key.map(Bytes::from),
+            value: Some(Bytes::from(stored.value)),
+            headers: stored
+                .header_keys
+                .into_iter()
+                .zip(stored.header_values)
+                .map(|(name, value)| (Bytes::from(name), value.map(Bytes::from)))
+                .collect(),
+        };
+        let waiting = Waiting {
+            parked_id: stored.parked_id,
+            parked_at: stored.parked_at,
+            released: stored.released,
+        };
+        Taken { waiting: Some(waiting), ..self.take(record) }
+    }
+
+    /// Has records that failed, through no fault of their own, wait a while longer.
+    pub(super) async fn postpone(&self, numbers: &[i64], cause: &str) {
+        tracing::error!(cause, "a waiting record cannot be applied, and goes on waiting");
+        let until = self.clock.now() + PUT_OFF;
+        let done = async {
+            let mut connection = self.pool.acquire().await?;
+            parked::postpone(&mut connection, numbers, until).await
+        };
+        if let Err(error) = done.await {
+            tracing::warn!(%error, "waiting records could not be put off");
+        }
+    }
+}

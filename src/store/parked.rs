@@ -1,0 +1,305 @@
+//! Records that wait (P8): what they are, what they occupy, and when they are to be looked at.
+
+use super::letters::Headers;
+use super::{Result, error::expect_rows};
+use sqlx::{PgConnection, Postgres, Transaction};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// New numbers, ascending. To be taken under the locks of the names.
+pub async fn next_ids(connection: &mut PgConnection, count: usize) -> Result<Vec<i64>> {
+    let mut ids = sqlx::query_scalar!(
+        r#"SELECT nextval('parked_id_seq') AS "id!" FROM generate_series(1, $1)"#,
+        count as i64,
+    )
+    .fetch_all(connection)
+    .await?;
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// New waiting records, a column an element.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct Rows<'a> {
+    pub parked_ids: Vec<i64>,
+    pub whys: Vec<&'static str>,
+    pub programs: Vec<Option<&'a str>>,
+    pub sources: Vec<&'a str>,
+    pub message_ids: Vec<&'a str>,
+    pub attempts: Vec<i32>,
+    pub batch_ids: Vec<Option<&'a str>>,
+    pub topics: Vec<&'a str>,
+    pub partitions: Vec<i32>,
+    pub offsets: Vec<i64>,
+    pub record_timestamps: Vec<OffsetDateTime>,
+    pub keys: Vec<Option<&'a [u8]>>,
+    pub values: Vec<&'a [u8]>,
+    pub due: Vec<Option<OffsetDateTime>>,
+    /// The headers, by the record's place in these rows.
+    pub headers: Headers,
+}
+
+/// Inserts waiting records.
+pub async fn insert(
+    tx: &mut Transaction<'_, Postgres>,
+    rows: &Rows<'_>,
+    recorded_at: OffsetDateTime,
+) -> Result<()> {
+    let done = sqlx::query!(
+        r#"INSERT INTO parked_records (parked_id, why, program, source, message_id, attempt, batch_id, topic, partition,
+               "offset", record_timestamp, key, value, due_at, header_keys, header_values, state, parked_at)
+           SELECT parked_id, why, program, source, message_id, attempt, batch_id, topic, partition, "offset",
+                  record_timestamp, key, value, due_at, coalesce(headers.keys, '{}'), coalesce(headers.values, '{}'),
+                  'WAITING', $18
+           FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
+                       $9::int[], $10::bigint[], $11::timestamptz[], $12::bytea[], $13::bytea[], $14::timestamptz[])
+             WITH ORDINALITY
+             AS parked (parked_id, why, program, source, message_id, attempt, batch_id, topic, partition, "offset",
+                        record_timestamp, key, value, due_at, n)
+           LEFT JOIN (
+               SELECT header.n, array_agg(header.key ORDER BY header.place) AS keys,
+                      array_agg(header.value ORDER BY header.place) AS values
+               FROM UNNEST($15::int[], $16::bytea[], $17::bytea[]) WITH ORDINALITY AS header (n, key, value, place)
+               GROUP BY header.n
+           ) AS headers ON headers.n = parked.n - 1"#,
+        &rows.parked_ids,
+        &rows.whys as &[&str],
+        &rows.programs as &[Option<&str>],
+        &rows.sources as &[&str],
+        &rows.message_ids as &[&str],
+        &rows.attempts,
+        &rows.batch_ids as &[Option<&str>],
+        &rows.topics as &[&str],
+        &rows.partitions,
+        &rows.offsets,
+        &rows.record_timestamps,
+        &rows.keys as &[Option<&[u8]>],
+        &rows.values as &[&[u8]],
+        &rows.due as &[Option<OffsetDateTime>],
+        rows.headers.records(),
+        rows.headers.keys(),
+        rows.headers.values() as &[Option<Vec<u8>>],
+        recorded_at,
+    )
+    .execute(&mut **tx)
+    .await?;
+    expect_rows("parked records", rows.parked_ids.len(), done.rows_affected())
+}
+
+/// Has waiting records looked at now.
+pub async fn wake(
+    tx: &mut Transaction<'_, Postgres>,
+    parked_ids: &[i64],
+    now: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE parked_records SET due_at = $2
+         WHERE parked_id = ANY($1) AND state = 'WAITING' AND (due_at IS NULL OR due_at > $2)",
+        parked_ids,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Puts waiting records off: `why` and `program` say what for, `due` until when (none: until the one before is through).
+pub async fn put_off(
+    tx: &mut Transaction<'_, Postgres>,
+    parked_ids: &[i64],
+    whys: &[&str],
+    programs: &[Option<&str>],
+    due: &[Option<OffsetDateTime>],
+) -> Result<()> {
+    let done = sqlx::query!(
+        "UPDATE parked_records SET why = off.why, program = off.program, due_at = off.due_at
+         FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS off (parked_id, why, program, due_at)
+         WHERE parked_records.parked_id = off.parked_id AND parked_records.state = 'WAITING'",
+        parked_ids,
+        whys as &[&str],
+        programs as &[Option<&str>],
+        due as &[Option<OffsetDateTime>],
+    )
+    .execute(&mut **tx)
+    .await?;
+    expect_rows("parked records put off", parked_ids.len(), done.rows_affected())
+}
+
+/// Ends waiting records with their outcome. Those that did not become letters give up what they occupy, and who is
+/// behind them is looked at.
+pub async fn resolve(
+    tx: &mut Transaction<'_, Postgres>,
+    parked_ids: &[i64],
+    outcomes: &[&str],
+    now: OffsetDateTime,
+) -> Result<()> {
+    let done = sqlx::query!(
+        "UPDATE parked_records SET state = 'RESOLVED', outcome = came.outcome, resolved_at = $3, due_at = NULL
+         FROM UNNEST($1::bigint[], $2::text[]) AS came (parked_id, outcome)
+         WHERE parked_records.parked_id = came.parked_id AND parked_records.state = 'WAITING'",
+        parked_ids,
+        outcomes as &[&str],
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    expect_rows("parked records resolved", parked_ids.len(), done.rows_affected())?;
+    let through: Vec<i64> = parked_ids
+        .iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| **outcome != "L")
+        .map(|(id, _)| *id)
+        .collect();
+    super::parked_names::vacate(tx, &through, now).await
+}
+
+/// A record that waits.
+#[derive(Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct Waiting {
+    pub parked_id: i64,
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    pub record_timestamp: OffsetDateTime,
+    pub key: Option<Vec<u8>>,
+    pub value: Vec<u8>,
+    pub header_keys: Vec<Vec<u8>>,
+    pub header_values: Vec<Option<Vec<u8>>>,
+    pub parked_at: OffsetDateTime,
+    pub released: bool,
+}
+
+impl std::fmt::Debug for Waiting {
+    /// P9: coordinates only.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}-{}-{}", self.parked_id, self.topic, self.partition, self.offset)
+    }
+}
+
+/// Up to `limit` of the records that are to be looked at, and of those behind them, in order.
+pub async fn due(
+    connection: &mut PgConnection,
+    now: OffsetDateTime,
+    limit: i64,
+) -> Result<Vec<Waiting>> {
+    let rows = sqlx::query!(
+        r#"WITH due AS MATERIALIZED (
+               SELECT parked_id FROM parked_records WHERE state = 'WAITING' AND due_at <= $1
+               ORDER BY parked_id LIMIT $2
+           ), behind AS MATERIALIZED (
+               SELECT DISTINCT others.parked_id
+               FROM due JOIN parked_names AS own USING (parked_id)
+               CROSS JOIN LATERAL (
+                   SELECT names.parked_id FROM parked_names AS names
+                   WHERE names.kind = own.kind AND names.scope = own.scope AND names.value = own.value
+                     AND names.parked_id > own.parked_id
+                   ORDER BY names.parked_id LIMIT $2
+               ) AS others
+           ), chosen AS (
+               SELECT parked_id FROM due UNION SELECT parked_id FROM behind ORDER BY parked_id LIMIT $2
+           )
+           SELECT parked_id AS "parked_id!", topic, partition, "offset", record_timestamp, key, value, header_keys,
+                  header_values AS "header_values: Vec<Option<Vec<u8>>>", parked_at, released
+           FROM chosen JOIN parked_records USING (parked_id)
+           WHERE state = 'WAITING' ORDER BY parked_id"#,
+        now,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Waiting {
+            parked_id: row.parked_id,
+            topic: row.topic,
+            partition: row.partition,
+            offset: row.offset,
+            record_timestamp: row.record_timestamp,
+            key: row.key,
+            value: row.value,
+            header_keys: row.header_keys,
+            header_values: row.header_values,
+            parked_at: row.parked_at,
+            released: row.released,
+        })
+        .collect())
+}
+
+/// Locks those of the records that still wait, by id; gives them.
+pub async fn lock(tx: &mut Transaction<'_, Postgres>, parked_ids: &[i64]) -> Result<Vec<i64>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT parked_id FROM parked_records WHERE parked_id = ANY($1) AND state = 'WAITING'
+         ORDER BY parked_id FOR UPDATE",
+        parked_ids,
+    )
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
+/// Puts off records that cannot be looked at, without a word on what they wait for.
+pub async fn postpone(
+    connection: &mut PgConnection,
+    parked_ids: &[i64],
+    until: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE parked_records SET due_at = $2 WHERE parked_id = ANY($1) AND state = 'WAITING'",
+        parked_ids,
+        until,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Notes under which number letters occupy their names.
+pub async fn letters(
+    tx: &mut Transaction<'_, Postgres>,
+    letter_ids: &[Uuid],
+    parked_ids: &[i64],
+) -> Result<()> {
+    let done = sqlx::query!(
+        "UPDATE dead_letters SET parked_id = occupies.parked_id
+         FROM UNNEST($1::uuid[], $2::bigint[]) AS occupies (letter_id, parked_id)
+         WHERE dead_letters.letter_id = occupies.letter_id",
+        letter_ids,
+        parked_ids,
+    )
+    .execute(&mut **tx)
+    .await?;
+    expect_rows("letters that occupy", letter_ids.len(), done.rows_affected())
+}
+
+/// Closes open letters that occupy their names, because the same request was said again and applied; who is behind them is
+/// looked at.
+pub async fn supersede(
+    tx: &mut Transaction<'_, Postgres>,
+    parked_ids: &[i64],
+    outcomes: &[&str],
+    now: OffsetDateTime,
+) -> Result<()> {
+    let done = sqlx::query!(
+        "UPDATE dead_letters SET state = 'RESOLVED', outcome = came.outcome, resolved_at = $3
+         FROM UNNEST($1::bigint[], $2::text[]) AS came (parked_id, outcome)
+         WHERE dead_letters.parked_id = came.parked_id AND dead_letters.state = 'OPEN'",
+        parked_ids,
+        outcomes as &[&str],
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    expect_rows("letters superseded", parked_ids.len(), done.rows_affected())?;
+    super::parked_names::vacate(tx, parked_ids, now).await
+}
+
+/// How many records wait.
+pub async fn count(connection: &mut PgConnection) -> Result<u64> {
+    let waiting = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "waiting!" FROM parked_records WHERE state = 'WAITING'"#
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(waiting as u64)
+}
