@@ -104,6 +104,13 @@ pub struct Place {
     pub ended_date: Option<Date>,
 }
 
+impl Place {
+    /// Whether the person is the head now.
+    pub(super) fn is_head(&self, head_kind: &str) -> bool {
+        self.ended_date.is_none() && self.kinds.iter().any(|kind| kind == head_kind)
+    }
+}
+
 impl Registrant {
     /// A registrant of whom nothing is known yet.
     pub fn new(registrant_id: RegistrantId, kind: RegistrantKind) -> Self {
@@ -134,10 +141,7 @@ impl Registrant {
 
     /// The member with this kind who has not ended: with `groups.head_kind`, who is paid for the group.
     pub fn head(&self, head_kind: &str) -> Option<RegistrantId> {
-        let is_head = |place: &Place| {
-            place.ended_date.is_none() && place.kinds.iter().any(|kind| kind == head_kind)
-        };
-        self.members.iter().find(|(_, place)| is_head(place)).map(|(id, _)| *id)
+        self.members.iter().find(|(_, place)| place.is_head(head_kind)).map(|(id, _)| *id)
     }
 
     /// Adds a name as it is stored.
