@@ -5,6 +5,7 @@
 //! [`WorkingSet`]), so that nothing here ever has to ask.
 
 mod command;
+mod conclude;
 mod decide;
 mod enroll;
 mod event;
@@ -12,6 +13,7 @@ mod facts;
 mod group;
 mod membership;
 mod name;
+mod overlay;
 mod program;
 mod reason;
 mod registrant;

@@ -1,7 +1,7 @@
 //! Who is meant.
 
 use super::{
-    Fault, Meta, NameKey, Reason, RegistrantId, RegistrantInfo, RegistrantRef, WorkingSet,
+    Fault, Meta, NameKey, Reason, RegistrantId, RegistrantInfo, RegistrantRef, overlay::Overlay,
 };
 
 /// Who a [`RegistrantInfo`] means.
@@ -35,7 +35,7 @@ impl RegistrantInfo {
         &self,
         at: &str,
         meta: &Meta,
-        set: &WorkingSet,
+        overlay: &Overlay<'_>,
     ) -> Result<Resolved, Fault> {
         if self.reference.is_none() && self.ids.is_empty() {
             return Err(Fault::at(at, Reason::RegistrantUnnamed));
@@ -44,10 +44,10 @@ impl RegistrantInfo {
             .reference
             .as_ref()
             .map(|reference| NameKey::reference(self.reference_source(meta), reference));
-        let by_reference = reference.as_ref().and_then(|name| set.owner(name));
+        let by_reference = reference.as_ref().and_then(|name| overlay.owner(name));
         let mut known = by_reference;
         for (index, id) in self.ids.iter().enumerate() {
-            let owner = set.owner(&NameKey::identifier(&id.id_type, &id.value));
+            let owner = overlay.owner(&NameKey::identifier(&id.id_type, &id.value));
             match (known, owner) {
                 (Some(known), Some(owner)) if known != owner => {
                     return Err(if by_reference.is_some() {
@@ -63,8 +63,8 @@ impl RegistrantInfo {
         let Some(known) = known else { return Ok(Resolved::New) };
         // Known by an identifier, and this source calls it something else already.
         if let (None, Some(reference)) = (by_reference, &reference)
-            && set
-                .registrant(known)
+            && overlay
+                .person(known)
                 .is_some_and(|registrant| registrant.references.contains_key(&reference.scope))
         {
             return Err(Fault::at(format!("{at}/reference"), Reason::RegistrantIdentityConflict));

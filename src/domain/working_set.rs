@@ -4,7 +4,7 @@
 
 use super::{
     IdentifierFacts, Membership, MembershipId, NameKey, Place, Program, ProgramId, Registrant,
-    RegistrantId,
+    RegistrantId, conclude::Changes,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -126,16 +126,18 @@ impl WorkingSet {
         self.names.get(name).copied()
     }
 
-    /// Takes over a registrant as a request leaves it, with the memberships that the request touched (none: removed).
-    /// Where names move from one registrant to another in one request, the one that gives up is put first.
-    pub(super) fn put(
-        &mut self,
-        registrant: Registrant,
-        facts_changed: bool,
-        touched: impl IntoIterator<Item = (MembershipId, Option<Membership>)>,
-    ) {
+    /// Takes over what a request changed. No name goes from one registrant to another in one request: whom a name
+    /// means is looked up over what stood before it.
+    pub(super) fn take(&mut self, changes: Option<Changes>) {
+        let Some(changes) = changes else { return };
+        self.touched_memberships.extend(changes.memberships);
+        for (registrant, told) in changes.registrants {
+            self.put(registrant, told);
+        }
+    }
+
+    fn put(&mut self, registrant: Registrant, facts_changed: bool) {
         let id = registrant.registrant_id;
-        self.touched_memberships.extend(touched);
         let before = self.registrants.remove(&id);
         self.put_places(before.as_ref(), &registrant);
         match &before {
@@ -172,11 +174,15 @@ impl WorkingSet {
         if was == is {
             return;
         }
-        if let Some(groups) = was.and_then(|was| self.headed.get_mut(&was)) {
+        if let Some(was) = was
+            && let Some(groups) = self.headed.get_mut(&was)
+        {
             groups.remove(&id);
+            // No empty entries: two sets that say the same are equal.
+            if groups.is_empty() {
+                self.headed.remove(&was);
+            }
         }
-        // No empty entries: two sets that say the same are equal.
-        self.headed.retain(|_, groups| !groups.is_empty());
         if let Some(is) = is {
             self.headed.entry(is).or_default().insert(id);
         }

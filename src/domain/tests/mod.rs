@@ -17,8 +17,9 @@ mod words;
 
 use super::{
     Command, Decision, Enrollment, IdentifierFacts, IdentifierIn, Membership, MembershipId, Meta,
-    NameKey, Program, ProgramId, ProgramMembershipIn, ProgramState, Reason, Registrant,
-    RegistrantId, RegistrantInfo, RegistrantKind, RequestedState, State, WorkingSet, decide,
+    NameKey, Patience, Program, ProgramId, ProgramMembershipIn, ProgramState, Reason, Registrant,
+    RegistrantId, RegistrantInfo, RegistrantKind, RequestedState, State, Verdict, WorkingSet,
+    decide,
 };
 use time::macros::{date, datetime};
 use time::{Date, Duration};
@@ -161,13 +162,19 @@ fn atomic(
     registrant: RegistrantInfo,
     items: &[ProgramMembershipIn],
 ) -> Decision {
-    let Command::Enroll(enrollment) = enrollment(registrant, items);
-    apply(set, message_id, &Command::Enroll(Enrollment { atomic: true, ..enrollment }))
+    let program_memberships = items.to_vec();
+    apply(
+        set,
+        message_id,
+        &Command::Enroll(Enrollment { atomic: true, registrant, program_memberships }),
+    )
 }
 
 fn apply(set: &mut WorkingSet, message_id: &str, command: &Command) -> Decision {
     let before = set.clone();
-    let decision = decide(&meta(message_id), command, set);
+    let Verdict::Decided(decision) = decide(&meta(message_id), command, set, Patience::Over) else {
+        panic!("{message_id} waits for nobody");
+    };
     if matches!(decision.status, super::Status::Rejected | super::Status::Unchanged) {
         assert!(*set == before, "{message_id} left something behind");
         assert_eq!(decision.events, []);

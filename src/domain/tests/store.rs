@@ -28,8 +28,25 @@ impl Store {
     pub(super) fn load(&self, batch: &[(Meta, Command)]) -> WorkingSet {
         let mut set = world();
         let mut meant = BTreeSet::new();
-        for (meta, Command::Enroll(request)) in batch {
-            meant.extend(request.registrant.names(meta).filter_map(|name| self.names.get(&name)));
+        let mut told = BTreeSet::new();
+        for (meta, command) in batch {
+            for (_, info) in command.infos() {
+                told.extend(info.names(meta).filter_map(|name| self.names.get(&name)));
+            }
+            if let Command::Update(update) = command {
+                meant
+                    .extend(update.registrant.names(meta).filter_map(|name| self.names.get(&name)));
+            }
+        }
+        meant.extend(&told);
+        let head = |id: &RegistrantId| self.registrants[id].head(set.head_kind());
+        let headed =
+            self.registrants.keys().filter(|id| head(id).is_some_and(|h| told.contains(&h)));
+        meant.extend(headed);
+        let guests = meant.iter().filter_map(|id| head(id)).filter(|head| !meant.contains(head));
+        let guests: BTreeSet<_> = guests.collect();
+        for id in guests {
+            set.load_guest(self.registrants[&id].clone());
         }
         for id in meant {
             let mut registrant = self.registrants[id].clone();
@@ -54,6 +71,14 @@ impl Store {
         }
         for registrant in set.created().chain(set.changed()) {
             self.put(registrant);
+        }
+        for (group, person, place) in set.inserted_places() {
+            let old = self.places.insert((group, person), place.clone());
+            assert!(old.is_none(), "a place inserted twice");
+        }
+        for (group, person, place) in set.updated_places() {
+            let old = self.places.insert((group, person), place.clone());
+            assert!(old.is_some(), "a place updated, but not stored");
         }
         for id in set.removed_memberships() {
             assert!(self.memberships.remove(&id).is_some(), "removed, but not stored");
