@@ -133,11 +133,11 @@ const UNKNOWN_FINGERPRINT: Unreadable = Unreadable {
     code: "unknown_fingerprint",
     detail: "no known schema has this fingerprint; add the schema, restart the worker and replay the letter",
 };
-pub(super) const NO_REQUEST: Unreadable = Unreadable {
+const NO_REQUEST: Unreadable = Unreadable {
     class: LetterClass::UnknownSchema,
     stage: LetterStage::Schema,
     code: "not_a_request",
-    detail: "the schema is known, but not one of a request that is taken here",
+    detail: "the schema is known, but not one of a request",
 };
 pub(super) const INVALID: Unreadable = Unreadable {
     class: LetterClass::Undecodable,

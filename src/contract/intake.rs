@@ -1,7 +1,7 @@
 //! A record on its way in: what can be said of it before anything stored is looked at.
 
 use super::content::ContentFingerprint;
-use super::decode::{Request, Unreadable};
+use super::decode::Unreadable;
 use super::limits::{self, Dates};
 use super::schemas::Schemas;
 use crate::domain::{Command, Fault, Meta, NameKey};
@@ -148,11 +148,7 @@ pub fn take(
     dates: &Dates,
 ) -> Intake {
     let request = match schemas.decode(value, max_bytes) {
-        Ok(request @ Request::Enrollment(_)) => request,
-        // Known to the contract, but their rules are not there yet: kept as letters, to be replayed.
-        Ok(Request::Update(_) | Request::Group(_)) => {
-            return Intake::Letter(super::decode::NO_REQUEST);
-        }
+        Ok(request) => request,
         Err(cause) => return Intake::Letter(cause),
     };
     let fingerprint = ContentFingerprint::of(&request);

@@ -1,17 +1,15 @@
 //! Message to command: limits and characters, all faults at once, before anything else is looked at.
 
+mod group;
+mod membership;
+mod meta;
 mod registrant;
 mod text;
+mod update;
 
 use super::decode::Request;
 use super::intake::Identity;
-use super::wire::{EnrollmentRequest, ProgramMembershipIn, RequestedState};
-use crate::domain::{
-    BatchRef, Command, Enrollment, Fault, Meta, ProgramMembershipIn as ProgramMembership, Reason,
-    RequestedState as Requested,
-};
-use registrant::info;
-use std::fmt::Arguments;
+use crate::domain::{Command, Fault, Meta};
 use text::Checker;
 pub(super) use text::{is_source, is_token};
 use time::{Date, Duration, OffsetDateTime, UtcOffset};
@@ -49,84 +47,14 @@ pub fn command(
     recorded_at: OffsetDateTime,
     dates: &Dates,
 ) -> Result<(Meta, Command), (Identity, Vec<Fault>)> {
-    match request {
-        Request::Enrollment(request) => enrollment(*request, recorded_at, dates),
-        // Their commands come with the rules for them; until then intake does not hand them on.
-        Request::Update(_) | Request::Group(_) => {
-            let identity = Identity::said("", "", 1, None);
-            Err((identity, vec![Fault::at("", Reason::FieldUnsupported)]))
-        }
-    }
-}
-
-fn enrollment(
-    request: EnrollmentRequest,
-    recorded_at: OffsetDateTime,
-    dates: &Dates,
-) -> Result<(Meta, Command), (Identity, Vec<Fault>)> {
     let mut check = Checker::default();
-    check.source(&request.source, format_args!("/source"));
-    check.token(&request.message_id, format_args!("/message_id"));
-    if request.attempt < 1 {
-        check.fault(format_args!("/attempt"), Reason::FieldInvalid);
-    }
-    let sent_at = request.sent_at.time();
-    if sent_at.is_none() {
-        check.fault(format_args!("/sent_at"), Reason::FieldInvalid);
-    }
-    if let Some(batch) = &request.batch {
-        check.token(&batch.batch_id, format_args!("/batch/batch_id"));
-        if batch.total_count.is_some_and(|count| count < 0) {
-            check.fault(format_args!("/batch/total_count"), Reason::FieldInvalid);
-        }
-    }
-    check.optional(request.actor.as_deref(), format_args!("/actor"));
-    let registrant = info(request.registrant, format_args!("/registrant"), &mut check);
-    let program_memberships =
-        memberships(request.program_memberships, format_args!("/program_memberships"), &mut check);
-    let (Some(sent_at), Some(registrant), true) = (sent_at, registrant, check.is_clean()) else {
-        let batch_id = request.batch.as_ref().map(|batch| batch.batch_id.as_str());
-        let identity =
-            Identity::said(&request.source, &request.message_id, request.attempt, batch_id);
-        return Err((identity, check.faults()));
+    let (meta, sent, command) = match request {
+        Request::Enrollment(request) => membership::enrollment(*request, dates, &mut check),
+        Request::Update(request) => update::update(*request, dates, &mut check),
+        Request::Group(request) => group::group(*request, dates, &mut check),
     };
-    let today = dates.date_of(sent_at);
-    let meta = Meta {
-        source: request.source,
-        message_id: request.message_id,
-        attempt: request.attempt,
-        sent_at,
-        today,
-        last_date: today.checked_add(dates.max_future).unwrap_or(Date::MAX),
-        recorded_at,
-        actor: request.actor,
-        batch: request
-            .batch
-            .map(|batch| BatchRef { batch_id: batch.batch_id, total_count: batch.total_count }),
-    };
-    let command = Enrollment { atomic: request.atomic, registrant, program_memberships };
-    Ok((meta, Command::Enroll(command)))
-}
-
-fn memberships(
-    given: Vec<ProgramMembershipIn>,
-    at: Arguments<'_>,
-    check: &mut Checker,
-) -> Vec<ProgramMembership> {
-    let mut memberships = Vec::with_capacity(given.len());
-    for (index, item) in check.items(given, at).into_iter().enumerate() {
-        check.required(&item.program, format_args!("{at}/{index}/program"));
-        let enrollment_date =
-            check.date(item.enrollment_date, format_args!("{at}/{index}/enrollment_date"));
-        let state = match item.state {
-            RequestedState::Enrolled => Requested::Enrolled,
-            RequestedState::Draft => Requested::Draft,
-            RequestedState::Unknown => {
-                check.fault(format_args!("{at}/{index}/state"), Reason::FieldInvalid);
-                continue;
-            }
-        };
-        memberships.push(ProgramMembership { program: item.program, state, enrollment_date });
+    match (sent, command, check.is_clean()) {
+        (Some(sent), Some(command), true) => Ok((meta.kept(sent, recorded_at), command)),
+        _ => Err((meta.identity(), check.faults())),
     }
-    memberships
 }

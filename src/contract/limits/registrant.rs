@@ -1,9 +1,11 @@
-//! The limits of a `RegistrantInfo`.
+//! The limits of a `RegistrantInfo` and a `RegistrantRef`.
 
 use super::text::Checker;
-use crate::contract::wire::{RegistrantInfo as Given, RegistrantKind as GivenKind};
+use crate::contract::wire::{
+    RegistrantInfo as Given, RegistrantKind as GivenKind, RegistrantRef as GivenRef,
+};
 use crate::domain::{
-    Clearable, IdentifierIn, PhoneNumberIn, Reason, RegistrantInfo, RegistrantKind,
+    Clearable, IdentifierIn, PhoneNumberIn, Reason, RegistrantInfo, RegistrantKind, RegistrantRef,
 };
 use std::collections::HashSet;
 use std::fmt::Arguments;
@@ -17,12 +19,7 @@ pub(super) fn info(
     given.ids = check.facts(given.ids, format_args!("{at}/ids"));
     given.phone_numbers = check.facts(given.phone_numbers, format_args!("{at}/phone_numbers"));
     given.clear = check.facts(given.clear, format_args!("{at}/clear"));
-    if let Some(source) = &given.source {
-        check.source(source, format_args!("{at}/source"));
-    }
-    if let Some(reference) = &given.reference {
-        check.name(reference, format_args!("{at}/reference"));
-    }
+    reference_limits(given.source.as_deref(), given.reference.as_deref(), at, check);
     for (field, value) in [
         ("name", &given.name),
         ("given_name", &given.given_name),
@@ -73,6 +70,35 @@ pub(super) fn info(
         is_partial_group: given.is_partial_group,
         clear,
     })
+}
+
+/// Checks how an update names a registrant. Nothing is stored by it, so a type of identifier may stand more than once.
+pub(super) fn reference(given: GivenRef, at: Arguments<'_>, check: &mut Checker) -> RegistrantRef {
+    reference_limits(given.source.as_deref(), given.reference.as_deref(), at, check);
+    let ids = check.facts(given.ids, format_args!("{at}/ids"));
+    for (index, id) in ids.iter().enumerate() {
+        check.name(&id.id_type, format_args!("{at}/ids/{index}/id_type"));
+        check.name(&id.value, format_args!("{at}/ids/{index}/value"));
+    }
+    RegistrantRef {
+        source: given.source,
+        reference: given.reference,
+        ids: ids.into_iter().map(|id| (id.id_type, id.value)).collect(),
+    }
+}
+
+fn reference_limits(
+    source: Option<&str>,
+    reference: Option<&str>,
+    at: Arguments<'_>,
+    check: &mut Checker,
+) {
+    if let Some(source) = source {
+        check.source(source, format_args!("{at}/source"));
+    }
+    if let Some(reference) = reference {
+        check.name(reference, format_args!("{at}/reference"));
+    }
 }
 
 /// What is emptied: known fields, and none that the request gives too.

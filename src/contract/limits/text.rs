@@ -7,16 +7,17 @@ use time::Date;
 
 /// The longest text, in characters, where the contract names no other limit.
 const MAX_TEXT: usize = 1_000;
-/// The longest reference or identifier, in characters.
+/// The longest reference, identifier, kind of a member or code of a reason, in characters.
 const MAX_NAME: usize = 255;
 /// The longest source, in characters.
 const MAX_SOURCE: usize = 64;
 /// The longest `message_id` or `batch_id`, in characters.
 const MAX_TOKEN: usize = 99;
 
-/// The longest list of a request: as many items as a batch takes.
-const MAX_ITEMS: usize = 10_000;
-/// The longest list of a registrant's facts.
+/// The most items of a request, memberships and members together: as many as a batch takes by default, and so few that
+/// a result that lists them all fits into a record.
+pub(super) const MAX_ITEMS: usize = 10_000;
+/// The longest list of facts of a registrant or member.
 const MAX_FACTS: usize = 100;
 
 /// Collects the faults of one request.
@@ -41,7 +42,7 @@ impl Checker {
         self.list(list, MAX_ITEMS, at)
     }
 
-    /// Identifiers, phone numbers, fields to clear.
+    /// Identifiers, phone numbers, fields to clear, kinds of a member.
     pub(super) fn facts<T>(&mut self, list: Vec<T>, at: Arguments<'_>) -> Vec<T> {
         self.list(list, MAX_FACTS, at)
     }
@@ -67,7 +68,7 @@ impl Checker {
         }
     }
 
-    /// A reference or the value of an identifier.
+    /// A reference, an identifier or its type, a kind of a member, the code of a reason.
     pub(super) fn name(&mut self, value: &str, at: Arguments<'_>) {
         self.bounded(value, 1, MAX_NAME, at);
     }

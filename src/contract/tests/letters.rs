@@ -3,6 +3,7 @@
 use super::{dates, example};
 use crate::contract::wire::Millis;
 use crate::contract::{Intake, MessageType, Request, Schemas, Unreadable, named_fingerprint, take};
+use crate::domain::Command;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 use time::macros::datetime;
@@ -142,15 +143,24 @@ fn text_must_be_utf_8() {
 }
 
 #[test]
-fn requests_without_rules_yet_are_letters() {
-    for message in [MessageType::MembershipUpdateRequest, MessageType::GroupMembershipRequest] {
+fn the_schema_decides_the_type() {
+    let mut commands = Vec::new();
+    for message in MessageType::ALL.into_iter().filter(|message| message.is_request()) {
         let bytes = example(message, "full").bytes;
         let at = datetime!(2026-02-01 0:00 UTC);
-        let Intake::Letter(letter) = take(&SCHEMAS, Some(&bytes), MAX, at, &dates("UTC")) else {
-            panic!("no letter")
+        let Intake::Command { meta, command, .. } =
+            take(&SCHEMAS, Some(&bytes), MAX, at, &dates("UTC"))
+        else {
+            panic!("{} is no command", message.name())
         };
-        assert_eq!(letter.code, "not_a_request");
+        assert_eq!((meta.source.as_str(), meta.recorded_at), ("civil-registry", at));
+        commands.push(match command {
+            Command::Enroll(_) => MessageType::EnrollmentRequest,
+            Command::Update(_) => MessageType::MembershipUpdateRequest,
+            Command::Group(_) => MessageType::GroupMembershipRequest,
+        });
     }
+    assert_eq!(commands, MessageType::ALL[..3]);
 }
 
 #[test]

@@ -4,7 +4,9 @@ use super::{dates, enrollment};
 use crate::contract::{
     Identity, Message, Provenance, Request, change, command, decode_own, encode, result, state,
 };
-use crate::domain::{Change, Program, ProgramId, ProgramState, RegistrantKind, WorkingSet, decide};
+use crate::domain::{
+    Change, Patience, Program, ProgramId, ProgramState, RegistrantKind, Verdict, WorkingSet, decide,
+};
 use serde_json::json;
 use time::macros::datetime;
 
@@ -41,7 +43,9 @@ fn result_event_and_state() {
     let mut set = WorkingSet::default();
     set.load_program(cash.clone());
     set.load_program(program("old", ProgramState::Ended));
-    let decision = decide(&meta, &command, &mut set);
+    let Verdict::Decided(decision) = decide(&meta, &command, &mut set, Patience::Over) else {
+        panic!("nobody is waited for")
+    };
     let committed_at = datetime!(2026-01-31 9:30:02.25 UTC);
     let said = result(&Identity::of(&meta), &decision, committed_at);
     insta::assert_snapshot!("request_result", pretty(&said));
