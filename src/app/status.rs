@@ -107,7 +107,7 @@ fn ask_brokers(settings: &Settings, status: &mut Status) -> Result<(), Unreachab
             status.kafka.missing_topics.push(name);
             continue;
         };
-        if output || !topics::CONSUMED.contains(&short) {
+        if output {
             continue;
         }
         for partition in topic.partitions() {

@@ -31,10 +31,14 @@ pub const NAMES: [(&str, bool); 8] = [
     ("dead-letters", true),
 ];
 
-/// The request topics that a worker takes. Requests in the others stay there until their rules are known to it.
-pub const CONSUMED: [&str; 1] = ["enrollment-requests"];
+/// The full names of the request topics. Each may hold any kind of request: the schema decides the type.
+pub fn of_requests(settings: &Settings) -> Vec<String> {
+    let requests = NAMES.iter().filter(|(_, output)| !output);
+    requests.map(|(name, _)| settings.topics.topic(name)).collect()
+}
 
-/// The request topic, without prefix, for a message; none for what Rollcall says itself.
+/// The topic, without prefix, to which a request is sent, unless its sender needs strict order across kinds; none for
+/// what Rollcall says itself.
 pub const fn of_request(message: MessageType) -> Option<&'static str> {
     match message {
         MessageType::EnrollmentRequest => Some("enrollment-requests"),

@@ -43,7 +43,7 @@ pub(super) fn consume_config(settings: &Settings, owner: &str) -> consume::Confi
         bootstrap_servers: settings.kafka.bootstrap_servers.clone(),
         group_id: settings.kafka.group_id.clone(),
         properties: settings.kafka.properties.clone(),
-        topics: super::topics::CONSUMED.map(|name| settings.topics.topic(name)).to_vec(),
+        topics: super::topics::of_requests(settings),
         owner: owner.to_owned(),
         build: env!("CARGO_PKG_VERSION").to_owned(),
         max_records: settings.batch.max_records,

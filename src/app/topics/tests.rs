@@ -23,6 +23,18 @@ fn topics_are_as_the_contract_has_them() {
 }
 
 #[test]
+fn requests_of_every_kind_have_a_topic_that_is_read() {
+    let settings = Settings::default();
+    let read = of_requests(&settings);
+    assert_eq!(read.len(), 3);
+    for message in MessageType::ALL {
+        let topic = of_request(message).map(|name| settings.topics.topic(name));
+        assert_eq!(topic.is_some(), message.is_request(), "{}", message.name());
+        assert!(topic.is_none_or(|topic| read.contains(&topic)), "{}", message.name());
+    }
+}
+
+#[test]
 fn fewer_partitions_are_for_requests_only() {
     let mut settings = Settings::default();
     settings.topics.partitions = 3;
