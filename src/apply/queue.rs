@@ -8,7 +8,7 @@ use super::outcome::outcome_symbol;
 use super::park::{Moves, Parking, rows};
 use super::queues::Occupied;
 use crate::lifecycle::retry;
-use crate::store::{self, parked, parked_names};
+use crate::store::{self, inbox, parked, parked_names};
 use bytes::Bytes;
 use sqlx::{Postgres, Transaction};
 use std::time::Duration;
@@ -33,6 +33,7 @@ pub(super) async fn save(
     let mut occupied: Vec<(&Occupied, i64)> = Vec::new();
     let (mut letters, mut letter_numbers) = (Vec::new(), Vec::new());
     let (mut through, mut outcomes) = (Vec::new(), Vec::new());
+    let mut forgotten: Vec<(&str, &str)> = Vec::new();
     let needed = answers.iter().filter(|answer| {
         matches!(answer.parking, Parking::Waits { .. } | Parking::Failed { waited: None, .. })
     });
@@ -61,6 +62,8 @@ pub(super) async fn save(
                 if waited.is_some() {
                     through.push(number);
                     outcomes.push(outcome_symbol(answer.outcome));
+                    let identity = answer.identity.as_ref();
+                    forgotten.extend(identity.map(|who| (&*who.source, &*who.message_id)));
                 }
                 occupied.extend(keys.iter().map(|key| (key, number)));
                 if let Some((letter_id, _)) = &answer.letter {
@@ -81,6 +84,12 @@ pub(super) async fn save(
     }
     if !letters.is_empty() {
         parked::letters(tx, &letters, &letter_numbers).await?;
+    }
+    if !forgotten.is_empty() {
+        // "A dead-lettered record keeps no inbox row, so a resend applies."
+        forgotten.sort_unstable();
+        let (sources, message_ids): (Vec<_>, Vec<_>) = forgotten.into_iter().unzip();
+        inbox::forget(tx, &sources, &message_ids).await?;
     }
     met(tx, moves).await?;
     if !moves.woken.is_empty() {

@@ -202,13 +202,39 @@ pub async fn keep(
     expect_rows("inbox attempts", rows.len(), done.rows_affected())
 }
 
+/// Takes requests that were held out of the inbox, because they became letters: said again, they are applied. What was
+/// answered stays in `inbox_attempts`.
+pub async fn forget(
+    tx: &mut Transaction<'_, Postgres>,
+    sources: &[&str],
+    message_ids: &[&str],
+) -> Result<()> {
+    let done = sqlx::query!(
+        r#"WITH gone AS (
+               DELETE FROM inbox USING UNNEST($1::text[], $2::text[]) AS letter (source, message_id)
+               WHERE inbox.source = letter.source AND inbox.message_id = letter.message_id AND inbox.status = 'HELD'
+               RETURNING inbox.source, inbox.message_id, attempt, status, outcome, result, topic, partition, "offset",
+                         recorded_at
+           )
+           INSERT INTO inbox_attempts (source, message_id, attempt, status, outcome, result, topic, partition, "offset",
+                                       recorded_at)
+           SELECT * FROM gone"#,
+        sources as &[&str],
+        message_ids as &[&str],
+    )
+    .execute(&mut **tx)
+    .await?;
+    expect_rows("inbox rows of letters", sources.len(), done.rows_affected())
+}
+
 /// How many rows [`expire`] deletes at a time: few enough to hold no lock for long.
 const EXPIRED_AT_ONCE: i64 = 5_000;
 
 /// Deletes some of what was recorded before `before`; gives how many.
 pub async fn expire(connection: &mut PgConnection, before: OffsetDateTime) -> Result<u64> {
     let inbox = sqlx::query!(
-        "DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE recorded_at < $1 LIMIT $2))",
+        "DELETE FROM inbox
+         WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE recorded_at < $1 AND status <> 'HELD' LIMIT $2))",
         before,
         EXPIRED_AT_ONCE,
     )

@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use rollcall::apply::{Applier, Batch, Options, Record, Slice, SliceOutcome, TopicPartition};
 use rollcall::contract::wire::{
-    EnrollmentRequest, Millis, ProgramMembershipIn, RegistrantIdentifier, RegistrantInfo,
-    RegistrantKind, RequestedState,
+    Action, EnrollmentRequest, GroupMember, GroupMembershipRequest, GroupMode,
+    MembershipUpdateRequest, Millis, ProgramMembershipIn, RegistrantIdentifier, RegistrantInfo,
+    RegistrantKind, RegistrantRef, RequestedState,
 };
-use rollcall::contract::{Dates, Schemas, encode};
+use rollcall::contract::{Dates, Message, Schemas, encode};
 use rollcall::domain::{Program, ProgramId, ProgramState};
 use rollcall::lifecycle::clock::{Clock, ManualClock};
 use rollcall::lifecycle::health::Health;
@@ -36,6 +37,7 @@ pub(crate) struct Scene {
     _database: TestDb,
     pub(crate) pool: PgPool,
     pub(crate) applier: Applier,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl Scene {
@@ -56,8 +58,9 @@ impl Scene {
             .collect();
         store::programs::import(&mut tx, &programs, SENT).await.expect("programs");
         tx.commit().await.expect("a commit");
-        let applier = applier(pool.clone());
-        Self { _database: database, pool, applier }
+        let clock = Arc::new(ManualClock::new(NOW));
+        let applier = applier_with(pool.clone(), Arc::<ManualClock>::clone(&clock));
+        Self { _database: database, pool, applier, clock }
     }
 
     /// Takes the lease of a partition, as the consumer does.
@@ -84,6 +87,21 @@ impl Scene {
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
+    /// Takes out of the queue whatever is ready.
+    pub(crate) async fn drain(&self) {
+        let hard = CancellationToken::new();
+        while self.applier.drain_some(&hard).await.expect("a look at the queue") > 0 {}
+    }
+
+    /// The ledger's bytes, by topic, partition and offset.
+    pub(crate) async fn ledger(&self) -> String {
+        self.text(
+            "SELECT coalesce(string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY topic, partition, first_offset), '')
+             FROM intake_ledger",
+        )
+        .await
+    }
+
     /// A query's single text value.
     pub(crate) async fn text(&self, sql: &'static str) -> String {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
@@ -106,8 +124,11 @@ pub(crate) fn pool_options() -> store::Options {
     }
 }
 
+/// When everything in a scene is applied, until its clock is moved.
+pub(crate) const NOW: time::OffsetDateTime = datetime!(2026-03-02 00:00 UTC);
+
 pub(crate) fn applier(pool: PgPool) -> Applier {
-    applier_with(pool, Arc::new(ManualClock::new(datetime!(2026-03-02 00:00 UTC))))
+    applier_with(pool, Arc::new(ManualClock::new(NOW)))
 }
 
 pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
@@ -118,6 +139,8 @@ pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
         takeover_after: Duration::from_secs(2),
         transaction_deadline: Duration::from_mins(1),
         application_name: "rollcall".to_owned(),
+        head_kind: "Head".to_owned(),
+        grace: time::Duration::minutes(1),
         shards: 12,
         max_consecutive: 3,
         max_record_bytes: 512 * 1024,
@@ -155,11 +178,91 @@ pub(crate) fn partition(number: i32) -> TopicPartition {
     TopicPartition { topic: "rollcall.enrollment-requests".into(), partition: number }
 }
 
-/// A record that carries a request, keyed as the contract says.
+/// A record that carries an enrollment, keyed as the contract says.
 pub(crate) fn record(at: &TopicPartition, offset: i64, request: &EnrollmentRequest) -> Record {
-    let key = request.registrant.reference.clone().map(|key| Bytes::from(key.into_bytes()));
+    carrying(at, offset, request.registrant.reference.as_deref(), request)
+}
+
+/// A record that carries a request of any kind.
+pub(crate) fn carrying<M: Message>(
+    at: &TopicPartition,
+    offset: i64,
+    key: Option<&str>,
+    request: &M,
+) -> Record {
+    let key = key.map(|key| Bytes::from(key.to_owned().into_bytes()));
     let value = encode(request).expect("a request that fits its schema");
     raw(at, offset, key, Some(Bytes::from(value)))
+}
+
+/// A partition of the topic of updates, or of groups.
+pub(crate) fn partition_of(topic: &str, number: i32) -> TopicPartition {
+    TopicPartition { topic: format!("rollcall.{topic}").into(), partition: number }
+}
+
+/// An action on the membership of whom the registry calls so.
+pub(crate) fn update(
+    message_id: &str,
+    reference: &str,
+    program: &str,
+    action: Action,
+) -> MembershipUpdateRequest {
+    MembershipUpdateRequest {
+        message_id: message_id.to_owned(),
+        source: "registry".to_owned(),
+        sent_at: Millis::from(SENT),
+        attempt: 1,
+        batch: None,
+        actor: None,
+        registrant: RegistrantRef {
+            source: None,
+            reference: Some(reference.to_owned()),
+            ids: Vec::new(),
+        },
+        program: program.to_owned(),
+        action,
+        enrollment_date: None,
+        exit_date: None,
+        effective_date: None,
+        reason: None,
+        expected_version: None,
+    }
+}
+
+/// A group with members (reference, kinds), each told of without program memberships.
+pub(crate) fn group(
+    message_id: &str,
+    reference: &str,
+    members: &[(&str, &[&str])],
+) -> GroupMembershipRequest {
+    GroupMembershipRequest {
+        message_id: message_id.to_owned(),
+        source: "registry".to_owned(),
+        sent_at: Millis::from(SENT),
+        attempt: 1,
+        batch: None,
+        actor: None,
+        atomic: false,
+        group: RegistrantInfo {
+            reference: Some(reference.to_owned()),
+            kind: RegistrantKind::Group,
+            ..info()
+        },
+        mode: GroupMode::Merge,
+        members: members.iter().map(|(reference, kinds)| member(reference, kinds)).collect(),
+        program_memberships: Vec::new(),
+    }
+}
+
+/// A member by its reference.
+pub(crate) fn member(reference: &str, kinds: &[&str]) -> GroupMember {
+    GroupMember {
+        individual: RegistrantInfo { reference: Some(reference.to_owned()), ..info() },
+        kinds: Some(kinds.iter().map(|kind| (*kind).to_owned()).collect()),
+        start_date: None,
+        ended_date: None,
+        program_memberships: Vec::new(),
+    }
 }
 
 pub(crate) fn raw(
