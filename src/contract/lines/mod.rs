@@ -214,18 +214,10 @@ impl<R: BufRead> Reader<R> {
         absent
     }
 
-    /// The limits that the request breaks.
+    /// The limits that the request breaks, and whom it leaves without a name.
     fn faults(&self, request: &Request) -> Vec<crate::domain::Fault> {
-        let mut faults = match request {
-            Request::Enrollment(_) => {
-                match limits::command(request.clone(), self.fill.sent_at, &self.dates) {
-                    Ok(_) => Vec::new(),
-                    Err((_, faults)) => faults,
-                }
-            }
-            // Their other limits come with the rules for them.
-            Request::Update(_) | Request::Group(_) => identity::faults(request),
-        };
+        let checked = limits::command(request.clone(), self.fill.sent_at, &self.dates);
+        let mut faults = checked.err().map(|(_, faults)| faults).unwrap_or_default();
         faults.extend(identity::unnamed(request));
         faults
     }
