@@ -85,6 +85,7 @@ fn every_error_has_its_line_and_pointer() {
             (3, "", "malformed-json"),
             (4, "/registrant/birthdate", "rjct.field.invalid"),
             (4, "/registrant/nmae", "rjct.field.unsupported"),
+            (4, "/registrant", "rjct.registrant.unnamed"),
             (5, "/message_id", "rjct.field.invalid"),
             (5, "/registrant/reference", "rjct.field.invalid"),
             (6, "/message_id", "rjct.field.invalid"),
@@ -131,6 +132,7 @@ fn every_error_of_updates_and_groups_is_found() {
     let text = r#"{"type": "MembershipUpdateRequest", "registrant": {}, "program": "", "action": "PAUSE", "exit_date": "2026-02-01", "reason": {"code": ""}, "expected_version": -1}
 {"type": "GroupMembershipRequest", "group": {"kind": "GROUP"}, "mode": "MERGE", "members": [{"individual": {"kind": "INDIVIDUAL"}, "kinds": [""]}, {"individual": {"kind": "INDIVIDUAL", "reference": "P"}, "program_memberships": [{"program": ""}]}]}
 {"type": "GroupMembershipRequest", "group": {"kind": "GROUP", "reference": "H"}, "mode": "JOIN", "members": [{"person": {}, "start_date": "31.1.2026"}]}
+{"type": "MembershipUpdateRequest", "message_id": 7, "registrant": {"reference": 7, "ids": {}}, "program": "", "action": "JUMP", "exit_date": "2026-02-01", "expected_version": -1, "attempt": 0}
 "#;
     let (lines, errors) = read(text, Format::Ndjson, Some("registry"));
     assert!(lines.is_empty());
@@ -152,6 +154,14 @@ fn every_error_of_updates_and_groups_is_found() {
             (3, "/members/0/individual", "rjct.field.invalid"),
             (3, "/members/0/start_date", "rjct.field.invalid"),
             (3, "/members/0/person", "rjct.field.unsupported"),
+            // What does not fit its schema hides nothing else, and is said once.
+            (4, "/message_id", "rjct.field.invalid"),
+            (4, "/registrant/reference", "rjct.field.invalid"),
+            (4, "/registrant/ids", "rjct.field.invalid"),
+            (4, "/action", "rjct.field.invalid"),
+            (4, "/attempt", "rjct.field.invalid"),
+            (4, "/program", "rjct.field.invalid"),
+            (4, "/expected_version", "rjct.field.invalid"),
         ]
     );
     assert!(!format!("{errors:?}").contains("31.1.2026"), "values stay out of errors");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::nowhere;
 use crate::stage::{REQUESTS, Stage, command, file, path};
-use crate::support::Worker;
+use crate::support::{PATIENCE, Worker, eventually};
 
 fn ndjson(lines: usize) -> String {
     (0..lines)
@@ -224,8 +224,11 @@ async fn wrong_lines_are_named_and_right_ones_are_sent() {
     let (code, _, _) =
         stage.command(&["submit", path(&file(ndjson(1))), "--format", "ndjson"]).await;
     assert_eq!(code, 1);
-    // The topic is missing: say so, do not create it.
+    // The topic is missing: say so, do not create it. That it is gone shows a moment after.
     stage.topics.delete(REQUESTS).await;
-    let (code, _, stderr) = stage.command(&arguments).await;
-    assert_eq!((code, stderr.contains("rollcall topics apply")), (2, true), "{stderr}");
+    eventually(PATIENCE, "the missing topic is named", async || {
+        let (code, _, stderr) = stage.command(&arguments).await;
+        (code == 2 && stderr.contains("rollcall topics apply")).then_some(())
+    })
+    .await;
 }
