@@ -2,6 +2,7 @@
 
 mod shape;
 
+pub(super) use shape::mended;
 pub use shape::{Misfit, misfits};
 
 use super::decode::{Request, Unreadable};
@@ -16,9 +17,10 @@ use serde_json::{Map, Value};
 
 fn message<T: Message>(value: Value) -> Result<T, Vec<Misfit>> {
     let misfits = misfits(T::TYPE, &value);
-    if !misfits.is_empty() {
-        return Err(misfits);
-    }
+    if misfits.is_empty() { fitting(value) } else { Err(misfits) }
+}
+
+fn fitting<T: Message>(value: Value) -> Result<T, Vec<Misfit>> {
     // serde's words could hold values (P9), and the walk has seen all that it knows.
     serde_json::from_value(value).map_err(|_error| {
         let detail = "it does not fit the message".to_owned();
@@ -31,10 +33,16 @@ fn message<T: Message>(value: Value) -> Result<T, Vec<Misfit>> {
 /// # Errors
 /// Everything that does not fit. For what is no request, that.
 pub fn request_from_json(kind: MessageType, value: Value) -> Result<Request, Vec<Misfit>> {
+    let misfits = misfits(kind, &value);
+    if misfits.is_empty() { fitting_request(kind, value) } else { Err(misfits) }
+}
+
+/// A request from plain JSON that was seen to fit.
+pub(super) fn fitting_request(kind: MessageType, value: Value) -> Result<Request, Vec<Misfit>> {
     Ok(match kind {
-        MessageType::EnrollmentRequest => Request::Enrollment(Box::new(message(value)?)),
-        MessageType::MembershipUpdateRequest => Request::Update(Box::new(message(value)?)),
-        MessageType::GroupMembershipRequest => Request::Group(Box::new(message(value)?)),
+        MessageType::EnrollmentRequest => Request::Enrollment(Box::new(fitting(value)?)),
+        MessageType::MembershipUpdateRequest => Request::Update(Box::new(fitting(value)?)),
+        MessageType::GroupMembershipRequest => Request::Group(Box::new(fitting(value)?)),
         MessageType::RequestResult
         | MessageType::MembershipChanged
         | MessageType::MembershipState

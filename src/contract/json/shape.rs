@@ -1,5 +1,7 @@
 //! Whether a JSON value fits a message's schema, and everything in which it does not.
 
+mod mend;
+
 use crate::contract::schemas::{MessageType, embedded_text};
 use crate::contract::wire::{Day, Millis};
 use crate::domain::Reason;
@@ -7,6 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::LazyLock;
+
+pub(in crate::contract) use mend::mended;
 
 /// What does not fit the schema, and where. Says nothing of the value (P9).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,7 @@
 
 use crate::contract::content::ContentFingerprint;
 use crate::contract::decode::Request;
-use crate::contract::limits;
-use crate::contract::wire::BatchRef;
+use crate::contract::wire::{BatchRef, RegistrantInfo};
 use crate::domain::{Fault, Reason};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -41,36 +40,29 @@ fn batch_id(request: &Request) -> Option<&str> {
     batch.as_ref().map(|batch| batch.batch_id.as_str())
 }
 
-/// The limits of the names that every request has.
-pub(super) fn faults(request: &Request) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut check = |fits: bool, pointer: &str| {
-        if !fits {
-            faults.push(Fault::at(pointer, Reason::FieldInvalid));
+/// Registrants without any name: no server is needed to see that they will be refused.
+pub(super) fn unnamed(request: &Request) -> Vec<Fault> {
+    let info = |info: &RegistrantInfo| info.reference.is_some() || !info.ids.is_empty();
+    let fault = |pointer: String| Fault::at(pointer, Reason::RegistrantUnnamed);
+    match request {
+        Request::Enrollment(request) if !info(&request.registrant) => {
+            vec![fault("/registrant".to_owned())]
         }
-    };
-    check(limits::is_source(source(request)), "/source");
-    check(limits::is_token(message_id(request)), "/message_id");
-    check(batch_id(request).is_none_or(limits::is_token), "/batch/batch_id");
-    faults
-}
-
-/// A registrant without any name: no server is needed to see that it will be refused.
-pub(super) fn unnamed(request: &Request) -> Option<Fault> {
-    let (named, pointer) = match request {
-        Request::Enrollment(request) => {
-            let registrant = &request.registrant;
-            (registrant.reference.is_some() || !registrant.ids.is_empty(), "/registrant")
+        Request::Update(request)
+            if request.registrant.reference.is_none() && request.registrant.ids.is_empty() =>
+        {
+            vec![fault("/registrant".to_owned())]
         }
-        Request::Update(request) => {
-            let registrant = &request.registrant;
-            (registrant.reference.is_some() || !registrant.ids.is_empty(), "/registrant")
-        }
+        Request::Enrollment(_) | Request::Update(_) => Vec::new(),
         Request::Group(request) => {
-            (request.group.reference.is_some() || !request.group.ids.is_empty(), "/group")
+            let group = (!info(&request.group)).then(|| fault("/group".to_owned()));
+            let members = request.members.iter().enumerate();
+            let members = members
+                .filter(|(_, member)| !info(&member.individual))
+                .map(|(index, _)| fault(format!("/members/{index}/individual")));
+            group.into_iter().chain(members).collect()
         }
-    };
-    (!named).then(|| Fault::at(pointer, Reason::RegistrantUnnamed))
+    }
 }
 
 /// How often each content was seen in each batch: the n-th of the same content is another request than the first.

@@ -8,11 +8,11 @@ mod identity;
 mod ndjson;
 
 use super::decode::Request;
-use super::json::request_from_json;
+use super::json::{self, Misfit};
 use super::limits::{self, Dates};
 use super::schemas::MessageType;
 use super::wire::{BatchRef, Millis};
-use crate::domain::Reason;
+use crate::domain::{Fault, Reason};
 use identity::Occurrences;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -64,8 +64,12 @@ impl LineError {
         Self { line, pointer: pointer.into(), code, detail: detail.into() }
     }
 
-    fn at(line: u64, pointer: &str, reason: Reason) -> Self {
-        Self::new(line, pointer, reason.code(), reason.detail())
+    fn fault(line: u64, fault: &Fault) -> Self {
+        Self::new(line, fault.pointer.as_str(), fault.reason.code(), fault.reason.detail())
+    }
+
+    fn misfit(line: u64, misfit: Misfit) -> Self {
+        Self::new(line, misfit.pointer, misfit.reason.code(), misfit.detail)
     }
 }
 
@@ -174,19 +178,21 @@ impl<R: BufRead> Reader<R> {
             // Stands in until the content is known; the fingerprint leaves it out.
             fields.insert("message_id".to_owned(), "derived".into());
         }
-        let misfit = |misfit: super::json::Misfit| {
-            LineError::new(number, misfit.pointer, misfit.reason.code(), misfit.detail)
+        let value = Value::Object(fields);
+        let misfits = json::misfits(kind, &value);
+        if !misfits.is_empty() {
+            return Err(self.wrong(number, kind, &value, misfits));
+        }
+        let misfit = |misfits: Vec<_>| -> Vec<_> {
+            misfits.into_iter().map(|misfit| LineError::misfit(number, misfit)).collect()
         };
-        let mut request = request_from_json(kind, Value::Object(fields))
-            .map_err(|misfits| misfits.into_iter().map(misfit).collect::<Vec<_>>())?;
+        let mut request = json::fitting_request(kind, value).map_err(misfit)?;
         if derive {
             self.occurrences.name(&mut request);
         }
         let faults = self.faults(&request);
         if !faults.is_empty() {
-            let error =
-                |fault: crate::domain::Fault| LineError::at(number, &fault.pointer, fault.reason);
-            return Err(faults.into_iter().map(error).collect());
+            return Err(faults.iter().map(|fault| LineError::fault(number, fault)).collect());
         }
         if request.encode().is_ok_and(|value| value.len() > MAX_VALUE_BYTES) {
             let detail =
@@ -194,6 +200,27 @@ impl<R: BufRead> Reader<R> {
             return Err(vec![LineError::new(number, "", "too-large", detail)]);
         }
         Ok(Line { number, request, filled_batch })
+    }
+
+    /// Everything that is wrong with a line that does not fit its schema: the limits that the rest of it breaks, too.
+    fn wrong(
+        &self,
+        number: u64,
+        kind: MessageType,
+        value: &Value,
+        misfits: Vec<Misfit>,
+    ) -> Vec<LineError> {
+        let mended = json::fitting_request(kind, json::mended(kind, value));
+        let mut faults = mended.map(|request| self.faults(&request)).unwrap_or_default();
+        // What stands in for a misfit may have faults of its own.
+        faults.retain(|fault| {
+            !misfits.iter().any(|misfit| {
+                let below = fault.pointer.strip_prefix(&misfit.pointer);
+                below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+            })
+        });
+        let misfits = misfits.into_iter().map(|misfit| LineError::misfit(number, misfit));
+        misfits.chain(faults.iter().map(|fault| LineError::fault(number, fault))).collect()
     }
 
     /// Fills in what is left out; whether the batch was.
@@ -214,18 +241,10 @@ impl<R: BufRead> Reader<R> {
         absent
     }
 
-    /// The limits that the request breaks.
-    fn faults(&self, request: &Request) -> Vec<crate::domain::Fault> {
-        let mut faults = match request {
-            Request::Enrollment(_) => {
-                match limits::command(request.clone(), self.fill.sent_at, &self.dates) {
-                    Ok(_) => Vec::new(),
-                    Err((_, faults)) => faults,
-                }
-            }
-            // Their other limits come with the rules for them.
-            Request::Update(_) | Request::Group(_) => identity::faults(request),
-        };
+    /// The limits that the request breaks, and whom it leaves without a name.
+    fn faults(&self, request: &Request) -> Vec<Fault> {
+        let checked = limits::command(request.clone(), self.fill.sent_at, &self.dates);
+        let mut faults = checked.err().map(|(_, faults)| faults).unwrap_or_default();
         faults.extend(identity::unnamed(request));
         faults
     }

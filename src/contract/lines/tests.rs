@@ -1,7 +1,7 @@
 //! Files as users write them.
 
 use super::*;
-use time::macros::datetime;
+use time::macros::{date, datetime};
 
 fn read(text: &str, format: Format, source: Option<&str>) -> (Vec<Line>, Vec<LineError>) {
     let fill = Fill {
@@ -85,12 +85,86 @@ fn every_error_has_its_line_and_pointer() {
             (3, "", "malformed-json"),
             (4, "/registrant/birthdate", "rjct.field.invalid"),
             (4, "/registrant/nmae", "rjct.field.unsupported"),
+            (4, "/registrant", "rjct.registrant.unnamed"),
             (5, "/message_id", "rjct.field.invalid"),
             (5, "/registrant/reference", "rjct.field.invalid"),
             (6, "/message_id", "rjct.field.invalid"),
         ]
     );
     assert!(!format!("{errors:?}").contains("1.2.1990"), "values stay out of errors");
+}
+
+const HOUSEHOLD: &str = r#"{"type": "GroupMembershipRequest", "group": {"reference": "H-1", "kind": "GROUP"}, "mode": "MERGE", "members": [{"individual": {"reference": "P-1", "kind": "INDIVIDUAL"}, "kinds": ["Head"], "start_date": "2026-01-31"}]}
+{"type": "MembershipUpdateRequest", "registrant": {"reference": "P-1"}, "program": "CASH", "action": "EXIT", "exit_date": "2026-02-01", "reason": {"code": "moved"}, "expected_version": 1}
+{"type": "MembershipUpdateRequest", "registrant": {"ids": [{"id_type": "N", "value": "1"}]}, "program": "CASH", "action": "PAUSE"}
+{"type": "EnrollmentRequest", "registrant": {"reference": "P-1", "kind": "INDIVIDUAL"}, "program_memberships": [{"program": "CASH"}]}
+"#;
+
+#[test]
+fn a_file_holds_requests_of_every_kind() {
+    let (lines, errors) = read(HOUSEHOLD, Format::Ndjson, Some("registry"));
+    assert_eq!(errors, []);
+    let kinds: Vec<_> = lines.iter().map(|line| line.request.message_type()).collect();
+    assert_eq!(
+        kinds,
+        [
+            MessageType::GroupMembershipRequest,
+            MessageType::MembershipUpdateRequest,
+            MessageType::MembershipUpdateRequest,
+            MessageType::EnrollmentRequest,
+        ]
+    );
+    let keys: Vec<_> = lines.iter().map(|line| line.request.key()).collect();
+    assert_eq!(keys, [Some("H-1"), Some("P-1"), None, Some("P-1")]);
+    assert!(lines.iter().all(|line| line.source() == "registry" && line.filled_batch));
+    let Request::Group(group) = &lines[0].request else { panic!("a group") };
+    assert_eq!(group.members[0].start_date.unwrap().date(), Some(date!(2026 - 01 - 31)));
+    assert_eq!(group.sent_at, Millis::from(datetime!(2026-03-01 12:00 UTC)));
+    // The same file again, and each line as often as it stands there.
+    let twice = read(&HOUSEHOLD.repeat(2), Format::Ndjson, Some("registry")).0;
+    assert_eq!(ids(&lines), ids(&twice)[..4]);
+    let distinct: std::collections::HashSet<_> = ids(&twice).into_iter().collect();
+    assert_eq!(distinct.len(), 8);
+}
+
+#[test]
+fn every_error_of_updates_and_groups_is_found() {
+    let text = r#"{"type": "MembershipUpdateRequest", "registrant": {}, "program": "", "action": "PAUSE", "exit_date": "2026-02-01", "reason": {"code": ""}, "expected_version": -1}
+{"type": "GroupMembershipRequest", "group": {"kind": "GROUP"}, "mode": "MERGE", "members": [{"individual": {"kind": "INDIVIDUAL"}, "kinds": [""]}, {"individual": {"kind": "INDIVIDUAL", "reference": "P"}, "program_memberships": [{"program": ""}]}]}
+{"type": "GroupMembershipRequest", "group": {"kind": "GROUP", "reference": "H"}, "mode": "JOIN", "members": [{"person": {}, "start_date": "31.1.2026"}]}
+{"type": "MembershipUpdateRequest", "message_id": 7, "registrant": {"reference": 7, "ids": {}}, "program": "", "action": "JUMP", "exit_date": "2026-02-01", "expected_version": -1, "attempt": 0}
+"#;
+    let (lines, errors) = read(text, Format::Ndjson, Some("registry"));
+    assert!(lines.is_empty());
+    let at: Vec<_> =
+        errors.iter().map(|error| (error.line, error.pointer.as_str(), error.code)).collect();
+    assert_eq!(
+        at,
+        [
+            (1, "/program", "rjct.field.invalid"),
+            (1, "/exit_date", "rjct.field.unsupported"),
+            (1, "/reason/code", "rjct.field.invalid"),
+            (1, "/expected_version", "rjct.field.invalid"),
+            (1, "/registrant", "rjct.registrant.unnamed"),
+            (2, "/members/0/kinds/0", "rjct.field.invalid"),
+            (2, "/members/1/program_memberships/0/program", "rjct.field.invalid"),
+            (2, "/group", "rjct.registrant.unnamed"),
+            (2, "/members/0/individual", "rjct.registrant.unnamed"),
+            (3, "/mode", "rjct.field.invalid"),
+            (3, "/members/0/individual", "rjct.field.invalid"),
+            (3, "/members/0/start_date", "rjct.field.invalid"),
+            (3, "/members/0/person", "rjct.field.unsupported"),
+            // What does not fit its schema hides nothing else, and is said once.
+            (4, "/message_id", "rjct.field.invalid"),
+            (4, "/registrant/reference", "rjct.field.invalid"),
+            (4, "/registrant/ids", "rjct.field.invalid"),
+            (4, "/action", "rjct.field.invalid"),
+            (4, "/attempt", "rjct.field.invalid"),
+            (4, "/program", "rjct.field.invalid"),
+            (4, "/expected_version", "rjct.field.invalid"),
+        ]
+    );
+    assert!(!format!("{errors:?}").contains("31.1.2026"), "values stay out of errors");
 }
 
 #[test]
