@@ -16,6 +16,7 @@ mod random;
 mod random_residents;
 mod refusals;
 mod store;
+mod update;
 mod words;
 
 use super::{

@@ -156,12 +156,12 @@ fn group() -> impl Strategy<Value = Command> {
 
 fn update() -> impl Strategy<Value = Command> {
     let reference = prop_oneof![
-        12 => select(&["1", "2", "3"][..]).prop_map(Some),
-        4 => select(&["G", "H"][..]).prop_map(Some),
-        6 => Just(None),
+        14 => select(&["1", "2", "1", "2", "3"][..]).prop_map(Some),
+        4 => select(&["G", "G", "H"][..]).prop_map(Some),
+        4 => Just(None),
     ];
     let ids = prop::collection::vec((select(&["NID", "TAX"][..]), select(&["1", "2"][..])), 0..3);
-    let program = prop_oneof![8 => select(&CODES[..2]), 4 => select(&CODES[2..])];
+    let program = prop_oneof![12 => select(&CODES[..2]), 3 => select(&CODES[2..])];
     let dates = (prop::option::of(day()), prop::option::of(day()));
     let said = prop::option::weighted(0.3, (day(), prop::option::of(Just("note".to_owned()))));
     let expected = prop::option::weighted(0.15, 0..4_i32);
@@ -176,7 +176,7 @@ fn update() -> impl Strategy<Value = Command> {
             expected_version,
         )| {
             // A group's memberships are in the program for groups, mostly.
-            let of_group = matches!(reference, Some("G" | "H")) && program == "cash";
+            let of_group = matches!(reference, Some("G" | "H")) && program != "none";
             let own = |(id_type, value): (&str, &str)| (id_type.to_owned(), value.to_owned());
             Command::Update(Update {
                 registrant: RegistrantRef {
@@ -207,7 +207,7 @@ fn enroll() -> impl Strategy<Value = Command> {
 
 /// A sequence of requests, each with what it says of itself and whether it may wait.
 pub(super) fn requests() -> impl Strategy<Value = Vec<(Meta, Command)>> {
-    let command = prop_oneof![5 => enroll().boxed(), 5 => update().boxed(), 4 => group().boxed()];
+    let command = prop_oneof![4 => enroll().boxed(), 6 => update().boxed(), 4 => group().boxed()];
     let one = (command, any::<bool>(), 0_i64..3);
     prop::collection::vec(one, 1..=LONGEST).prop_map(|requests| {
         requests
