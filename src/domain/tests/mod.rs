@@ -6,13 +6,17 @@ mod facts;
 mod identity;
 mod ids;
 mod model;
+mod model_groups;
+mod model_items;
 mod model_registrants;
 mod payee;
 mod privacy;
 mod property;
 mod random;
+mod random_residents;
 mod refusals;
 mod store;
+mod update;
 mod words;
 
 use super::{

@@ -1,15 +1,17 @@
 //! A second interpreter of the rules, written from the contract's sentences over flat tables: slow, sequential, and
 //! with nothing of the first one's structure. Rows are text; a request works on a copy of all tables.
 
-use super::super::{
-    Command, Enrollment, Meta, Registrant, RegistrantKind, RequestedState, State, membership_id,
-};
+use super::super::{Command, Enrollment, Meta, Patience, Registrant, RegistrantKind, State};
 use super::TODAY;
+use super::model_registrants::who;
 use super::words::event;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use time::Date;
 
 pub(super) type Person = String;
+
+/// (`REFERENCE`, source, value) or (`IDENTIFIER`, type, value) to its owner.
+pub(super) type Names = BTreeMap<(&'static str, String, String), Person>;
 
 /// A row of the memberships.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,30 +21,86 @@ pub(super) struct Row {
     pub(super) spell: i32,
     pub(super) version: i32,
     pub(super) date: Option<Date>,
+    pub(super) exit: Option<Date>,
 }
+
+/// A row of the members: kinds, start, end.
+pub(super) type Member = (Vec<String>, Date, Option<Date>);
 
 /// All there is, as flat tables.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Tables {
-    kinds: BTreeMap<Person, RegistrantKind>,
-    /// (`REFERENCE`, source, value) or (`IDENTIFIER`, type, value) to its owner.
-    pub(super) names: BTreeMap<(&'static str, String, String), Person>,
+    pub(super) kinds: BTreeMap<Person, RegistrantKind>,
+    pub(super) names: Names,
     /// (person, field) to what is stored; expiries and days of collection as `ids.<type>` and `phone_numbers.<number>`.
     pub(super) facts: BTreeMap<(Person, String), String>,
-    members: BTreeMap<(Person, String), Row>,
+    /// (person, program) to the membership.
+    pub(super) rows: BTreeMap<(Person, String), Row>,
+    /// (group, person) to the place.
+    pub(super) members: BTreeMap<(Person, Person), Member>,
 }
 
 /// What is compared of a decision: every line in words.
 #[derive(Debug, PartialEq, Default)]
 pub(super) struct Said {
     pub(super) status: String,
+    pub(super) whom: String,
     pub(super) faults: Vec<String>,
     pub(super) items: Vec<String>,
     /// Sorted: the contract orders events of one membership only.
     pub(super) events: Vec<String>,
 }
 
-const PROGRAMS: [(&str, RegistrantKind, bool); 4] = [
+impl Said {
+    pub(super) fn waits(what: &str) -> Self {
+        Self { status: format!("Waits for {what}"), ..Self::default() }
+    }
+
+    pub(super) fn refused(faults: Vec<String>) -> Self {
+        Self { status: "Rejected".to_owned(), whom: "-".to_owned(), faults, ..Self::default() }
+    }
+}
+
+/// An event in the making: the row as the change left it, and what happened.
+pub(super) struct Happened {
+    pub(super) person: Person,
+    pub(super) program: String,
+    pub(super) what: String,
+    pub(super) row: Row,
+}
+
+/// What the items of a request came to so far.
+#[derive(Default)]
+pub(super) struct Course {
+    faults: Vec<String>,
+    /// Pointer, program, whose, and what became of it.
+    items: Vec<(String, String, Person, String)>,
+    pub(super) happened: Vec<Happened>,
+}
+
+impl Course {
+    /// Adds an item: whether it changed something, or what is broken.
+    pub(super) fn item(
+        &mut self,
+        at: &str,
+        program: &str,
+        person: &str,
+        came_to: Result<bool, Vec<String>>,
+    ) {
+        let line = match came_to {
+            Ok(true) => "Applied MembershipChanged".to_owned(),
+            Ok(false) => "Unchanged MembershipUnchanged".to_owned(),
+            Err(faults) => {
+                let first = format!("Rejected {}", faults[0].split(' ').nth(1).unwrap());
+                self.faults.extend(faults);
+                first
+            }
+        };
+        self.items.push((at.to_owned(), program.to_owned(), person.to_owned(), line));
+    }
+}
+
+pub(super) const PROGRAMS: [(&str, RegistrantKind, bool); 4] = [
     ("cash", RegistrantKind::Individual, false),
     ("food", RegistrantKind::Individual, false),
     ("old", RegistrantKind::Individual, true),
@@ -82,202 +140,128 @@ impl Tables {
                 spell: membership.spell,
                 version: membership.version,
                 date: membership.enrollment_date,
+                exit: membership.exit_date,
             };
-            self.members.insert((person.clone(), program.0.to_owned()), row);
+            self.rows.insert((person.clone(), program.0.to_owned()), row);
+        }
+        for (member, place) in &registrant.members {
+            let row = (place.kinds.clone(), place.start_date, place.ended_date);
+            self.members.insert((person.clone(), member.0.to_string()), row);
         }
     }
 
     /// Carries out a request.
-    pub(super) fn request(&mut self, meta: &Meta, command: &Command) -> Said {
-        let Command::Enroll(request) = command;
+    pub(super) fn request(&mut self, meta: &Meta, command: &Command, patience: Patience) -> Said {
+        match command {
+            Command::Enroll(request) => self.enroll(meta, request),
+            Command::Update(request) => self.update(meta, request, patience),
+            Command::Group(request) => self.group(meta, request),
+        }
+    }
+
+    fn enroll(&mut self, meta: &Meta, request: &Enrollment) -> Said {
         let before = self.clone();
-        let mut said = Said::default();
-        match self.enroll(meta, request, &before, &mut said) {
-            Ok(person) => {
-                said.events.sort();
-                if said.status.is_empty() {
-                    let changed = *self != before;
-                    said.status = if changed { "Applied" } else { "Unchanged" }.to_owned();
-                }
-                self.tell_items(&person, &mut said);
-            }
-            Err(person) => {
-                *self = before;
-                said.events.clear();
-                said.status = "Rejected".to_owned();
-                self.tell_items(&person, &mut said);
-            }
-        }
-        said
-    }
-
-    /// Adds to every item whose it is and how its membership stands.
-    fn tell_items(&self, person: &str, said: &mut Said) {
-        for item in &mut said.items {
-            let program = item.split(' ').nth(1).unwrap().to_owned();
-            let row = self.members.get(&(person.to_owned(), program));
-            let known = if self.kinds.contains_key(person) { person } else { "-" };
-            let stands = row.map(|row| format!("{} {} {}", row.id, row.state, row.version));
-            *item = format!("{item} {known} {}", stands.unwrap_or_default());
-        }
-    }
-
-    fn enroll(
-        &mut self,
-        meta: &Meta,
-        request: &Enrollment,
-        before: &Self,
-        said: &mut Said,
-    ) -> Result<Person, Person> {
         let info = &request.registrant;
-        let person = self.who(meta, info, said)?;
-        let is_new = !self.kinds.contains_key(&person);
+        let person = match who(&self.names, meta, info, "/registrant") {
+            Ok(person) => person,
+            Err(fault) => return Said::refused(vec![fault]),
+        };
         if *self.kinds.entry(person.clone()).or_insert(info.kind) != info.kind {
-            said.faults.push("/registrant/kind RegistrantKindMismatch".to_owned());
-            return Err(person);
+            *self = before;
+            return Said::refused(vec!["/registrant/kind RegistrantKindMismatch".to_owned()]);
         }
         self.tell(meta, info, &person);
-        let mut moved = BTreeSet::new();
-        let mut events = Vec::new();
-        let (mut good, mut bad) = (0, 0);
-        for (index, item) in request.program_memberships.iter().enumerate() {
-            let at = format!("/program_memberships/{index}");
-            let wants = item.state == RequestedState::Enrolled;
-            let result = self.item(meta, &person, &item.program, wants, item.enrollment_date, &at);
-            let line = match result {
-                Ok(true) => {
-                    moved.insert(item.program.clone());
-                    let row = &self.members[&(person.clone(), item.program.clone())];
-                    let change = if wants { "Enrolled" } else { "Drafted" };
-                    let was = (row.version > 1).then_some(State::Draft);
-                    let day = row.date.unwrap_or(meta.today);
-                    events.push((
-                        item.program.clone(),
-                        format!("{change} {was:?} {day}"),
-                        row.clone(),
-                    ));
-                    good += 1;
-                    "Applied MembershipChanged".to_owned()
-                }
-                Ok(false) => {
-                    good += 1;
-                    "Unchanged MembershipUnchanged".to_owned()
-                }
-                Err(faults) => {
-                    bad += 1;
-                    let first = faults[0].split(' ').nth(1).unwrap().to_owned();
-                    said.faults.extend(faults);
-                    format!("Rejected {first}")
-                }
-            };
-            said.items.push(format!("{at} {} {line}", item.program));
-        }
-        if bad > 0 && (request.atomic || good == 0) {
-            for item in said.items.iter_mut().filter(|item| !item.contains("Rejected")) {
-                let place: Vec<_> = item.split(' ').take(2).collect();
-                *item = format!("{} Rejected RequestAtomic", place.join(" "));
-            }
-            return Err(person);
-        }
-        if bad > 0 {
-            "Partial".clone_into(&mut said.status);
-        }
-        if !is_new
-            && info.kind == RegistrantKind::Individual
-            && self.paid(&person) != before.paid(&person)
-        {
-            for ((owner, program), row) in &mut self.members {
-                if *owner == person
-                    && !moved.contains(program)
-                    && ["DRAFT", "ENROLLED", "PAUSED"].contains(&row.state)
-                {
-                    row.version += 1;
-                    let was = Some(State::parse(row.state).unwrap());
-                    events.push((
-                        program.clone(),
-                        format!("PayeeChanged {was:?} {}", meta.today),
-                        row.clone(),
-                    ));
-                }
-            }
-        }
-        let payee = match info.kind {
-            RegistrantKind::Individual => format!("{:?}", self.paid(&person)),
-            RegistrantKind::Group => "nobody".to_owned(),
-        };
-        let reference = self.reference(meta, &person);
-        for (program, what, row) in events {
-            said.events.push(event(&program, &what, &row, &reference, &payee));
-        }
-        Ok(person)
+        let mut course = Course::default();
+        self.items(meta, &person, &request.program_memberships, "", &mut course);
+        self.finish(before, meta, &person, course, request.atomic)
     }
 
-    /// Whether the item changes something, or the rules that it breaks.
-    #[expect(clippy::too_many_arguments, reason = "all of the item, in one line of the model")]
-    fn item(
+    /// "Outcome and status", and "every event carries the payee as of the end".
+    pub(super) fn finish(
         &mut self,
+        before: Self,
         meta: &Meta,
         person: &str,
-        code: &str,
-        wants: bool,
-        date: Option<Date>,
-        at: &str,
-    ) -> Result<bool, Vec<String>> {
-        let Some((_, target, ended)) = PROGRAMS.iter().find(|program| program.0 == code) else {
-            return Err(vec![format!("{at}/program ProgramNotFound")]);
-        };
-        if *target != self.kinds[person] {
-            return Err(vec![format!("{at}/program ProgramTargetTypeMismatch")]);
-        }
-        let place = (person.to_owned(), code.to_owned());
-        let row = self.members.get(&place).cloned();
-        match row.as_ref().map(|row| row.state) {
-            None => {}
-            Some("DRAFT") if wants => {}
-            Some(state) if state == if wants { "ENROLLED" } else { "DRAFT" } => {
-                return match date {
-                    Some(date) if row.unwrap().date != Some(date) => {
-                        Err(vec![format!("{at}/enrollment_date MembershipAlreadyEnrolled")])
-                    }
-                    _ => Ok(false),
-                };
+        mut course: Course,
+        atomic: bool,
+    ) -> Said {
+        let bad = course.items.iter().filter(|item| item.3.contains("Rejected")).count();
+        if bad > 0 && (atomic || bad == course.items.len()) {
+            *self = before;
+            for item in course.items.iter_mut().filter(|item| !item.3.contains("Rejected")) {
+                "Rejected RequestAtomic".clone_into(&mut item.3);
             }
-            Some(_) => return Err(vec![format!("{at} StateTransitionInvalid")]),
+            course.happened.clear();
+            return self.say("Rejected", meta, person, &course);
         }
-        let mut faults = Vec::new();
-        if *ended {
-            faults.push(format!("{at}/program ProgramEnded"));
+        let moved: Vec<_> =
+            course.happened.iter().map(|h| (h.person.clone(), h.program.clone())).collect();
+        for ((person, program), row) in &mut self.rows.clone() {
+            let place = (person.clone(), program.clone());
+            if !before.kinds.contains_key(person)
+                || moved.contains(&place)
+                || !["DRAFT", "ENROLLED", "PAUSED"].contains(&row.state)
+                || self.paid(person) == before.paid(person)
+            {
+                continue;
+            }
+            row.version += 1;
+            let was = Some(State::parse(row.state).unwrap());
+            let nothing: (Option<String>, Option<String>) = (None, None);
+            course.happened.push(Happened {
+                person: person.clone(),
+                program: program.clone(),
+                what: format!("PayeeChanged {was:?} {} {nothing:?}", meta.today),
+                row: row.clone(),
+            });
+            self.rows.insert(place, row.clone());
         }
-        if self.facts.contains_key(&(person.to_owned(), "disabled".to_owned())) {
-            faults.push(format!("{at} RegistrantDisabled"));
-        }
-        if date.is_some_and(|date| (date - meta.today).whole_days() > 366) {
-            faults.push(format!("{at}/enrollment_date EnrollmentDateInvalid"));
-        }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        let mut now = row.unwrap_or_else(|| Row {
-            id: membership_id(meta.recorded_at, &meta.source, &meta.message_id, at).0.to_string(),
-            state: "",
-            spell: 1,
-            version: 0,
-            date: None,
-        });
-        now.version += 1;
-        now.state = if wants { "ENROLLED" } else { "DRAFT" };
-        now.date = date.or(now.date).or_else(|| wants.then_some(meta.today));
-        self.members.insert(place, now);
-        Ok(true)
+        let status = match (bad, *self == before) {
+            (1.., _) => "Partial",
+            (0, true) => "Unchanged",
+            (0, false) => "Applied",
+        };
+        self.say(status, meta, person, &course)
     }
 
-    /// "A published fact of a payee: `payment_address`, disabled, ids."
-    fn paid(&self, person: &str) -> (Vec<(String, String)>, Option<String>, bool) {
+    fn say(&self, status: &str, meta: &Meta, person: &str, course: &Course) -> Said {
+        let known = |person: &str| {
+            if self.kinds.contains_key(person) { person.to_owned() } else { "-".to_owned() }
+        };
+        let items = course.items.iter().map(|(at, program, person, line)| {
+            let row = self.rows.get(&(person.to_owned(), program.to_owned()));
+            let stands = row.map(|row| format!("{} {} {}", row.id, row.state, row.version));
+            format!("{at} {program} {line} {} {}", known(person), stands.unwrap_or_default())
+        });
+        let events = course.happened.iter().map(|Happened { person, program, what, row }| {
+            let payee = format!("{:?}", self.paid(person));
+            event(program, what, row, &self.reference(meta, person), &payee)
+        });
+        let mut events: Vec<_> = events.collect();
+        events.sort();
+        Said {
+            status: status.to_owned(),
+            whom: known(person),
+            faults: course.faults.clone(),
+            items: items.collect(),
+            events,
+        }
+    }
+
+    /// Who is paid and with which published facts: "`payment_address`, disabled, ids". For a group its Head.
+    #[expect(clippy::type_complexity, reason = "a row of the model")]
+    fn paid(&self, person: &str) -> Option<(Person, Vec<(String, String)>, Option<String>, bool)> {
+        if self.kinds.get(person) == Some(&RegistrantKind::Group) {
+            let head = self.members.iter().find(|((group, _), (kinds, _, ended))| {
+                group == person && ended.is_none() && kinds.contains(&"Head".to_owned())
+            });
+            return self.paid(&head?.0.1);
+        }
         let ids =
             self.names.iter().filter(|(name, owner)| *owner == person && name.0 == "IDENTIFIER");
         let fact = |field: &str| self.facts.get(&(person.to_owned(), field.to_owned())).cloned();
         let ids = ids.map(|(name, _)| (name.1.clone(), name.2.clone())).collect();
-        (ids, fact("payment_address"), fact("disabled").is_some())
+        Some((person.to_owned(), ids, fact("payment_address"), fact("disabled").is_some()))
     }
 
     fn reference(&self, meta: &Meta, person: &str) -> String {

@@ -1,63 +1,59 @@
 //! The model's registrants: who is meant, and what is told of them.
 
-use super::super::{Clearable, Meta, NameKind, RegistrantInfo, registrant_id};
-use super::model::{Person, Said, Tables};
+use super::super::{Clearable, Meta, RegistrantInfo, registrant_id};
+use super::model::{Names, Person, Tables};
 use std::collections::BTreeSet;
 
-impl Tables {
-    /// "Its reference and its identifiers, looked up together."
-    pub(super) fn who(
-        &self,
-        meta: &Meta,
-        info: &RegistrantInfo,
-        said: &mut Said,
-    ) -> Result<Person, Person> {
-        let source = info.source.clone().unwrap_or_else(|| meta.source.clone());
-        let by_reference = info
-            .reference
-            .as_ref()
-            .and_then(|value| self.names.get(&("REFERENCE", source.clone(), value.clone())));
-        let by_id: Vec<_> = info
-            .ids
-            .iter()
-            .map(|id| self.names.get(&("IDENTIFIER", id.id_type.clone(), id.value.clone())))
-            .collect();
-        let known: BTreeSet<_> =
-            by_reference.into_iter().chain(by_id.iter().copied().flatten()).collect();
-        let fault =
-            match (info.reference.is_none() && info.ids.is_empty(), by_reference, known.len()) {
-                (true, ..) => "/registrant RegistrantUnnamed".to_owned(),
-                (_, Some(owner), 2..) => {
-                    let other =
-                        by_id.iter().position(|id| id.is_some_and(|id| id != owner)).unwrap();
-                    format!("/registrant/ids/{other} RegistrantIdentityConflict")
-                }
-                (_, None, 2..) => "/registrant/ids RegistrantAmbiguous".to_owned(),
-                (_, None, 1) => {
-                    let one = (*known.first().unwrap()).clone();
-                    let has_another = self.names.iter().any(|(name, owner)| {
-                        *owner == one && name.0 == NameKind::Reference.as_str() && name.1 == source
-                    });
-                    if info.reference.is_none() || !has_another {
-                        return Ok(one);
-                    }
-                    "/registrant/reference RegistrantIdentityConflict".to_owned()
-                }
-                (_, Some(owner), _) => return Ok(owner.clone()),
-                (_, None, _) => {
-                    let made = registrant_id(
-                        meta.recorded_at,
-                        &meta.source,
-                        &meta.message_id,
-                        "/registrant",
-                    );
-                    return Ok(made.0.to_string());
-                }
-            };
-        said.faults.push(fault);
-        Err(String::new())
-    }
+fn source(meta: &Meta, info: &RegistrantInfo) -> String {
+    info.source.clone().unwrap_or_else(|| meta.source.clone())
+}
 
+/// Every name that an info mentions.
+pub(super) fn mentioned(meta: &Meta, info: &RegistrantInfo) -> Vec<(&'static str, String, String)> {
+    let reference = info.reference.iter().map(|r| ("REFERENCE", source(meta, info), r.clone()));
+    let ids = info.ids.iter().map(|id| ("IDENTIFIER", id.id_type.clone(), id.value.clone()));
+    reference.chain(ids).collect()
+}
+
+/// "Its reference and its identifiers, looked up together", or what is broken.
+pub(super) fn who(
+    names: &Names,
+    meta: &Meta,
+    info: &RegistrantInfo,
+    at: &str,
+) -> Result<Person, String> {
+    let owners: Vec<_> =
+        mentioned(meta, info).into_iter().map(|name| (name.0, names.get(&name))).collect();
+    let by_reference = owners.iter().find(|(kind, _)| *kind == "REFERENCE").and_then(|o| o.1);
+    let by_id: Vec<_> =
+        owners.iter().filter(|(kind, _)| *kind == "IDENTIFIER").map(|o| o.1).collect();
+    let known: BTreeSet<_> = owners.iter().filter_map(|(_, owner)| *owner).collect();
+    match (owners.is_empty(), by_reference, known.len()) {
+        (true, ..) => Err(format!("{at} RegistrantUnnamed")),
+        (_, Some(owner), 2..) => {
+            let other = by_id.iter().position(|id| id.is_some_and(|id| id != owner)).unwrap();
+            Err(format!("{at}/ids/{other} RegistrantIdentityConflict"))
+        }
+        (_, None, 2..) => Err(format!("{at}/ids RegistrantAmbiguous")),
+        (_, None, 1) => {
+            let one = (*known.first().unwrap()).clone();
+            let has_another = names.iter().any(|(name, owner)| {
+                *owner == one && name.0 == "REFERENCE" && name.1 == source(meta, info)
+            });
+            if info.reference.is_some() && has_another {
+                return Err(format!("{at}/reference RegistrantIdentityConflict"));
+            }
+            Ok(one)
+        }
+        (_, Some(owner), _) => Ok(owner.clone()),
+        (_, None, _) => {
+            let made = registrant_id(meta.recorded_at, &meta.source, &meta.message_id, at);
+            Ok(made.0.to_string())
+        }
+    }
+}
+
+impl Tables {
     /// "Absent optional fields leave what is stored."
     pub(super) fn tell(&mut self, meta: &Meta, info: &RegistrantInfo, person: &str) {
         let mut put = |field: String, value: Option<String>| {
@@ -114,8 +110,8 @@ impl Tables {
             }
         }
         if let Some(reference) = &info.reference {
-            let source = info.source.clone().unwrap_or_else(|| meta.source.clone());
-            self.names.insert(("REFERENCE", source, reference.clone()), person.to_owned());
+            self.names
+                .insert(("REFERENCE", source(meta, info), reference.clone()), person.to_owned());
         }
     }
 }

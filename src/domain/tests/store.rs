@@ -1,7 +1,7 @@
 //! A store of plain maps that takes what a working set says has changed, and nothing more.
 
 use super::super::{
-    Command, Membership, MembershipId, Meta, NameKey, Registrant, RegistrantId, WorkingSet,
+    Command, Membership, MembershipId, Meta, NameKey, Place, Registrant, RegistrantId, WorkingSet,
 };
 use super::world;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +11,7 @@ pub(super) struct Store {
     registrants: BTreeMap<RegistrantId, Registrant>,
     names: BTreeMap<NameKey, RegistrantId>,
     memberships: BTreeMap<MembershipId, Membership>,
+    places: BTreeMap<(RegistrantId, RegistrantId), Place>,
 }
 
 impl Store {
@@ -20,39 +21,36 @@ impl Store {
             store.put(registrant);
             let memberships = registrant.memberships.iter().map(|m| (m.membership_id, m.clone()));
             store.memberships.extend(memberships);
+            let places = registrant.members.iter();
+            let group = registrant.registrant_id;
+            store.places.extend(places.map(|(person, place)| ((group, *person), place.clone())));
         }
         store
     }
 
-    /// The set for a batch: those whom its names mean, and nobody else.
+    /// The set for a batch: those whom its names mean, the groups headed by those of whom it tells, as guests the
+    /// heads of groups, and nobody else.
     pub(super) fn load(&self, batch: &[(Meta, Command)]) -> WorkingSet {
         let mut set = world();
-        let mut meant = BTreeSet::new();
-        let mut told = BTreeSet::new();
+        let head = |id: &RegistrantId| self.registrant(id).head("Head");
+        let (mut told, mut meant) = (BTreeSet::new(), BTreeSet::new());
         for (meta, command) in batch {
             for (_, info) in command.infos() {
-                told.extend(info.names(meta).filter_map(|name| self.names.get(&name)));
+                told.extend(info.names(meta).filter_map(|name| self.names.get(&name)).copied());
             }
             if let Command::Update(update) = command {
-                meant
-                    .extend(update.registrant.names(meta).filter_map(|name| self.names.get(&name)));
+                let names = update.registrant.names(meta);
+                meant.extend(names.filter_map(|name| self.names.get(&name)).copied());
             }
         }
-        meant.extend(&told);
-        let head = |id: &RegistrantId| self.registrants[id].head(set.head_kind());
-        let headed =
-            self.registrants.keys().filter(|id| head(id).is_some_and(|h| told.contains(&h)));
-        meant.extend(headed);
-        let guests = meant.iter().filter_map(|id| head(id)).filter(|head| !meant.contains(head));
-        let guests: BTreeSet<_> = guests.collect();
-        for id in guests {
-            set.load_guest(self.registrants[&id].clone());
-        }
-        for id in meant {
-            let mut registrant = self.registrants[id].clone();
-            let of_whom = |membership: &&Membership| membership.registrant_id == *id;
-            registrant.memberships = self.memberships.values().filter(of_whom).cloned().collect();
-            set.load_registrant(registrant);
+        let headed = |group: &&RegistrantId| head(group).is_some_and(|head| told.contains(&head));
+        meant.extend(self.registrants.keys().filter(headed).copied());
+        meant.extend(told);
+        for id in &meant {
+            if let Some(guest) = head(id).filter(|head| !meant.contains(head)) {
+                set.load_guest(self.registrants[&guest].clone());
+            }
+            set.load_registrant(self.registrant(id));
         }
         set
     }
@@ -100,20 +98,21 @@ impl Store {
         }
         let mut row = registrant.clone();
         row.memberships.clear();
+        row.members.clear();
         self.registrants.insert(registrant.registrant_id, row);
     }
 
-    /// Everybody, with memberships.
+    fn registrant(&self, id: &RegistrantId) -> Registrant {
+        let mut registrant = self.registrants[id].clone();
+        let own = self.memberships.values().filter(|membership| membership.registrant_id == *id);
+        registrant.memberships = own.cloned().collect();
+        let places = self.places.iter().filter(|((group, _), _)| group == id);
+        registrant.members = places.map(|((_, person), place)| (*person, place.clone())).collect();
+        registrant
+    }
+
+    /// Everybody, with memberships and members.
     pub(super) fn registrants(&self) -> Vec<Registrant> {
-        self.registrants
-            .values()
-            .map(|row| {
-                let mut registrant = row.clone();
-                let of_whom = |m: &&Membership| m.registrant_id == row.registrant_id;
-                registrant.memberships =
-                    self.memberships.values().filter(of_whom).cloned().collect();
-                registrant
-            })
-            .collect()
+        self.registrants.keys().map(|id| self.registrant(id)).collect()
     }
 }
