@@ -385,7 +385,7 @@ async fn a_waiting_record_that_fails_for_good_becomes_a_letter_and_blocks_on() {
     let mut w = Waiting::new().await;
     w.act("pause", "r1", Action::Pause).await;
     w.act("resume", "r1", Action::Resume).await;
-    sqlx::query("ALTER TABLE memberships ADD CONSTRAINT never_paused CHECK (state <> 'PAUSED')")
+    sqlx::query("ALTER TABLE membership_history ADD CONSTRAINT never_paused CHECK (change <> 'PAUSED')")
         .execute(&w.scene.pool)
         .await
         .unwrap();

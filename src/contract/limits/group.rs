@@ -58,7 +58,7 @@ fn member(given: GroupMember, at: Arguments<'_>, check: &mut Checker) -> Option<
     let individual = info(given.individual, format_args!("{at}/individual"), check);
     let kinds = given.kinds.map(|kinds| check.facts(kinds, format_args!("{at}/kinds")));
     for (index, kind) in kinds.iter().flatten().enumerate() {
-        check.name(kind, format_args!("{at}/kinds/{index}"));
+        check.required(kind, format_args!("{at}/kinds/{index}"));
     }
     let start_date = check.date(given.start_date, format_args!("{at}/start_date"));
     let ended_date = check.date(given.ended_date, format_args!("{at}/ended_date"));

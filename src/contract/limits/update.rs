@@ -40,7 +40,7 @@ pub(super) fn update(
         check.fault(format_args!("/effective_date"), Reason::FieldInvalid);
     }
     if let Some(reason) = &request.reason {
-        check.name(&reason.code, format_args!("/reason/code"));
+        check.optional(Some(&reason.code), format_args!("/reason/code"));
         check.optional(reason.note.as_deref(), format_args!("/reason/note"));
     }
     if request.expected_version.is_some_and(|version| version < 0) {

@@ -20,7 +20,7 @@ fn modes() {
 
 #[test]
 fn kinds_of_a_member() {
-    limit_name(GROUP, "/members/0/kinds/1");
+    limit_required(GROUP, "/members/0/kinds/1");
     let kinds = |count| Json::from(vec![json!("Child"); count]);
     limit(GROUP, "/members/2/kinds", &[Json::Null, json!([]), kinds(100)], &[kinds(101)]);
     limit(GROUP, "/members/1/start_date", &[Json::Null, "9999-12-31".into()], &[]);

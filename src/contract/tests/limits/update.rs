@@ -66,7 +66,8 @@ fn an_effective_date_lies_within_reach() {
 
 #[test]
 fn reasons_and_versions() {
-    limit_name(UPDATE, "/reason/code");
+    let taken = ["".into(), text('語', 1_000)];
+    limit(UPDATE, "/reason/code", &taken, &[text('x', 1_001), "a\0b".into()]);
     limit_text(UPDATE, "/reason/note");
     limit(UPDATE, "/reason", &[Json::Null], &[]);
     let taken = [Json::Null, 0.into(), 1.into(), i32::MAX.into()];
@@ -81,7 +82,7 @@ fn faults_are_found_all_at_once() {
     request["program"] = "".into();
     request["action"] = "PAUSE".into();
     request["effective_date"] = "2028-01-01".into();
-    request["reason"]["code"] = "".into();
+    request["reason"]["code"] = text('x', 1_001);
     request["expected_version"] = (-1).into();
     let found = faults(parsed(UPDATE, &request));
     let pointers: Vec<_> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
