@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod embedded;
 pub mod kafka;
+pub mod parked;
 pub mod programs;
 pub mod reconcile;
 pub mod run;

@@ -5,7 +5,7 @@ mod advice;
 use super::kafka::{self, Unreachable};
 use super::topics;
 use crate::config::Settings;
-use crate::store::{self, status as stored};
+use crate::store::{self, parked_list::Summary, status as stored};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -29,8 +29,8 @@ pub struct Status {
     pub relay: Option<stored::Relay>,
     /// Letters that wait for an operator.
     pub letters: stored::Letters,
-    /// Records that wait for an earlier one.
-    pub parked: Count,
+    /// Records that wait: for what they name, or for an earlier one.
+    pub parked: Summary,
     /// Batches that are not complete.
     pub batches: Batches,
     /// Workers of the last day.
@@ -41,13 +41,6 @@ pub struct Status {
     pub database: stored::Database,
     /// The brokers.
     pub kafka: Kafka,
-}
-
-/// So many.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Count {
-    /// How many.
-    pub count: i64,
 }
 
 /// Batches.
@@ -82,7 +75,7 @@ pub async fn status(
         streams: stored::streams(connection).await?,
         relay: stored::relay(connection).await?,
         letters: stored::letters(connection).await?,
-        parked: Count::default(),
+        parked: store::parked_list::summary(connection).await?,
         batches: Batches::default(),
         workers: stored::workers(connection).await?,
         halts: stored::halts(connection).await?,
@@ -92,7 +85,7 @@ pub async fn status(
     if let Err(error) = ask_brokers(settings, &mut status) {
         status.advice.push(format!("{error}; the lag below is what the workers last saw."));
     }
-    advice::add(&mut status);
+    advice::add(&mut status, settings.parking.grace);
     Ok(status)
 }
 

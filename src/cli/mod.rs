@@ -8,6 +8,8 @@ mod demo;
 mod exit;
 mod migrate;
 mod output;
+mod page;
+mod parked;
 mod programs;
 mod reconcile;
 mod reference;
@@ -72,6 +74,8 @@ enum Command {
     Submit(submit::Args),
     Encode(codec::EncodeArgs),
     Decode(codec::DecodeArgs),
+    #[command(subcommand)]
+    Parked(parked::Command),
     Status(status::Args),
     Reconcile(reconcile::Args),
     #[command(subcommand)]
@@ -143,6 +147,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Submit(args) => submit::main(args, context),
         Command::Encode(args) => codec::encode(&args, context),
         Command::Decode(args) => codec::decode(&args, context),
+        Command::Parked(command) => parked::main(&command, context).await,
         Command::Status(args) => status::main(&args, context).await,
         Command::Reconcile(args) => reconcile::main(&args, context).await,
         Command::Schemas(command) => schemas::main(&command, context),

@@ -5,10 +5,12 @@
 //! memory. Work goes on meanwhile; why that makes no false finding stands with each comparison.
 
 mod broker;
+mod groups;
 mod history;
 mod ledger;
 mod outcomes;
 mod output;
+mod parked;
 mod report;
 mod streams;
 mod undelivered;
@@ -100,6 +102,8 @@ pub async fn reconcile(
     let mut references = Check::new("references");
     let history = walk.history(&numbers, &mut references).await?;
     walk.references(&mut references).await?;
+    let parked = walk.parked().await?;
+    let groups = walk.groups().await?;
     let output = walk.output(broker, outputs, options.full).await?;
     Ok(Report {
         checks: vec![
@@ -111,6 +115,8 @@ pub async fn reconcile(
             cursors,
             history,
             references,
+            parked,
+            groups,
             output,
         ],
     })

@@ -2,6 +2,7 @@
 //! it is. A checker that finds nothing proves little.
 
 mod ledger;
+mod parked;
 mod state;
 mod streams;
 mod topics;
@@ -156,7 +157,7 @@ fn is_found(report: &Report, lie: &Lie) -> bool {
 
 /// Tells each lie by itself, and takes it back.
 async fn tell(scene: &Scene, lies: &[Lie]) {
-    const TABLES: [&str; 12] = [
+    const TABLES: [&str; 15] = [
         "programs",
         "registrants",
         "names",
@@ -169,6 +170,9 @@ async fn tell(scene: &Scene, lies: &[Lie]) {
         "dead_letters",
         "outbox",
         "outbox_runs",
+        "group_members",
+        "parked_records",
+        "parked_names",
     ];
     let mut restore =
         "DELETE FROM relay_cursors; INSERT INTO relay_cursors SELECT * FROM true_relay_cursors;"
