@@ -138,8 +138,7 @@ async fn lane(applier: Applier, batches: Vec<Undecoded>) -> Result<()> {
         let started = Instant::now();
         let records = records.into_iter().map(|record| applier.take(record)).collect();
         metrics::stage("decode", started.elapsed());
-        let outcomes =
-            Box::pin(applier.apply(Batch { slices, records, ..Batch::default() }, &hard)).await;
+        let outcomes = Box::pin(applier.apply(Batch { slices, records, ..Batch::default() }, &hard)).await;
         let committed = outcomes.iter().all(|(_, outcome)| *outcome == SliceOutcome::Committed);
         ensure!(committed, "a batch was not committed");
     }

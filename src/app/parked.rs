@@ -1,7 +1,7 @@
 //! Records that wait, as commands say them, and their release.
 
 use crate::contract::wire::Millis;
-use crate::store::parked_list::{self, Filter, Parked, Released};
+use crate::store::parked_list::{self, Filter, Listed, Outcome};
 use crate::store::{Error, Result};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
@@ -15,7 +15,7 @@ const TRIES: usize = 5;
 const DEADLOCK: &str = "40P01";
 
 /// A waiting record as `--json` says it.
-pub fn object(parked: &Parked) -> Value {
+pub fn object(parked: &Listed) -> Value {
     json!({
         "parked_id": parked.parked_id,
         "source": parked.source,
@@ -52,8 +52,8 @@ pub async fn release(
     connection: &mut PgConnection,
     parked_ids: &[i64],
     order: Order<'_>,
-) -> Result<Released> {
-    let mut all = Released::default();
+) -> Result<Outcome> {
+    let mut all = Outcome::default();
     for some in parked_ids.chunks(AT_ONCE) {
         let done = release_some(connection, some, order).await?;
         all.released += done.released;
@@ -71,7 +71,7 @@ pub async fn release_all(
     connection: &mut PgConnection,
     filter: Filter<'_>,
     order: Order<'_>,
-) -> Result<Released> {
+) -> Result<Outcome> {
     let mut parked_ids = Vec::new();
     loop {
         let after = parked_ids.last().copied().unwrap_or(i64::MIN);
@@ -87,7 +87,7 @@ async fn release_some(
     connection: &mut PgConnection,
     parked_ids: &[i64],
     Order { actor, reason, at }: Order<'_>,
-) -> Result<Released> {
+) -> Result<Outcome> {
     let mut tries = 1;
     loop {
         let mut tx = connection.begin().await?;

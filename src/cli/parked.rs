@@ -7,7 +7,7 @@ use super::{Context, database};
 use crate::app::parked::{self, Order};
 use crate::config::Settings;
 use crate::lifecycle::clock::{Clock as _, SystemClock};
-use crate::store::parked_list::{self, Filter, Released};
+use crate::store::parked_list::{self, Filter, Outcome};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -172,7 +172,7 @@ async fn release(
         let message = format!("{waiting} waiting records are meant; say --yes to release them");
         return Err(Failure::usage("not-confirmed", message));
     };
-    let Released { released, behind, before } = done;
+    let Outcome { released, behind, before } = done;
     let answer = json!({
         "counts": {"released": released, "released_before": before},
         "behind": behind,

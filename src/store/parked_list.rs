@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// A record that waits: what it is and what for, nothing of what it says (P9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns of the table")]
-pub struct Parked {
+pub struct Listed {
     pub parked_id: i64,
     pub source: String,
     pub message_id: String,
@@ -46,9 +46,9 @@ pub async fn list(
     filter: Filter<'_>,
     after: i64,
     limit: i64,
-) -> Result<Vec<Parked>> {
+) -> Result<Vec<Listed>> {
     Ok(sqlx::query_as!(
-        Parked,
+        Listed,
         r#"SELECT parked_id, source, message_id, attempt, batch_id, why, program, topic, partition, "offset",
                   parked_at, due_at, released
            FROM parked_records
@@ -84,7 +84,7 @@ pub async fn count(connection: &mut PgConnection, filter: Filter<'_>) -> Result<
 
 /// What a release came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Released {
+pub struct Outcome {
     /// Records that were released.
     pub released: usize,
     /// Of these, those that wait behind an earlier record: their turn comes after it.
@@ -100,7 +100,7 @@ pub async fn release(
     actor: Option<&str>,
     reason: &str,
     now: OffsetDateTime,
-) -> Result<Released> {
+) -> Result<Outcome> {
     let waiting = sqlx::query!(
         "SELECT parked_id, why, released FROM parked_records
          WHERE parked_id = ANY($1) AND state = 'WAITING' ORDER BY parked_id FOR UPDATE",
@@ -108,7 +108,7 @@ pub async fn release(
     )
     .fetch_all(&mut **tx)
     .await?;
-    let mut done = Released::default();
+    let mut done = Outcome::default();
     let mut to_release = Vec::new();
     for row in waiting {
         if row.released {

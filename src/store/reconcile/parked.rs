@@ -30,6 +30,7 @@ pub async fn never_parked(
 /// A record that waits or waited, with what stands for it elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns of the table")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct ParkedRow {
     pub parked_id: i64,
     pub state: String,
