@@ -91,7 +91,7 @@ fn applier(database: &Database) -> Applier {
             transaction_deadline: Duration::from_mins(1),
             application_name: "rollcall-bench".to_owned(),
             shards: PARTITIONS,
-            max_consecutive: 0,
+            caps: apply::Caps { max_consecutive: 0, max_ratio: 0.0, ratio_window: 1_000 },
             max_record_bytes: MAX_RECORD_BYTES,
         },
     )

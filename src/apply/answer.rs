@@ -3,7 +3,7 @@
 use super::batch::{Record, Taken};
 use super::disposition::Failure;
 use crate::contract::{
-    self, ContentFingerprint, Identity, Intake, Unreadable, decode_own, encode,
+    self, ContentFingerprint, Identity, Intake, Schemas, Unreadable, encode,
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
 };
 use crate::domain::{
@@ -109,6 +109,7 @@ struct Said<'a> {
 /// The walk's state.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
+    pub(super) schemas: &'a Schemas,
     pub(super) set: WorkingSet,
     pub(super) inbox: HashMap<(&'a str, &'a str), Known>,
     pub(super) recorded_at: OffsetDateTime,
@@ -167,7 +168,7 @@ impl<'a> Walk<'a> {
             let reused = expired || fingerprint.differs(&known.fingerprint);
             let anew = known.open && identity.attempt > known.attempt;
             if !(reused || anew) {
-                return duplicate(record, identity, &known.result);
+                return duplicate(self.schemas, record, identity, &known.result);
             }
             write = match (reused, known.stored_attempt) {
                 (true, _) => Write::Keep,
@@ -265,11 +266,12 @@ impl<'a> Walk<'a> {
 
 /// The stored result once more, marked as a duplicate (P7).
 fn duplicate<'a>(
+    schemas: &Schemas,
     record: &'a Record,
     identity: Identity,
     stored: &[u8],
 ) -> Result<Answer<'a>, Failure> {
-    let mut result: RequestResult = decode_own(stored)?;
+    let mut result: RequestResult = schemas.decode_stored(stored)?;
     result.duplicate = true;
     Ok(Answer {
         record,

@@ -11,33 +11,10 @@ use crate::contract::Intake;
 use crate::domain::NameKey;
 use crate::store;
 use crate::telemetry::{TraceParent, metrics};
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, Postgres, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
-use time::{Duration, OffsetDateTime};
-
-/// Connections of the appliers, outside the pool: one whose transaction ended otherwise than by its own answer (an error,
-/// or a future that was dropped) is closed, so that no transaction of unknown state is ever used again.
-#[derive(Debug, Default)]
-pub(super) struct Sessions(std::sync::Mutex<Vec<PgConnection>>);
-
-impl Sessions {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<PgConnection>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    async fn take(&self, pool: &PgPool) -> Result<PgConnection, store::Error> {
-        let idle = self.idle().pop();
-        match idle {
-            Some(session) => Ok(session),
-            None => Ok(PgConnection::connect_with(&pool.connect_options()).await?),
-        }
-    }
-
-    fn put(&self, session: PgConnection) {
-        self.idle().push(session);
-    }
-}
+use time::OffsetDateTime;
 
 /// What a transaction came to.
 pub(super) enum Ran {
@@ -93,7 +70,7 @@ impl Applier {
 
             let deciding = Instant::now();
             let answers =
-                walk(&mut loaded, inbox, &records, recorded_at, self.options.inbox_retention)?;
+                self.walk(&mut loaded, inbox, &records, recorded_at)?;
             let unheld = loaded.name_changes().unheld;
             if !unheld.is_empty() {
                 return Ok(Ran::Again(unheld));
@@ -130,6 +107,26 @@ impl Applier {
                 .map(|(slice, outcome)| (slice, outcome.unwrap_or(SliceOutcome::Committed)))
                 .collect(),
         ))
+    }
+
+    fn walk<'a>(
+        &'a self,
+        loaded: &mut Loaded,
+        inbox: HashMap<(&'a str, &'a str), Known>,
+        records: &[&'a Taken],
+        recorded_at: OffsetDateTime,
+    ) -> Result<Vec<Answer<'a>>, Failure> {
+        let mut walk = Walk {
+            schemas: &self.schemas,
+            set: std::mem::take(&mut loaded.set),
+            inbox,
+            recorded_at,
+            inbox_retention: self.options.inbox_retention,
+            answers: Vec::new(),
+        };
+        walk.run(records)?;
+        loaded.set = walk.set;
+        Ok(walk.answers)
     }
 
     /// After the commit: the relay wakes, the figures move.
@@ -237,23 +234,4 @@ async fn known<'a>(
         );
     }
     Ok(known)
-}
-
-fn walk<'a>(
-    loaded: &mut Loaded,
-    inbox: HashMap<(&'a str, &'a str), Known>,
-    records: &[&'a Taken],
-    recorded_at: OffsetDateTime,
-    inbox_retention: Duration,
-) -> Result<Vec<Answer<'a>>, Failure> {
-    let mut walk = Walk {
-        set: std::mem::take(&mut loaded.set),
-        inbox,
-        recorded_at,
-        inbox_retention,
-        answers: Vec::new(),
-    };
-    walk.run(records)?;
-    loaded.set = walk.set;
-    Ok(walk.answers)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rollcall::apply::{Applier, Batch, Options, Record, Slice, SliceOutcome, TopicPartition};
+use rollcall::apply::{Applier, Batch, Caps, Options, Record, Slice, SliceOutcome, TopicPartition};
 use rollcall::contract::wire::{
     EnrollmentRequest, Millis, ProgramMembershipIn, RegistrantIdentifier, RegistrantInfo,
     RegistrantKind, RequestedState,
@@ -119,7 +119,7 @@ pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
         transaction_deadline: Duration::from_mins(1),
         application_name: "rollcall".to_owned(),
         shards: 12,
-        max_consecutive: 3,
+        caps: Caps { max_consecutive: 3, max_ratio: 0.0, ratio_window: 10 },
         max_record_bytes: 512 * 1024,
     };
     Applier::new(

@@ -1,7 +1,6 @@
 use super::*;
-use crate::apply::Record;
+use crate::apply::{Caps, Record};
 use crate::config::Properties;
-use crate::consume::Caps;
 use crate::contract::{LetterClass, LetterStage, Unreadable};
 use std::time::Duration;
 use time::OffsetDateTime;
