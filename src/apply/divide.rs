@@ -1,8 +1,8 @@
 //! The retry loop: outages are waited for, races run again, and a batch that fails is divided until the one record is
 //! found whose fault it is, or it is clear that it is nobody's.
 
-use super::caps::CAP;
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
+use super::caps::CAP;
 use super::disposition::{Disposition, Failure};
 use super::transaction::Ran;
 use super::{Applier, letter};
@@ -340,8 +340,13 @@ mod tests {
         left.sort();
         let of = |partition, first, next| (vec![], vec![(partition, first, next)]);
         let with = |offset, (_, slices): Part| (vec![(slices[0].0, offset)], slices);
-        let expected =
-            [of(1, 5, 9), of(3, 0, 2), with(1, of(0, 0, 2)), with(2, of(0, 2, 4)), with(7, of(2, 7, 8))];
+        let expected = [
+            of(1, 5, 9),
+            of(3, 0, 2),
+            with(1, of(0, 0, 2)),
+            with(2, of(0, 2, 4)),
+            with(7, of(2, 7, 8)),
+        ];
         assert_eq!(left, expected);
     }
 }

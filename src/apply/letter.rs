@@ -32,9 +32,9 @@ impl Tallies {
     /// Whether the caps accept that the one record of this part becomes a letter.
     pub(super) fn accept(&self, part: &Batch, caps: &Caps) -> bool {
         let mut tallies = self.lock();
-        part.records.iter().all(|taken| {
-            tallies.entry(taken.record.at.clone()).or_default().accepts_letter(caps)
-        })
+        part.records
+            .iter()
+            .all(|taken| tallies.entry(taken.record.at.clone()).or_default().accepts_letter(caps))
     }
 
     /// Counts the records of a part that was applied, but for those of partitions that were not.
@@ -42,8 +42,11 @@ impl Tallies {
         if caps.max_consecutive == 0 && caps.max_ratio == 0.0 {
             return;
         }
-        let lost: Vec<_> =
-            ran.iter().filter(|ran| ran.1 != SliceOutcome::Committed).map(|ran| &ran.0.at).collect();
+        let lost: Vec<_> = ran
+            .iter()
+            .filter(|ran| ran.1 != SliceOutcome::Committed)
+            .map(|ran| &ran.0.at)
+            .collect();
         let mut tallies = self.lock();
         for taken in part.records.iter().filter(|taken| !lost.contains(&&taken.record.at)) {
             let at = &taken.record.at;

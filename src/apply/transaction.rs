@@ -69,8 +69,7 @@ impl Applier {
             metrics::stage("load", started.elapsed());
 
             let deciding = Instant::now();
-            let answers =
-                self.walk(&mut loaded, inbox, &records, recorded_at)?;
+            let answers = self.walk(&mut loaded, inbox, &records, recorded_at)?;
             let unheld = loaded.name_changes().unheld;
             if !unheld.is_empty() {
                 return Ok(Ran::Again(unheld));

@@ -88,6 +88,9 @@ impl Cutter {
                     self.slicer.begin(at, fence, position);
                 }
                 Decoded::Gap { at, fence, end } => {
+                    if !self.fences.is_current(&at, fence) {
+                        continue;
+                    }
                     if self.is_beyond_limit(&at, fence, end) {
                         self.pending.push_front(Decoded::Gap { at, fence, end });
                         break;

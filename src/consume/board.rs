@@ -191,9 +191,10 @@ mod tests {
             let text = figures.render();
             text.lines().find_map(|text| text.strip_prefix(&line)).map(str::to_owned)
         };
-        let states = || ["WAITING", "RUNNING", "STOPPED", "UNOWNED"].map(|state| {
-            gauge("partition_state", &format!(",state=\"{state}\"")).unwrap()
-        });
+        let states = || {
+            ["WAITING", "RUNNING", "STOPPED", "UNOWNED"]
+                .map(|state| gauge("partition_state", &format!(",state=\"{state}\"")).unwrap())
+        };
         ::metrics::with_local_recorder(&recorder, || {
             let clock = ManualClock::new(OffsetDateTime::UNIX_EPOCH);
             let board = Board::new(Arc::new(clock), Health::default());

@@ -24,6 +24,11 @@ impl Sessions {
         }
     }
 
+    /// Closes the idle ones: what made one fail has most likely befallen them too.
+    pub fn clear(&self) {
+        self.idle().clear();
+    }
+
     /// Keeps a connection that is in no transaction.
     pub fn put(&self, session: PgConnection) {
         self.idle().push(session);

@@ -9,6 +9,7 @@
 
 mod apply;
 mod backlog;
+mod caps;
 mod commands;
 mod connections;
 mod crash;
@@ -27,3 +28,4 @@ mod shutdown;
 mod stage;
 mod support;
 mod support_works;
+mod tails;

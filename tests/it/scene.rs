@@ -111,6 +111,10 @@ pub(crate) fn applier(pool: PgPool) -> Applier {
 }
 
 pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
+    applier_capped(pool, clock, Caps { max_consecutive: 3, max_ratio: 0.0, ratio_window: 10 })
+}
+
+pub(crate) fn applier_capped(pool: PgPool, clock: Arc<dyn Clock>, caps: Caps) -> Applier {
     let dates = Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: time::Duration::days(366) };
     let options = Options {
         inbox_retention: time::Duration::days(400),
@@ -119,7 +123,7 @@ pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
         transaction_deadline: Duration::from_mins(1),
         application_name: "rollcall".to_owned(),
         shards: 12,
-        caps: Caps { max_consecutive: 3, max_ratio: 0.0, ratio_window: 10 },
+        caps,
         max_record_bytes: 512 * 1024,
     };
     Applier::new(

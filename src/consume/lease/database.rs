@@ -49,7 +49,7 @@ impl Database {
         let (topic, partition) = (&*at.topic, at.partition);
         let claim = Claim { topic, partition, fence, owner, cluster_id, group_id };
         let _turn = self.takeovers.acquire().await;
-        let mut session = within(STEP, self.sessions.take(&self.pool)).await?;
+        let mut session = self.within(STEP, self.sessions.take(&self.pool)).await?;
         let claimed = self.claim_by(&mut session, claim, now).await?;
         if claimed.is_ok() {
             self.sessions.put(session);
@@ -64,10 +64,10 @@ impl Database {
         now: OffsetDateTime,
     ) -> Result<Result<Ledger, String>, Trouble> {
         let longest = self.config.takeover_after * TAKEOVERS;
-        let mut tx = within(STEP, session.begin()).await?;
-        let pid = within(STEP, leases::wait_for_locks(&mut tx, longest)).await?;
+        let mut tx = self.within(STEP, session.begin()).await?;
+        let pid = self.within(STEP, leases::wait_for_locks(&mut tx, longest)).await?;
         let taking = self.clearing_the_way(pid, leases::take(&mut tx, claim, now));
-        match within(longest + STEP, taking).await? {
+        match self.within(longest + STEP, taking).await? {
             Taking::Taken => {}
             Taking::OtherLog { cluster_id: known, .. } if known != claim.cluster_id => {
                 return Ok(Err(format!(
@@ -83,11 +83,11 @@ impl Database {
             }
         }
         let (topic, partition) = (claim.topic, claim.partition);
-        let position = within(STEP, leases::position(&mut tx, topic, partition)).await?;
+        let position = self.within(STEP, leases::position(&mut tx, topic, partition)).await?;
         let at_most = self.config.caps.memory();
         let letters = leases::trailing_letters(&mut tx, topic, partition, at_most);
-        let letters = within(STEP, letters).await?;
-        within(STEP, tx.commit()).await?;
+        let letters = self.within(STEP, letters).await?;
+        self.within(STEP, tx.commit()).await?;
         Ok(Ok(Ledger { position, letters }))
     }
 
@@ -115,9 +115,9 @@ impl Database {
 
     async fn clear(&self, pid: i32) -> Result<i64, Trouble> {
         let _turn = self.errands.acquire().await;
-        let mut session = within(STEP, self.sessions.take(&self.pool)).await?;
+        let mut session = self.within(STEP, self.sessions.take(&self.pool)).await?;
         let name = &self.config.application_name;
-        let ended = within(STEP, leases::terminate_blockers(&mut session, pid, name)).await?;
+        let ended = self.within(STEP, leases::terminate_blockers(&mut session, pid, name)).await?;
         self.sessions.put(session);
         Ok(ended)
     }
@@ -125,10 +125,10 @@ impl Database {
     /// Gives a lease back, unless somebody else has it.
     pub(super) async fn release(&self, at: &TopicPartition, fence: Uuid) -> Result<(), Trouble> {
         let _turn = self.errands.acquire().await;
-        let mut session = within(STEP, self.sessions.take(&self.pool)).await?;
+        let mut session = self.within(STEP, self.sessions.take(&self.pool)).await?;
         let nobodys = Uuid::new_v4();
         let release = leases::release(&mut session, &at.topic, at.partition, fence, nobodys);
-        within(STEP, release).await?;
+        self.within(STEP, release).await?;
         self.sessions.put(session);
         Ok(())
     }
@@ -142,23 +142,29 @@ impl Database {
     ) -> Result<(), Trouble> {
         let Config { owner, build, .. } = &*self.config;
         let _turn = self.errands.acquire().await;
-        let mut session = within(STEP, self.sessions.take(&self.pool)).await?;
-        within(STEP, leases::heartbeat(&mut session, owner, build, started_at, now)).await?;
-        within(STEP, board.write(&mut session, owner)).await?;
+        let mut session = self.within(STEP, self.sessions.take(&self.pool)).await?;
+        self.within(STEP, leases::heartbeat(&mut session, owner, build, started_at, now)).await?;
+        self.within(STEP, board.write(&mut session, owner)).await?;
         self.sessions.put(session);
         Ok(())
     }
-}
 
-async fn within<T, E>(
-    limit: Duration,
-    step: impl Future<Output = Result<T, E>>,
-) -> Result<T, Trouble>
-where
-    Trouble: From<E>,
-{
-    match timeout(limit, step).await {
-        Ok(done) => Ok(done?),
-        Err(_) => Err(Trouble::Silent),
+    /// A step, with an end to waiting for it.
+    async fn within<T, E>(
+        &self,
+        limit: Duration,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Trouble>
+    where
+        Trouble: From<E>,
+    {
+        let done = match timeout(limit, step).await {
+            Ok(done) => done.map_err(Trouble::from),
+            Err(_) => Err(Trouble::Silent),
+        };
+        if done.is_err() {
+            self.sessions.clear();
+        }
+        done
     }
 }
