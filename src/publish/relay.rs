@@ -150,7 +150,7 @@ impl Relay {
         let ended = tokio::select! {
             ended = self.publish(tools, fence, asked) => ended,
             never = self.keep_partitions() => match never {},
-            never = pokes::listen(&self.pool, &self.poke) => match never {},
+            never = Box::pin(pokes::listen(&self.pool, &self.poke)) => match never {},
         };
         match ended {
             Ok(End::Aborted) => Turn::Over,

@@ -66,7 +66,7 @@ impl Database {
         let longest = self.config.takeover_after * TAKEOVERS;
         let mut tx = self.within(STEP, session.begin()).await?;
         let pid = self.within(STEP, leases::wait_for_locks(&mut tx, longest)).await?;
-        let taking = self.clearing_the_way(pid, leases::take(&mut tx, claim, now));
+        let taking = Box::pin(self.clearing_the_way(pid, leases::take(&mut tx, claim, now)));
         match self.within(longest + STEP, taking).await? {
             Taking::Taken => {}
             Taking::OtherLog { cluster_id: known, .. } if known != claim.cluster_id => {
