@@ -5,6 +5,7 @@
 
 mod answer;
 mod batch;
+mod caps;
 mod disposition;
 mod divide;
 mod letter;
@@ -17,9 +18,12 @@ mod queues;
 mod save;
 mod transaction;
 
+/// Connections beside the pool.
+pub use crate::store::Sessions;
 /// Leases, for the consumer: with the fences that a batch checks.
 pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
+pub use caps::{CAP, Caps, Tally};
 
 use crate::contract::{self, Dates, Intake, Schemas};
 use crate::lifecycle::clock::Clock;
@@ -48,8 +52,8 @@ pub struct Options {
     pub grace: time::Duration,
     /// How many shards the outbox has.
     pub shards: u32,
-    /// `dead_letter.max_consecutive`: records in a row that may fail for good before their partition stops; 0 means any.
-    pub max_consecutive: u64,
+    /// When a partition stops for records that fail for good.
+    pub caps: Caps,
     /// Larger values are letters of class `too_large`.
     pub max_record_bytes: usize,
 }
@@ -65,8 +69,8 @@ pub struct Applier {
     wake: Arc<Notify>,
     health: Health,
     options: Arc<Options>,
-    sessions: Arc<transaction::Sessions>,
-    condemned: Arc<letter::Condemned>,
+    sessions: Arc<Sessions>,
+    tallies: Arc<letter::Tallies>,
     /// Poked when records may be ready that waited.
     parked: Arc<Notify>,
 }
@@ -95,7 +99,7 @@ impl Applier {
             health,
             options: Arc::new(options),
             sessions: Arc::default(),
-            condemned: Arc::default(),
+            tallies: Arc::default(),
             parked: Arc::default(),
         }
     }

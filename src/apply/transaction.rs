@@ -13,33 +13,10 @@ use super::save::Save;
 use crate::contract::Intake;
 use crate::store;
 use crate::telemetry::{TraceParent, metrics};
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, Postgres, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 use time::OffsetDateTime;
-
-/// Connections of the appliers, outside the pool: one whose transaction ended otherwise than by its own answer (an error,
-/// or a future that was dropped) is closed, so that no transaction of unknown state is ever used again.
-#[derive(Debug, Default)]
-pub(super) struct Sessions(std::sync::Mutex<Vec<PgConnection>>);
-
-impl Sessions {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<PgConnection>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    async fn take(&self, pool: &PgPool) -> Result<PgConnection, store::Error> {
-        let idle = self.idle().pop();
-        match idle {
-            Some(session) => Ok(session),
-            None => Ok(PgConnection::connect_with(&pool.connect_options()).await?),
-        }
-    }
-
-    fn put(&self, session: PgConnection) {
-        self.idle().push(session);
-    }
-}
 
 /// What a transaction came to.
 pub(super) enum Ran {
@@ -102,6 +79,7 @@ impl Applier {
 
             let deciding = Instant::now();
             let mut walk = Walk {
+                schemas: &self.schemas,
                 set: std::mem::take(&mut loaded.set),
                 inbox,
                 recorded_at,

@@ -21,6 +21,8 @@ pub mod status;
 
 mod error;
 mod pool;
+mod sessions;
 
 pub use error::{Error, Result};
 pub use pool::{Options, SCHEMA_VERSION, Unfit, connect, migrate, open, verify};
+pub use sessions::Sessions;

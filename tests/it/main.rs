@@ -9,6 +9,7 @@
 
 mod apply;
 mod backlog;
+mod caps;
 mod commands;
 mod connections;
 mod crash;
@@ -29,3 +30,4 @@ mod shutdown;
 mod stage;
 mod support;
 mod support_works;
+mod tails;

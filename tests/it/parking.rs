@@ -385,10 +385,12 @@ async fn a_waiting_record_that_fails_for_good_becomes_a_letter_and_blocks_on() {
     let mut w = Waiting::new().await;
     w.act("pause", "r1", Action::Pause).await;
     w.act("resume", "r1", Action::Resume).await;
-    sqlx::query("ALTER TABLE membership_history ADD CONSTRAINT never_paused CHECK (change <> 'PAUSED')")
-        .execute(&w.scene.pool)
-        .await
-        .unwrap();
+    sqlx::query(
+        "ALTER TABLE membership_history ADD CONSTRAINT never_paused CHECK (change <> 'PAUSED')",
+    )
+    .execute(&w.scene.pool)
+    .await
+    .unwrap();
     w.enroll("enroll", "r1").await;
     w.scene.drain().await;
     assert_eq!(w.parked().await, "pause RESOLVED REGISTRANT L, resume WAITING BEHIND -");
