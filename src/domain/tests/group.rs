@@ -43,14 +43,14 @@ pub(super) fn change(set: &mut WorkingSet, message_id: &str, change: GroupChange
     apply(set, message_id, &Command::Group(change))
 }
 
-fn place(set: &WorkingSet, reference: &str) -> Option<Place> {
-    let person = find(set, reference)?.registrant_id;
-    find(set, "G-1")?.members.get(&person).cloned()
+fn place(set: &WorkingSet, reference: &str) -> Place {
+    let person = find(set, reference).unwrap().registrant_id;
+    find(set, "G-1").unwrap().members[&person].clone()
 }
 
-fn stands(kinds: &[&str], start_date: Date, ended_date: Option<Date>) -> Option<Place> {
+fn stands(kinds: &[&str], start_date: Date, ended_date: Option<Date>) -> Place {
     let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-    Some(Place { kinds, start_date, ended_date })
+    Place { kinds, start_date, ended_date }
 }
 
 #[test]

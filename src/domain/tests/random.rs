@@ -155,11 +155,12 @@ fn group() -> impl Strategy<Value = Command> {
 }
 
 /// Actions that seldom find a state from which they lead on.
-const RARE: [Action; 6] = [
+const RARE: [Action; 7] = [
     Action::Pause,
     Action::Resume,
     Action::Exit,
     Action::ResetToDraft,
+    Action::Reenroll,
     Action::Reenroll,
     Action::Correct,
 ];
