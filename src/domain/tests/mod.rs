@@ -3,6 +3,8 @@
 mod drafts;
 mod enroll;
 mod facts;
+mod group;
+mod household;
 mod identity;
 mod ids;
 mod model;
