@@ -29,6 +29,7 @@ pub(super) fn apply_options(settings: &Settings, shards: u32) -> apply::Options 
         takeover_after: settings.database.takeover_after,
         transaction_deadline: settings.database.statement_timeout * DEADLINE_FACTOR,
         application_name: settings.database.application_name.clone(),
+        revise_after: time_duration(settings.batches.revise_after),
         shards,
         max_consecutive: settings.dead_letter.max_consecutive,
         max_record_bytes: settings.consume.max_record_bytes,

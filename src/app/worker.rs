@@ -4,7 +4,7 @@ use super::Part;
 use super::wiring::{
     apply_options, consume_config, dates, relay_config, relay_partitions, time_duration,
 };
-use crate::apply::Applier;
+use crate::apply::{Applier, Receipts};
 use crate::config::Settings;
 use crate::consume;
 use crate::contract::{LetterClass, SchemaError, Schemas};
@@ -173,6 +173,19 @@ pub async fn start(
             health: health.clone(),
             lifecycle: lifecycle.clone(),
         };
+        let receipts = Arc::new(Notify::new());
+        let task = Receipts::new(
+            pool.clone(),
+            Arc::clone(&clock),
+            (Arc::clone(&receipts), Arc::clone(&wake)),
+            shards,
+            settings.apply.retry_max_delay,
+        );
+        lifecycle.spawn(
+            Group::Intake,
+            "receipts",
+            task.run(lifecycle.token(Group::Intake).clone()),
+        );
         let applier = Applier::new(
             pool.clone(),
             schemas,
@@ -181,7 +194,8 @@ pub async fn start(
             wake,
             health.clone(),
             apply_options(settings, shards),
-        );
+        )
+        .with_receipts(receipts);
         let decoder = applier.clone();
         let decode: consume::Decode = Arc::new(move |record| decoder.take(record));
         let appliers = vec![applier; settings.apply.lanes];

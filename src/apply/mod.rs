@@ -10,12 +10,14 @@ mod divide;
 mod letter;
 mod load;
 mod outbound;
+mod receipts;
 mod save;
 mod transaction;
 
 /// Leases, for the consumer: with the fences that a batch checks.
 pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
+pub use receipts::{Closed, Receipts, close};
 
 use crate::contract::{self, Dates, Intake, Schemas};
 use crate::lifecycle::clock::Clock;
@@ -38,6 +40,8 @@ pub struct Options {
     pub transaction_deadline: Duration,
     /// The sessions that may be ended: `database.application_name`.
     pub application_name: String,
+    /// `batches.revise_after`: how long changes of a finished batch are gathered into one revision.
+    pub revise_after: time::Duration,
     /// How many shards the outbox has.
     pub shards: u32,
     /// `dead_letter.max_consecutive`: records in a row that may fail for good before their partition stops; 0 means any.
@@ -55,6 +59,8 @@ pub struct Applier {
     clock: Arc<dyn Clock>,
     /// Pokes the relay after a commit.
     wake: Arc<Notify>,
+    /// Pokes [`Receipts`] after a commit by which one is due.
+    receipts: Arc<Notify>,
     health: Health,
     options: Arc<Options>,
     sessions: Arc<transaction::Sessions>,
@@ -82,11 +88,18 @@ impl Applier {
             dates,
             clock,
             wake,
+            receipts: Arc::default(),
             health,
             options: Arc::new(options),
             sessions: Arc::default(),
             condemned: Arc::default(),
         }
+    }
+
+    /// With a task to be poked after each commit by which a receipt is due.
+    #[must_use]
+    pub fn with_receipts(self, receipts: Arc<Notify>) -> Self {
+        Self { receipts, ..self }
     }
 
     /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.

@@ -5,6 +5,7 @@ use super::batch::Slice;
 use super::disposition::Failure;
 use super::load::Loaded;
 use super::outbound::Outbound;
+use super::receipts::Counting;
 use crate::domain::Registrant;
 use crate::store::{self, inbox, memberships::History};
 use sqlx::{Postgres, Transaction};
@@ -15,6 +16,7 @@ pub(super) struct Save<'a, 'b> {
     pub(super) loaded: &'b Loaded,
     pub(super) answers: &'b [Answer<'a>],
     pub(super) outbound: &'b Outbound<'a>,
+    pub(super) counting: &'b Counting<'b>,
     pub(super) slices: &'b [Slice],
     pub(super) batch: i64,
     pub(super) recorded_at: OffsetDateTime,
@@ -62,8 +64,12 @@ impl Save<'_, '_> {
         Ok(())
     }
 
-    /// History, inbox, letters, outbox, numbers, ledger.
-    pub(super) async fn said(&self, tx: &mut Transaction<'_, Postgres>) -> Result<(), Failure> {
+    /// History, inbox, letters, outbox, batches, numbers, ledger. Whether a receipt is due.
+    pub(super) async fn said(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        shards: u32,
+    ) -> Result<bool, Failure> {
         let history = self.history();
         if !history.membership_ids.is_empty() {
             store::memberships::insert_history(tx, &history, CHANNEL, self.recorded_at).await?;
@@ -82,7 +88,12 @@ impl Save<'_, '_> {
             inbox::keep(tx, &kept, self.recorded_at).await?;
         }
         self.outbound.insert(tx, self.batch, self.recorded_at).await?;
-        self.ledger(tx).await
+        let locked = self.counting.lock(tx, shards, self.recorded_at).await?;
+        let first = self.outbound.number(tx, self.batch, self.recorded_at).await?;
+        let events = self.outbound.events(&first);
+        let due = self.counting.save(tx, locked, events, self.recorded_at).await?;
+        self.ledger(tx).await?;
+        Ok(due)
     }
 
     /// The answers that are written so, by key.
@@ -125,7 +136,7 @@ impl Save<'_, '_> {
                 _ => "R",
             });
             rows.results.push(result);
-            rows.batch_ids.push(identity.batch_id.as_deref());
+            rows.batch_ids.push(self.counting.batch_of(identity));
             rows.topics.push(Some(&answer.record.at.topic));
             rows.partitions.push(Some(answer.record.at.partition));
             rows.offsets.push(Some(answer.record.offset));

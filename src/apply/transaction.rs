@@ -6,9 +6,10 @@ use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::Failure;
 use super::load::{Loaded, load};
 use super::outbound::Outbound;
+use super::receipts::{Counting, Stored};
 use super::save::Save;
 use crate::contract::Intake;
-use crate::domain::NameKey;
+use crate::domain::{BatchOutcome, NameKey};
 use crate::store;
 use crate::telemetry::{TraceParent, metrics};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
@@ -38,6 +39,9 @@ impl Sessions {
         self.idle().push(session);
     }
 }
+
+/// Something of each request, by source and message id.
+type ByRequest<'a, T> = HashMap<(&'a str, &'a str), T>;
 
 /// What a transaction came to.
 pub(super) enum Ran {
@@ -79,7 +83,7 @@ impl Applier {
                 })
                 .collect();
             let recorded_at = self.clock.now();
-            let inbox = known(&mut tx, &records).await?;
+            let (inbox, stored) = known(&mut tx, &records).await?;
             let answered: HashSet<_> =
                 inbox.iter().filter(|(_, known)| !known.open).map(|(key, _)| *key).collect();
             let to_decide = records.iter().copied().filter(|taken| match &taken.intake {
@@ -103,22 +107,27 @@ impl Applier {
             metrics::stage("decide", deciding.elapsed());
 
             let saving = Instant::now();
+            let counting = Counting::of(&answers, &stored, self.options.revise_after);
             let save = Save {
                 loaded: &loaded,
                 answers: &answers,
                 outbound: &outbound,
+                counting: &counting,
                 slices: &slices,
                 batch: ticket.batch,
                 recorded_at,
             };
             save.state(&mut tx).await?;
-            save.said(&mut tx).await?;
+            let receipt_due = save.said(&mut tx, self.options.shards).await?;
             metrics::stage("save", saving.elapsed());
 
             let committing = Instant::now();
             tx.commit().await.map_err(store::Error::from)?;
             metrics::stage("commit", committing.elapsed());
             self.committed(&answers, recorded_at, started);
+            if receipt_due {
+                self.receipts.notify_one();
+            }
         }
         self.sessions.put(session);
         for outcome in &mut outcomes {
@@ -199,11 +208,11 @@ async fn check(
         .collect())
 }
 
-/// What the inbox knows of the batch's requests.
+/// What the inbox knows of the batch's requests, and how their batches count them.
 async fn known<'a>(
     tx: &mut Transaction<'_, Postgres>,
     records: &[&'a Taken],
-) -> Result<HashMap<(&'a str, &'a str), Known>, Failure> {
+) -> Result<(ByRequest<'a, Known>, ByRequest<'a, Stored>), Failure> {
     let keys: BTreeSet<(&'a str, &'a str)> = records
         .iter()
         .filter_map(|taken| match &taken.intake {
@@ -215,15 +224,18 @@ async fn known<'a>(
         })
         .collect();
     if keys.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Default::default());
     }
     let (sources, message_ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
     let mut known = HashMap::with_capacity(keys.len());
+    let mut stored = HashMap::new();
     for row in store::inbox::find(tx, &sources, &message_ids).await? {
         let place = row.place as usize;
         let (Some(source), Some(message_id)) = (sources.get(place), message_ids.get(place)) else {
             continue;
         };
+        let outcome = row.outcome.as_bytes().first().copied().and_then(BatchOutcome::of_byte);
+        stored.insert((*source, *message_id), Stored { outcome, batch_id: row.batch_id });
         known.insert(
             (*source, *message_id),
             Known {
@@ -236,7 +248,7 @@ async fn known<'a>(
             },
         );
     }
-    Ok(known)
+    Ok((known, stored))
 }
 
 fn walk<'a>(

@@ -88,7 +88,8 @@ fn enrollment(
         let batch_id = request.batch.as_ref().map(|batch| batch.batch_id.as_str());
         let identity =
             Identity::said(&request.source, &request.message_id, request.attempt, batch_id);
-        return Err((identity, check.faults()));
+        let total_count = request.batch.as_ref().and_then(|batch| batch.total_count);
+        return Err((identity.of_total(total_count), check.faults()));
     };
     let today = dates.date_of(sent_at);
     let meta = Meta {

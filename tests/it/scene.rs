@@ -118,6 +118,7 @@ pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
         takeover_after: Duration::from_secs(2),
         transaction_deadline: Duration::from_mins(1),
         application_name: "rollcall".to_owned(),
+        revise_after: time::Duration::seconds(5),
         shards: 12,
         max_consecutive: 3,
         max_record_bytes: 512 * 1024,
