@@ -9,6 +9,7 @@
 
 mod apply;
 mod backlog;
+mod batches;
 mod commands;
 mod connections;
 mod crash;
