@@ -31,6 +31,7 @@ pub(super) fn apply_options(settings: &Settings, shards: u32) -> apply::Options 
         application_name: settings.database.application_name.clone(),
         head_kind: settings.groups.head_kind.clone(),
         grace: time_duration(settings.parking.grace),
+        revise_after: time_duration(settings.batches.revise_after),
         shards,
         caps: caps(settings),
         max_record_bytes: settings.consume.max_record_bytes,

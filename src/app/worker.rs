@@ -4,7 +4,7 @@ use super::Part;
 use super::wiring::{
     apply_options, consume_config, dates, relay_config, relay_partitions, time_duration,
 };
-use crate::apply::Applier;
+use crate::apply::{Applier, Receipts};
 use crate::config::Settings;
 use crate::consume;
 use crate::contract::{LetterClass, SchemaError, Schemas};
@@ -172,6 +172,19 @@ pub async fn start(
             health: health.clone(),
             lifecycle: lifecycle.clone(),
         };
+        let receipts = Arc::new(Notify::new());
+        let task = Receipts::new(
+            pool.clone(),
+            Arc::clone(&clock),
+            (Arc::clone(&receipts), Arc::clone(&committed)),
+            shards,
+            settings.apply.retry_max_delay,
+        );
+        lifecycle.spawn(
+            Group::Intake,
+            "receipts",
+            task.run(lifecycle.token(Group::Intake).clone()),
+        );
         let applier = Applier::new(
             pool.clone(),
             schemas,
@@ -180,7 +193,8 @@ pub async fn start(
             Arc::clone(&committed),
             health.clone(),
             apply_options(settings, shards),
-        );
+        )
+        .with_receipts(receipts);
         let drain = applier.clone();
         let (stop, hard) = (lifecycle.token(Group::Intake).clone(), lifecycle.hard().clone());
         lifecycle.spawn(Group::Intake, "drain", async move { drain.drain(stop, hard).await });

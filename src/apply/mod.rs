@@ -15,6 +15,7 @@ mod outcome;
 mod park;
 mod queue;
 mod queues;
+mod receipts;
 mod save;
 mod transaction;
 
@@ -24,6 +25,7 @@ pub use crate::store::Sessions;
 pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
+pub use receipts::{Closed, Receipts, close};
 
 use crate::contract::{self, Dates, Intake, Schemas};
 use crate::lifecycle::clock::Clock;
@@ -50,6 +52,8 @@ pub struct Options {
     pub head_kind: String,
     /// `parking.grace`: how long a record waits for what it names; zero: not at all.
     pub grace: time::Duration,
+    /// `batches.revise_after`: how long changes of a finished batch are gathered into one revision.
+    pub revise_after: time::Duration,
     /// How many shards the outbox has.
     pub shards: u32,
     /// When a partition stops for records that fail for good.
@@ -67,6 +71,8 @@ pub struct Applier {
     clock: Arc<dyn Clock>,
     /// Pokes the relay after a commit.
     wake: Arc<Notify>,
+    /// Pokes [`Receipts`] after a commit by which one is due.
+    receipts: Arc<Notify>,
     health: Health,
     options: Arc<Options>,
     sessions: Arc<Sessions>,
@@ -96,12 +102,19 @@ impl Applier {
             dates,
             clock,
             wake,
+            receipts: Arc::default(),
             health,
             options: Arc::new(options),
             sessions: Arc::default(),
             tallies: Arc::default(),
             parked: Arc::default(),
         }
+    }
+
+    /// With a task to be poked after each commit by which a receipt is due.
+    #[must_use]
+    pub fn with_receipts(self, receipts: Arc<Notify>) -> Self {
+        Self { receipts, ..self }
     }
 
     /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod batches;
 mod codec;
 mod completions;
 mod config;
@@ -70,6 +71,8 @@ enum Command {
     #[command(subcommand)]
     Programs(programs::Command),
     Submit(submit::Args),
+    #[command(subcommand)]
+    Batches(batches::Command),
     Encode(codec::EncodeArgs),
     Decode(codec::DecodeArgs),
     Status(status::Args),
@@ -141,6 +144,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Topics(command) => topics::main(&command, context).await,
         Command::Programs(command) => programs::main(&command, context).await,
         Command::Submit(args) => submit::main(args, context),
+        Command::Batches(command) => batches::main(&command, context).await,
         Command::Encode(args) => codec::encode(&args, context),
         Command::Decode(args) => codec::decode(&args, context),
         Command::Status(args) => status::main(&args, context).await,

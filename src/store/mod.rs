@@ -1,6 +1,7 @@
 //! All SQL. Functions over a connection for reads, over a transaction for what must be atomic with something else: the
 //! type is the witness. Set-wise, keys sorted, row counts checked.
 
+pub mod batches;
 pub mod groups;
 pub mod inbox;
 pub mod intake;

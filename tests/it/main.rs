@@ -9,6 +9,7 @@
 
 mod apply;
 mod backlog;
+mod batches;
 mod caps;
 mod commands;
 mod connections;

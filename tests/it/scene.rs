@@ -145,6 +145,7 @@ pub(crate) fn applier_capped(pool: PgPool, clock: Arc<dyn Clock>, caps: Caps) ->
         application_name: "rollcall".to_owned(),
         head_kind: "Head".to_owned(),
         grace: time::Duration::minutes(1),
+        revise_after: time::Duration::seconds(5),
         shards: 12,
         caps,
         max_record_bytes: 512 * 1024,

@@ -1,5 +1,6 @@
 //! Tests of the rules. The words in quotes are those of the contract.
 
+mod batch;
 mod drafts;
 mod enroll;
 mod facts;

@@ -1,6 +1,7 @@
 //! `reconcile` on a real database: what apply writes is proved, and each lie that is seeded there is found, with where
 //! it is. A checker that finds nothing proves little.
 
+mod batches;
 mod ledger;
 mod state;
 mod streams;
@@ -156,7 +157,7 @@ fn is_found(report: &Report, lie: &Lie) -> bool {
 
 /// Tells each lie by itself, and takes it back.
 async fn tell(scene: &Scene, lies: &[Lie]) {
-    const TABLES: [&str; 12] = [
+    const TABLES: [&str; 14] = [
         "programs",
         "registrants",
         "names",
@@ -169,6 +170,8 @@ async fn tell(scene: &Scene, lies: &[Lie]) {
         "dead_letters",
         "outbox",
         "outbox_runs",
+        "batches",
+        "batch_letters",
     ];
     let mut restore =
         "DELETE FROM relay_cursors; INSERT INTO relay_cursors SELECT * FROM true_relay_cursors;"
