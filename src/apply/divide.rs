@@ -315,7 +315,7 @@ mod tests {
         let timestamp = OffsetDateTime::UNIX_EPOCH;
         let (key, value, headers) = (None, None, Vec::new());
         let record = Record { at: at(partition), offset, timestamp, key, value, headers };
-        Taken { record, intake: Intake::Letter(letter::PANICKED) }
+        Taken { record, intake: Intake::Letter(letter::PANICKED), waiting: None }
     }
 
     type Part = (Vec<(i32, i64)>, Vec<(i32, i64, i64)>);
@@ -335,7 +335,7 @@ mod tests {
     fn what_is_left_of_a_division_is_of_one_partition() {
         let records = vec![taken(0, 1), taken(2, 7), taken(0, 2)];
         let slices = vec![slice(0, 0, 4), slice(1, 5, 9), slice(2, 7, 8), slice(3, 0, 2)];
-        let mut left = atoms(Batch { slices, records });
+        let mut left = atoms(Batch { slices, records, ..Batch::default() });
         left.sort();
         let of = |partition, first, next| (vec![], vec![(partition, first, next)]);
         let with = |offset, (_, slices): Part| (vec![(slices[0].0, offset)], slices);

@@ -101,7 +101,7 @@ async fn slices_without_a_record_are_entered_beside_others() {
     ];
     let mut outcomes = Vec::new();
     for slices in batches {
-        let batch = Batch { slices, records: Vec::new() };
+        let batch = Batch { slices, ..Batch::default() };
         let done = scene.applier.apply(batch, &CancellationToken::new()).await;
         outcomes.extend(done.into_iter().map(|(slice, outcome)| (slice.at.partition, outcome)));
     }
@@ -118,7 +118,7 @@ async fn slices_without_a_record_are_entered_beside_others() {
         .await
         .unwrap();
     let slices = vec![slice(0, fence, 11, 12), slice(1, other, 0, 2)];
-    let batch = Batch { slices, records: Vec::new() };
+    let batch = Batch { slices, ..Batch::default() };
     let mut outcomes = scene.applier.apply(batch, &CancellationToken::new()).await;
     outcomes.sort_by_key(|(slice, _)| slice.at.partition);
     assert_eq!(outcomes[0].1, SliceOutcome::Committed);
