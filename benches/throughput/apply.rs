@@ -91,7 +91,7 @@ fn applier(database: &Database) -> Applier {
             transaction_deadline: Duration::from_mins(1),
             application_name: "rollcall-bench".to_owned(),
             shards: PARTITIONS,
-            max_consecutive: 0,
+            caps: apply::Caps { max_consecutive: 0, max_ratio: 0.0, ratio_window: 1_000 },
             max_record_bytes: MAX_RECORD_BYTES,
         },
     )
@@ -138,7 +138,8 @@ async fn lane(applier: Applier, batches: Vec<Undecoded>) -> Result<()> {
         let started = Instant::now();
         let records = records.into_iter().map(|record| applier.take(record)).collect();
         metrics::stage("decode", started.elapsed());
-        let outcomes = Box::pin(applier.apply(Batch { slices, records, ..Batch::default() }, &hard)).await;
+        let outcomes =
+            Box::pin(applier.apply(Batch { slices, records, ..Batch::default() }, &hard)).await;
         let committed = outcomes.iter().all(|(_, outcome)| *outcome == SliceOutcome::Committed);
         ensure!(committed, "a batch was not committed");
     }

@@ -1,5 +1,6 @@
 //! The composition root: what commands are made of.
 
+pub mod batches;
 pub mod demo;
 pub mod embedded;
 pub mod kafka;

@@ -5,6 +5,7 @@ mod advice;
 use super::kafka::{self, Unreachable};
 use super::topics;
 use crate::config::Settings;
+use crate::domain::BatchState;
 use crate::store::{self, parked_list::Summary, status as stored};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::Serialize;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 /// How long `status` waits for the brokers: it must answer when they are away.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Open batches that are shown; `batches list` has all.
+const SHOWN_BATCHES: i64 = 20;
 
 /// The whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,7 +34,7 @@ pub struct Status {
     pub letters: stored::Letters,
     /// Records that wait: for what they name, or for an earlier one.
     pub parked: Summary,
-    /// Batches that are not complete.
+    /// Batches that have no receipt.
     pub batches: Batches,
     /// Workers of the last day.
     pub workers: Vec<stored::Worker>,
@@ -44,10 +47,12 @@ pub struct Status {
 }
 
 /// Batches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Batches {
-    /// Not complete.
+    /// Without a receipt: neither complete nor closed.
     pub open: i64,
+    /// The latest of them.
+    pub items: Vec<serde_json::Value>,
 }
 
 /// What the brokers say.
@@ -76,7 +81,7 @@ pub async fn status(
         relay: stored::relay(connection).await?,
         letters: stored::letters(connection).await?,
         parked: store::parked_list::summary(connection).await?,
-        batches: Batches::default(),
+        batches: batches(connection).await?,
         workers: stored::workers(connection).await?,
         halts: stored::halts(connection).await?,
         database: stored::database(connection).await?,
@@ -87,6 +92,13 @@ pub async fn status(
     }
     advice::add(&mut status, settings.parking.grace);
     Ok(status)
+}
+
+async fn batches(connection: &mut PgConnection) -> store::Result<Batches> {
+    let open = store::batches::open_count(connection).await?;
+    let filter = store::batches::Filter { source: None, state: Some(BatchState::Open.as_str()) };
+    let latest = store::batches::list(connection, filter, None, SHOWN_BATCHES).await?;
+    Ok(Batches { open, items: latest.iter().map(super::batches::object).collect() })
 }
 
 /// Fills in what only the brokers know: missing topics, partitions nobody has spoken of, watermarks.

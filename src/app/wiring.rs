@@ -1,8 +1,8 @@
 //! Settings as each module takes them: the modules do not know of each other's.
 
-use crate::apply;
+use crate::apply::{self, Caps};
 use crate::config::Settings;
-use crate::consume::{self, Caps};
+use crate::consume;
 use crate::contract::Dates;
 use crate::publish::{self, PartitionSettings};
 use std::time::Duration;
@@ -31,14 +31,23 @@ pub(super) fn apply_options(settings: &Settings, shards: u32) -> apply::Options 
         application_name: settings.database.application_name.clone(),
         head_kind: settings.groups.head_kind.clone(),
         grace: time_duration(settings.parking.grace),
+        revise_after: time_duration(settings.batches.revise_after),
         shards,
-        max_consecutive: settings.dead_letter.max_consecutive,
+        caps: caps(settings),
         max_record_bytes: settings.consume.max_record_bytes,
     }
 }
 
-pub(super) fn consume_config(settings: &Settings, owner: &str) -> consume::Config {
+fn caps(settings: &Settings) -> Caps {
     let letters = &settings.dead_letter;
+    Caps {
+        max_consecutive: letters.max_consecutive,
+        max_ratio: letters.max_ratio,
+        ratio_window: letters.ratio_window,
+    }
+}
+
+pub(super) fn consume_config(settings: &Settings, owner: &str) -> consume::Config {
     consume::Config {
         bootstrap_servers: settings.kafka.bootstrap_servers.clone(),
         group_id: settings.kafka.group_id.clone(),
@@ -53,11 +62,7 @@ pub(super) fn consume_config(settings: &Settings, owner: &str) -> consume::Confi
         buffer_records: settings.consume.buffer_records,
         buffer_bytes: settings.consume.buffer_bytes,
         fetch_queue: settings.consume.fetch_queue,
-        caps: Caps {
-            max_consecutive: letters.max_consecutive,
-            max_ratio: letters.max_ratio,
-            ratio_window: letters.ratio_window,
-        },
+        caps: caps(settings),
         application_name: settings.database.application_name.clone(),
         takeover_after: settings.database.takeover_after,
         retry_max_delay: settings.apply.retry_max_delay,

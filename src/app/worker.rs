@@ -4,7 +4,7 @@ use super::Part;
 use super::wiring::{
     apply_options, consume_config, dates, relay_config, relay_partitions, time_duration,
 };
-use crate::apply::Applier;
+use crate::apply::{Applier, Receipts};
 use crate::config::Settings;
 use crate::consume;
 use crate::contract::{LetterClass, SchemaError, Schemas};
@@ -12,7 +12,7 @@ use crate::http;
 use crate::lifecycle::clock::{Clock, SystemClock};
 use crate::lifecycle::health::Health;
 use crate::lifecycle::{Group, Lifecycle, retry};
-use crate::publish::{self, Relay, Verdict, check_topics};
+use crate::publish::{self, Relay, RelayStats, Verdict, check_topics};
 use crate::store;
 use crate::telemetry::metrics;
 use secrecy::ExposeSecret as _;
@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// How often figures are read from the database.
 const FIGURES: Duration = Duration::from_secs(5);
@@ -146,10 +146,9 @@ pub async fn start(
     if parts.contains(&Part::Consume) || parts.contains(&Part::Relay) {
         wait_for_topics(settings, lifecycle, &relay_config, &pool, &health).await?;
     }
-    let wake = Arc::new(Notify::new());
-    if parts.contains(&Part::Relay) {
-        start_relay(relay_config, lifecycle, &pool, &wake, &health);
-    }
+    let relay =
+        parts.contains(&Part::Relay).then(|| start_relay(relay_config, lifecycle, &pool, &health));
+    let committed = Arc::new(Notify::new());
     if parts.contains(&Part::Consume) {
         // Whoever leads: a batch needs its partition also where no relay runs.
         let (pool, stop) = (pool.clone(), lifecycle.token(Group::Rest).clone());
@@ -173,15 +172,29 @@ pub async fn start(
             health: health.clone(),
             lifecycle: lifecycle.clone(),
         };
+        let receipts = Arc::new(Notify::new());
+        let task = Receipts::new(
+            pool.clone(),
+            Arc::clone(&clock),
+            (Arc::clone(&receipts), Arc::clone(&committed)),
+            shards,
+            settings.apply.retry_max_delay,
+        );
+        lifecycle.spawn(
+            Group::Intake,
+            "receipts",
+            task.run(lifecycle.token(Group::Intake).clone()),
+        );
         let applier = Applier::new(
             pool.clone(),
             schemas,
             Arc::new(dates(settings)),
             Arc::clone(&clock),
-            wake,
+            Arc::clone(&committed),
             health.clone(),
             apply_options(settings, shards),
-        );
+        )
+        .with_receipts(receipts);
         let drain = applier.clone();
         let (stop, hard) = (lifecycle.token(Group::Intake).clone(), lifecycle.hard().clone());
         lifecycle.spawn(Group::Intake, "drain", async move { drain.drain(stop, hard).await });
@@ -189,6 +202,8 @@ pub async fn start(
         let decode: consume::Decode = Arc::new(move |record| decoder.take(record));
         let appliers = vec![applier; settings.apply.lanes];
         consume::start(consume_config(settings, &owner), &decode, appliers, &around)?;
+        let pokes = publish::Pokes { pool: pool.clone(), committed, relay };
+        lifecycle.spawn(Group::Rest, "pokes", pokes.run(lifecycle.token(Group::Rest).clone()));
     }
     let stop = lifecycle.token(Group::Rest).clone();
     let retention = time_duration(settings.inbox.retention);
@@ -261,10 +276,11 @@ fn start_relay(
     config: publish::Config,
     lifecycle: &Lifecycle,
     pool: &PgPool,
-    wake: &Arc<Notify>,
     health: &Health,
-) {
-    let (relay, mut stats) = Relay::new(config, pool.clone(), Arc::clone(wake));
+) -> (Arc<Notify>, watch::Receiver<RelayStats>) {
+    let poke = Arc::new(Notify::new());
+    let (relay, mut stats) = Relay::new(config, pool.clone(), Arc::clone(&poke));
+    let seen = stats.clone();
     let (stop, hard) = (lifecycle.token(Group::Publish).clone(), lifecycle.hard().clone());
     lifecycle.spawn(Group::Publish, "relay", relay.run(stop, hard));
     let health = health.clone();
@@ -291,6 +307,7 @@ fn start_relay(
             }
         }
     });
+    (poke, seen)
 }
 
 async fn read_figures(

@@ -6,7 +6,7 @@ use super::outcome::{outcome_byte, status_symbol};
 use super::park::{Moves, Parking, Turn};
 use super::queues::{Occupied, Queues};
 use crate::contract::{
-    self, ContentFingerprint, Identity, Intake, Unreadable, decode_own, encode,
+    self, ContentFingerprint, Identity, Intake, Schemas, Unreadable, encode,
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
 };
 use crate::domain::{ChangeEvent, Command, Decision, Fault, Meta, Reason, WorkingSet};
@@ -79,6 +79,7 @@ struct Said<'a> {
 /// The walk's state.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
+    pub(super) schemas: &'a Schemas,
     pub(super) set: WorkingSet,
     pub(super) inbox: HashMap<(&'a str, &'a str), Known>,
     pub(super) recorded_at: OffsetDateTime,
@@ -153,7 +154,7 @@ impl<'a> Walk<'a> {
             let reused = expired || fingerprint.differs(&known.fingerprint);
             let anew = known.open && identity.attempt > known.attempt;
             if !(reused || anew) {
-                return duplicate(record, identity, &known.result);
+                return duplicate(self.schemas, record, identity, &known.result);
             }
             write = match (reused, known.stored_attempt) {
                 (true, _) => Write::Keep,
@@ -312,11 +313,12 @@ impl<'a> Walk<'a> {
 
 /// The stored result once more, marked as a duplicate (P7).
 fn duplicate<'a>(
+    schemas: &Schemas,
     record: &'a Record,
     identity: Identity,
     stored: &[u8],
 ) -> Result<Answer<'a>, Failure> {
-    let mut result: RequestResult = decode_own(stored)?;
+    let mut result: RequestResult = schemas.decode_stored(stored)?;
     result.duplicate = true;
     Ok(Answer {
         record,

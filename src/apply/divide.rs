@@ -2,6 +2,7 @@
 //! found whose fault it is, or it is clear that it is nobody's.
 
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
+use super::caps::CAP;
 use super::disposition::{Disposition, Failure};
 use super::load::Also;
 use super::transaction::Ran;
@@ -33,7 +34,7 @@ impl Applier {
         while let Some(part) = parts.pop() {
             match self.attempt(&part, hard).await {
                 Ok(ran) => {
-                    self.condemned.applied(&part);
+                    self.tallies.count(&part, &ran, &self.options.caps);
                     settle(&mut outcomes, ran, &mut parts);
                 }
                 Err(Stop::Cancelled) => {
@@ -43,7 +44,7 @@ impl Applier {
                     }
                     return outcomes;
                 }
-                Err(Stop::Fault(failure)) if part.records.len() > 1 => {
+                Err(Stop::Fault(failure)) if is_divisible(&part) => {
                     tracing::warn!(
                         records = part.records.len(), %failure,
                         "a batch fails; it is divided until the record is found"
@@ -92,12 +93,12 @@ impl Applier {
             match failure.disposition() {
                 Disposition::Divide => return Err(Stop::Fault(failure)),
                 // A race is nobody's fault: a record alone goes on trying.
-                Disposition::Again if races >= RACES && part.records.len() > 1 => {
+                Disposition::Again if races >= RACES && is_divisible(part) => {
                     return Err(Stop::Fault(failure));
                 }
                 // Twice too slow: a smaller batch may do.
                 Disposition::Wait
-                    if failure == Failure::Late && late_before && part.records.len() > 1 =>
+                    if failure == Failure::Late && late_before && is_divisible(part) =>
                 {
                     return Err(Stop::Fault(failure));
                 }
@@ -161,8 +162,10 @@ impl Applier {
         hard: &CancellationToken,
     ) -> Result<Batch, String> {
         let code = failure.code();
-        let is_letter = part.records.iter().all(letter::is_letter);
-        if part.records.is_empty() || is_letter {
+        if part.records.is_empty() {
+            return Err(format!("apply_failed: {code}: not even the ledger can be written"));
+        }
+        if part.records.iter().all(letter::is_letter) {
             return Err(format!(
                 "apply_failed: {code}: even the letter of the record cannot be stored"
             ));
@@ -177,10 +180,8 @@ impl Applier {
         if let Err(error) = self.canary().await {
             return Err(format!("apply_failed: {code}; a canary write fails too: {error}"));
         }
-        if !self.condemned.accept(&part, self.options.max_consecutive) {
-            return Err(format!(
-                "dead_letter_cap: {code}: more records in a row fail than dead_letter.max_consecutive accepts"
-            ));
+        if !self.tallies.accept(&part, &self.options.caps) {
+            return Err(format!("{CAP} ({code})"));
         }
         tracing::error!(%failure, "a record fails for good: it becomes a dead letter");
         for taken in &mut part.records {
@@ -203,8 +204,18 @@ enum Stop {
     Fault(Failure),
 }
 
-/// Splits a batch in the middle of its records; each part has its own piece of every slice.
+/// Whether a failure may be of one part of a batch and not of another: what is stopped for it must be one partition.
+fn is_divisible(part: &Batch) -> bool {
+    part.records.len() > 1 || part.slices.len() > 1
+}
+
+/// Splits a batch in the middle of its records; each part has its own piece of every slice. Slices without a record go
+/// apart from the last record.
 fn halves(mut batch: Batch) -> (Batch, Batch) {
+    if batch.records.is_empty() {
+        let slices = batch.slices.split_off(batch.slices.len() / 2);
+        return (batch, Batch { slices, ..Batch::default() });
+    }
     let second_records = batch.records.split_off(batch.records.len() / 2);
     let waiting = batch.waiting;
     let mut first = Batch { waiting, slices: Vec::new(), records: batch.records };
@@ -214,8 +225,8 @@ fn halves(mut batch: Batch) -> (Batch, Batch) {
             records.iter().rev().find(|taken| taken.record.at == slice.at).map(|t| t.record.offset)
         };
         match (last(&first.records), last(&second.records)) {
-            (None, _) => second.slices.push(slice),
-            (Some(_), None) => first.slices.push(slice),
+            (None, Some(_)) => second.slices.push(slice),
+            (_, None) => first.slices.push(slice),
             (Some(end), Some(_)) => {
                 first.slices.push(Slice { next_offset: end + 1, ..slice.clone() });
                 second.slices.push(Slice { first_offset: end + 1, ..slice });
@@ -281,5 +292,60 @@ fn stop(
             "a partition stops; see `rollcall status`"
         );
         record(outcomes, slice, SliceOutcome::Stopped { offset, cause: cause.to_owned() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::{Record, TopicPartition};
+    use crate::contract::Intake;
+    use time::OffsetDateTime;
+    use uuid::Uuid;
+
+    fn at(partition: i32) -> TopicPartition {
+        TopicPartition { topic: "t".into(), partition }
+    }
+
+    fn slice(partition: i32, first_offset: i64, next_offset: i64) -> Slice {
+        Slice { at: at(partition), fence: Uuid::nil(), first_offset, next_offset }
+    }
+
+    fn taken(partition: i32, offset: i64) -> Taken {
+        let timestamp = OffsetDateTime::UNIX_EPOCH;
+        let (key, value, headers) = (None, None, Vec::new());
+        let record = Record { at: at(partition), offset, timestamp, key, value, headers };
+        Taken { record, intake: Intake::Letter(letter::PANICKED), waiting: None }
+    }
+
+    type Part = (Vec<(i32, i64)>, Vec<(i32, i64, i64)>);
+
+    /// Divides to the end, as if everything failed.
+    fn atoms(batch: Batch) -> Vec<Part> {
+        if is_divisible(&batch) {
+            let (first, second) = halves(batch);
+            return [atoms(first), atoms(second)].concat();
+        }
+        let records = batch.records.iter().map(|t| (t.record.at.partition, t.record.offset));
+        let slices = batch.slices.iter().map(|s| (s.at.partition, s.first_offset, s.next_offset));
+        vec![(records.collect(), slices.collect())]
+    }
+
+    #[test]
+    fn what_is_left_of_a_division_is_of_one_partition() {
+        let records = vec![taken(0, 1), taken(2, 7), taken(0, 2)];
+        let slices = vec![slice(0, 0, 4), slice(1, 5, 9), slice(2, 7, 8), slice(3, 0, 2)];
+        let mut left = atoms(Batch { slices, records, ..Batch::default() });
+        left.sort();
+        let of = |partition, first, next| (vec![], vec![(partition, first, next)]);
+        let with = |offset, (_, slices): Part| (vec![(slices[0].0, offset)], slices);
+        let expected = [
+            of(1, 5, 9),
+            of(3, 0, 2),
+            with(1, of(0, 0, 2)),
+            with(2, of(0, 2, 4)),
+            with(7, of(2, 7, 8)),
+        ];
+        assert_eq!(left, expected);
     }
 }

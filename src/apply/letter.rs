@@ -1,6 +1,7 @@
 //! Records that fail for good while they are applied.
 
-use super::batch::{Batch, Taken, TopicPartition};
+use super::batch::{Batch, Slice, SliceOutcome, Taken, TopicPartition};
+use super::caps::{Caps, Tally};
 use super::park::names_of;
 use crate::contract::{Identity, Intake, LetterClass, LetterStage, Unreadable};
 use std::collections::HashMap;
@@ -19,34 +20,42 @@ pub(super) const fn is_letter(taken: &Taken) -> bool {
     matches!(taken.intake, Intake::Letter(_) | Intake::Condemned { .. })
 }
 
-/// How many records in a row each partition has lost to failures for good: the other half of the cap on dead letters,
-/// whose first half counts what cannot be decoded.
+/// What became of the records of each partition, for the caps on dead letters: letters of decoding and of failures
+/// together.
 #[derive(Debug, Default)]
-pub(super) struct Condemned(Mutex<HashMap<TopicPartition, u64>>);
+pub(super) struct Tallies(Mutex<HashMap<TopicPartition, Tally>>);
 
-impl Condemned {
-    fn counts(&self) -> MutexGuard<'_, HashMap<TopicPartition, u64>> {
+impl Tallies {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TopicPartition, Tally>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one more; false if the cap (0: none) does not accept it.
-    pub(super) fn accept(&self, part: &Batch, cap: u64) -> bool {
-        let mut counts = self.counts();
-        part.records.iter().all(|taken| {
-            let count = counts.entry(taken.record.at.clone()).or_default();
-            *count += 1;
-            cap == 0 || *count <= cap
-        })
+    /// Whether the caps accept that the one record of this part becomes a letter.
+    pub(super) fn accept(&self, part: &Batch, caps: &Caps) -> bool {
+        let mut tallies = self.lock();
+        part.records
+            .iter()
+            .all(|taken| tallies.entry(taken.record.at.clone()).or_default().accepts_letter(caps))
     }
 
-    /// A record that was applied ends the row.
-    pub(super) fn applied(&self, part: &Batch) {
-        let mut counts = self.counts();
-        if counts.is_empty() {
+    /// Counts the records of a part that was applied, but for those of partitions that were not.
+    pub(super) fn count(&self, part: &Batch, ran: &[(Slice, SliceOutcome)], caps: &Caps) {
+        if caps.max_consecutive == 0 && caps.max_ratio == 0.0 {
             return;
         }
-        for taken in part.records.iter().filter(|taken| !is_letter(taken)) {
-            counts.remove(&taken.record.at);
+        let lost: Vec<_> = ran
+            .iter()
+            .filter(|ran| ran.1 != SliceOutcome::Committed)
+            .map(|ran| &ran.0.at)
+            .collect();
+        let mut tallies = self.lock();
+        for taken in part.records.iter().filter(|taken| !lost.contains(&&taken.record.at)) {
+            let at = &taken.record.at;
+            let letter = is_letter(taken);
+            match tallies.get_mut(at) {
+                Some(tally) => tally.count(caps, letter),
+                None => tallies.entry(at.clone()).or_default().count(caps, letter),
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod batch;
+mod caps;
 mod disposition;
 mod divide;
 mod letter;
@@ -14,12 +15,17 @@ mod outcome;
 mod park;
 mod queue;
 mod queues;
+mod receipts;
 mod save;
 mod transaction;
 
+/// Connections beside the pool.
+pub use crate::store::Sessions;
 /// Leases, for the consumer: with the fences that a batch checks.
 pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
+pub use caps::{CAP, Caps, Tally};
+pub use receipts::{Closed, Receipts, close};
 
 use crate::contract::{self, Dates, Intake, Schemas};
 use crate::lifecycle::clock::Clock;
@@ -46,10 +52,12 @@ pub struct Options {
     pub head_kind: String,
     /// `parking.grace`: how long a record waits for what it names; zero: not at all.
     pub grace: time::Duration,
+    /// `batches.revise_after`: how long changes of a finished batch are gathered into one revision.
+    pub revise_after: time::Duration,
     /// How many shards the outbox has.
     pub shards: u32,
-    /// `dead_letter.max_consecutive`: records in a row that may fail for good before their partition stops; 0 means any.
-    pub max_consecutive: u64,
+    /// When a partition stops for records that fail for good.
+    pub caps: Caps,
     /// Larger values are letters of class `too_large`.
     pub max_record_bytes: usize,
 }
@@ -63,10 +71,12 @@ pub struct Applier {
     clock: Arc<dyn Clock>,
     /// Pokes the relay after a commit.
     wake: Arc<Notify>,
+    /// Pokes [`Receipts`] after a commit by which one is due.
+    receipts: Arc<Notify>,
     health: Health,
     options: Arc<Options>,
-    sessions: Arc<transaction::Sessions>,
-    condemned: Arc<letter::Condemned>,
+    sessions: Arc<Sessions>,
+    tallies: Arc<letter::Tallies>,
     /// Poked when records may be ready that waited.
     parked: Arc<Notify>,
 }
@@ -92,12 +102,19 @@ impl Applier {
             dates,
             clock,
             wake,
+            receipts: Arc::default(),
             health,
             options: Arc::new(options),
             sessions: Arc::default(),
-            condemned: Arc::default(),
+            tallies: Arc::default(),
             parked: Arc::default(),
         }
+    }
+
+    /// With a task to be poked after each commit by which a receipt is due.
+    #[must_use]
+    pub fn with_receipts(self, receipts: Arc<Notify>) -> Self {
+        Self { receipts, ..self }
     }
 
     /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.

@@ -20,12 +20,24 @@ use uuid::Uuid;
 /// A record to publish.
 struct Row<'a> {
     stream: i16,
+    /// The place of the answer whose event it is; none for a result.
+    event_of: Option<usize>,
     id: Uuid,
     key: Option<Cow<'a, [u8]>>,
     cause: String,
     traceparent: Option<&'a str>,
     body: Vec<u8>,
     state_body: Option<Vec<u8>>,
+}
+
+/// The number that an event got.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EventNumber {
+    /// The place of its answer.
+    pub(super) answer: usize,
+    /// Of the membership stream.
+    pub(super) shard: usize,
+    pub(super) sequence: i64,
 }
 
 /// A dead letter to store and publish.
@@ -79,6 +91,7 @@ impl<'a> Outbound<'a> {
             if let (Some(body), Some(identity)) = (&answer.result, &answer.identity) {
                 rows.push(Row {
                     stream: StreamKind::Results.stream(shard_of(record, shards)),
+                    event_of: None,
                     id: answer.result_id,
                     key: record.key.as_deref().map(Cow::Borrowed),
                     cause: identity.shown_message_id().to_owned(),
@@ -97,6 +110,7 @@ impl<'a> Outbound<'a> {
                     let state = contract::state(changed).map(|state| encode(&state)).transpose()?;
                     rows.push(Row {
                         stream: StreamKind::Membership.stream(shard(&key, shards)),
+                        event_of: Some(index),
                         id: event_id(event.membership.membership_id, event.membership.version),
                         key: Some(Cow::Owned(key)),
                         cause: meta.message_id.clone(),
@@ -128,7 +142,7 @@ impl<'a> Outbound<'a> {
         Ok(outbound)
     }
 
-    /// Inserts rows and letters, then, under the lock of the streams, their numbers.
+    /// Inserts rows and letters.
     pub(super) async fn insert(
         &self,
         tx: &mut Transaction<'_, Postgres>,
@@ -142,12 +156,35 @@ impl<'a> Outbound<'a> {
             letters::insert(tx, &self.letter_rows, recorded_at).await?;
             letters::publish(tx, batch, &self.published_letters).await?;
         }
-        let (streams, counts): (Vec<i16>, Vec<i32>) = self.counts.iter().unzip();
-        if !streams.is_empty() {
-            outbox::lock_streams(tx, &streams).await?;
-            outbox::append_runs(tx, batch, &streams, &counts, recorded_at).await?;
-        }
         Ok(())
+    }
+
+    /// Under the lock of the streams, the numbers of what was inserted: each stream's first.
+    pub(super) async fn number(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        batch: i64,
+        recorded_at: OffsetDateTime,
+    ) -> Result<BTreeMap<i16, i64>, Failure> {
+        let (streams, counts): (Vec<i16>, Vec<i32>) = self.counts.iter().unzip();
+        if streams.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        outbox::lock_streams(tx, &streams).await?;
+        Ok(outbox::append_runs(tx, batch, &streams, &counts, recorded_at).await?)
+    }
+
+    /// The events with their numbers, by each stream's first.
+    pub(super) fn events(&self, first: &BTreeMap<i16, i64>) -> impl Iterator<Item = EventNumber> {
+        let mut position = Positions::default();
+        self.rows.iter().filter_map(move |row| {
+            let place = position.next(row.stream);
+            Some(EventNumber {
+                answer: row.event_of?,
+                shard: usize::try_from(row.stream - StreamKind::Membership.stream(0)).ok()?,
+                sequence: first.get(&row.stream)? + i64::from(place),
+            })
+        })
     }
 
     fn outbox_rows(&self) -> outbox::Rows<'_> {

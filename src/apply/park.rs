@@ -6,7 +6,8 @@ use super::disposition::Failure;
 use super::queues::{Awaits, Occupied, Place};
 use crate::contract::{ContentFingerprint, Identity};
 use crate::domain::{
-    Action, Command, Meta, Missing, NameKey, Patience, RegistrantId, Verdict, WorkingSet, decide,
+    Action, Command, Decision, Meta, Missing, NameKey, Patience, RegistrantId, Verdict, WorkingSet,
+    decide,
 };
 use crate::store::parked_names::Keys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +130,7 @@ fn brings(
 /// A command on its way to be decided or parked.
 pub(super) enum Turn {
     /// It is decided.
-    Decided(crate::domain::Decision),
+    Decided(Decision),
     /// It waits.
     Waits(Awaits, Vec<Occupied>),
 }
@@ -137,24 +138,39 @@ pub(super) enum Turn {
 impl<'a> Walk<'a> {
     /// Decides a command, unless it must wait for an earlier one or for what it names.
     pub(super) fn decide_or_park(&mut self, meta: &Meta, command: &Command) -> Turn {
-        let mut ahead_of = Vec::new();
+        let patience = if self.grace.is_zero() { Patience::Over } else { Patience::Waits };
+        match self.turn(meta, command, Place::New(self.answers.len()), patience) {
+            Ok(decision) => Turn::Decided(decision),
+            Err(awaits) => Turn::Waits(awaits, occupied(meta, command, &self.set)),
+        }
+    }
+
+    /// Decides a command if it is its turn: if nobody is before its `place` in a queue, or only such as wait for what it
+    /// brings. Else what it waits for.
+    fn turn(
+        &mut self,
+        meta: &Meta,
+        command: &Command,
+        place: Place,
+        patience: Patience,
+    ) -> Result<Decision, Awaits> {
+        let mut ahead_of = BTreeSet::new();
         let mut superseded = BTreeSet::new();
         if !self.queues.is_empty() {
-            let keys = occupied(meta, command, &self.set);
-            for key in &keys {
-                let Some((place, awaits)) = self.queues.first(key) else { continue };
-                if !brings(meta, command, key, awaits, &self.set) {
-                    return Turn::Waits(Awaits::Predecessor, keys);
+            for key in occupied(meta, command, &self.set) {
+                let Some((first, awaits)) = self.queues.first(&key) else { continue };
+                if first >= place {
+                    continue;
                 }
-                match (place, awaits) {
-                    (Place::Stored(letter), Awaits::Replay(..)) => {
-                        superseded.insert(letter);
-                    }
-                    _ => ahead_of.push(place),
+                if !brings(meta, command, &key, awaits, &self.set) {
+                    return Err(Awaits::Predecessor);
                 }
+                match (first, awaits) {
+                    (Place::Stored(letter), Awaits::Replay(..)) => superseded.insert(letter),
+                    _ => ahead_of.insert(first),
+                };
             }
         }
-        let patience = if self.grace.is_zero() { Patience::Over } else { Patience::Waits };
         match decide(meta, command, &mut self.set, patience) {
             Verdict::Decided(decision) => {
                 if !ahead_of.is_empty() {
@@ -164,27 +180,27 @@ impl<'a> Walk<'a> {
                     self.queues.leave(Place::Stored(letter));
                     self.moves.superseded.push((letter, self.answers.len()));
                 }
-                Turn::Decided(decision)
+                Ok(decision)
             }
-            Verdict::Waits(missing) => {
-                let awaits = awaited(&missing, command);
-                Turn::Waits(awaits, occupied(meta, command, &self.set))
-            }
+            Verdict::Waits(missing) => Err(awaited(&missing, command)),
         }
     }
 
-    /// Those that it went ahead of are looked at again; what they wait for may have come.
-    fn went_ahead(&mut self, meta: &Meta, command: &Command, ahead_of: &[Place]) {
+    /// Those that it went ahead of are looked at again: what they wait for may have come. Until then nobody else goes
+    /// ahead of them, as nobody would had they been looked at at once (P10).
+    fn went_ahead(&mut self, meta: &Meta, command: &Command, ahead_of: &BTreeSet<Place>) {
         for place in ahead_of {
+            self.queues.make_ready(*place);
             match place {
                 Place::Stored(parked_id) => {
                     self.moves.woken.insert(*parked_id);
                 }
                 Place::New(answer) => {
                     let now = self.recorded_at;
-                    if let Some(Parking::Waits { due, .. }) =
+                    if let Some(Parking::Waits { awaits, due, .. }) =
                         self.answers.get_mut(*answer).map(|answer| &mut answer.parking)
                     {
+                        *awaits = Awaits::Predecessor;
                         *due = Some(now);
                     }
                 }
@@ -232,18 +248,9 @@ impl<'a> Walk<'a> {
         waiting: &Waiting,
     ) -> Result<Option<Answer<'a>>, Failure> {
         let place = Place::Stored(waiting.parked_id);
-        let occupied = occupied(meta, command, &self.set);
-        let is_first = |key| self.queues.first(key).is_none_or(|(first, _)| first >= place);
-        let turn = if occupied.iter().all(is_first) {
-            let over = waiting.released || waiting.parked_at + self.grace <= self.recorded_at;
-            let patience = if over { Patience::Over } else { Patience::Waits };
-            match decide(meta, command, &mut self.set, patience) {
-                Verdict::Decided(decision) => Ok(decision),
-                Verdict::Waits(missing) => Err(awaited(&missing, command)),
-            }
-        } else {
-            Err(Awaits::Predecessor)
-        };
+        let over = waiting.released || waiting.parked_at + self.grace <= self.recorded_at;
+        let patience = if over { Patience::Over } else { Patience::Waits };
+        let turn = self.turn(meta, command, place, patience);
         match turn {
             Ok(decision) => {
                 self.queues.leave(place);
@@ -257,6 +264,7 @@ impl<'a> Walk<'a> {
             }
             Err(awaits) => {
                 let due = awaits.end_of_grace(waiting.parked_at, self.grace);
+                let occupied = occupied(meta, command, &self.set);
                 self.queues.join(place, &occupied, &awaits);
                 let parked_id = waiting.parked_id;
                 self.moves.put_off.push(PutOff { parked_id, awaits, due, occupied });

@@ -38,7 +38,7 @@ pub(super) enum Awaits {
     Registrant,
     /// A membership of its registrant in this program.
     Membership(String),
-    /// The one before it.
+    /// Its turn: for those before it, or, where nobody is, to be looked at.
     Predecessor,
     /// To be replayed or discarded, as a letter, or said again: source and `message_id`.
     Replay(Vec<u8>, Vec<u8>),
@@ -118,6 +118,15 @@ impl Queues {
     pub(super) fn join(&mut self, place: Place, keys: &[Occupied], awaits: &Awaits) {
         for key in keys {
             self.0.entry(key.clone()).or_default().insert(place, awaits.clone());
+        }
+    }
+
+    /// Nobody goes ahead of this one any more until it has been looked at.
+    pub(super) fn make_ready(&mut self, place: Place) {
+        for queue in self.0.values_mut() {
+            if let Some(awaits) = queue.get_mut(&place) {
+                *awaits = Awaits::Predecessor;
+            }
         }
     }
 

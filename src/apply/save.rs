@@ -7,6 +7,7 @@ use super::load::Loaded;
 use super::outbound::Outbound;
 use super::outcome::outcome_symbol;
 use super::park::Moves;
+use super::receipts::Counting;
 use crate::domain::Registrant;
 use crate::store::{self, inbox, memberships::History};
 use sqlx::{Postgres, Transaction};
@@ -18,6 +19,7 @@ pub(super) struct Save<'a, 'b> {
     pub(super) answers: &'b [Answer<'a>],
     pub(super) moves: &'b Moves,
     pub(super) outbound: &'b Outbound<'a>,
+    pub(super) counting: &'b Counting<'b>,
     pub(super) slices: &'b [Slice],
     pub(super) batch: i64,
     pub(super) recorded_at: OffsetDateTime,
@@ -68,8 +70,12 @@ impl Save<'_, '_> {
         Ok(())
     }
 
-    /// History, inbox, letters, outbox, numbers, ledger.
-    pub(super) async fn said(&self, tx: &mut Transaction<'_, Postgres>) -> Result<(), Failure> {
+    /// History, inbox, letters, outbox, batches, numbers, ledger. Whether a receipt is due.
+    pub(super) async fn said(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        shards: u32,
+    ) -> Result<bool, Failure> {
         let history = self.history();
         if !history.membership_ids.is_empty() {
             store::memberships::insert_history(tx, &history, CHANNEL, self.recorded_at).await?;
@@ -88,8 +94,13 @@ impl Save<'_, '_> {
             inbox::keep(tx, &kept, self.recorded_at).await?;
         }
         self.outbound.insert(tx, self.batch, self.recorded_at).await?;
+        let locked = self.counting.lock(tx, shards, self.recorded_at).await?;
+        let first = self.outbound.number(tx, self.batch, self.recorded_at).await?;
+        let events = self.outbound.events(&first);
+        let due = self.counting.save(tx, locked, events, self.recorded_at).await?;
         super::queue::save(tx, self.answers, self.moves, self.recorded_at).await?;
-        self.ledger(tx).await
+        self.ledger(tx).await?;
+        Ok(due)
     }
 
     /// The answers that are written so, by key.
@@ -127,7 +138,7 @@ impl Save<'_, '_> {
             rows.statuses.push(answer.status);
             rows.outcomes.push(outcome_symbol(answer.outcome));
             rows.results.push(result);
-            rows.batch_ids.push(identity.batch_id.as_deref());
+            rows.batch_ids.push(self.counting.batch_of(identity));
             rows.topics.push(Some(&answer.record.at.topic));
             rows.partitions.push(Some(answer.record.at.partition));
             rows.offsets.push(Some(answer.record.offset));

@@ -9,37 +9,19 @@ use super::outbound::Outbound;
 use super::outcome::outcome_word;
 use super::park::{Moves, Parking};
 use super::queue::numbers;
+use super::receipts::{Counting, Stored};
 use super::save::Save;
 use crate::contract::Intake;
+use crate::domain::BatchOutcome;
 use crate::store;
 use crate::telemetry::{TraceParent, metrics};
-use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, Postgres, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 use time::OffsetDateTime;
 
-/// Connections of the appliers, outside the pool: one whose transaction ended otherwise than by its own answer (an error,
-/// or a future that was dropped) is closed, so that no transaction of unknown state is ever used again.
-#[derive(Debug, Default)]
-pub(super) struct Sessions(std::sync::Mutex<Vec<PgConnection>>);
-
-impl Sessions {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<PgConnection>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    async fn take(&self, pool: &PgPool) -> Result<PgConnection, store::Error> {
-        let idle = self.idle().pop();
-        match idle {
-            Some(session) => Ok(session),
-            None => Ok(PgConnection::connect_with(&pool.connect_options()).await?),
-        }
-    }
-
-    fn put(&self, session: PgConnection) {
-        self.idle().push(session);
-    }
-}
+/// Something of each request, by source and message id.
+type ByRequest<'a, T> = HashMap<(&'a str, &'a str), T>;
 
 /// What a transaction came to.
 pub(super) enum Ran {
@@ -81,10 +63,12 @@ impl Applier {
                 })
                 .collect();
             let recorded_at = self.clock.now();
-            let inbox =
-                if batch.waiting { HashMap::new() } else { known(&mut tx, &records).await? };
-            let answered: HashSet<_> =
-                inbox.iter().filter(|(_, known)| !known.open).map(|(key, _)| *key).collect();
+            let (inbox, stored) = known(&mut tx, &records).await?;
+            let answered: HashSet<_> = inbox
+                .iter()
+                .filter(|(_, known)| !(known.open || batch.waiting))
+                .map(|(key, _)| *key)
+                .collect();
             let to_decide = records.iter().copied().filter(|taken| match &taken.intake {
                 Intake::Command { meta, .. } => {
                     !answered.contains(&(meta.source.as_str(), meta.message_id.as_str()))
@@ -102,6 +86,7 @@ impl Applier {
 
             let deciding = Instant::now();
             let mut walk = Walk {
+                schemas: &self.schemas,
                 set: std::mem::take(&mut loaded.set),
                 inbox,
                 recorded_at,
@@ -123,26 +108,28 @@ impl Applier {
             metrics::stage("decide", deciding.elapsed());
 
             let saving = Instant::now();
+            let counting = Counting::of(&answers, &stored, self.options.revise_after);
             let save = Save {
                 loaded: &loaded,
                 answers: &answers,
                 moves: &moves,
                 outbound: &outbound,
+                counting: &counting,
                 slices: &slices,
                 batch: ticket.batch,
                 recorded_at,
             };
             save.state(&mut tx).await?;
-            save.said(&mut tx).await?;
+            let receipt_due = save.said(&mut tx, self.options.shards).await?;
             metrics::stage("save", saving.elapsed());
 
             let committing = Instant::now();
             tx.commit().await.map_err(store::Error::from)?;
             metrics::stage("commit", committing.elapsed());
-            self.committed(&answers, recorded_at, started);
-            if answers.iter().any(|a| a.parking != Parking::None) || !moves.is_empty() {
-                self.parked.notify_one();
+            if receipt_due {
+                self.receipts.notify_one();
             }
+            self.committed(&answers, &moves, recorded_at, started);
         }
         self.sessions.put(session);
         for outcome in &mut outcomes {
@@ -157,8 +144,17 @@ impl Applier {
     }
 
     /// After the commit: the relay wakes, the figures move.
-    fn committed(&self, answers: &[Answer<'_>], recorded_at: OffsetDateTime, started: Instant) {
+    fn committed(
+        &self,
+        answers: &[Answer<'_>],
+        moves: &Moves,
+        recorded_at: OffsetDateTime,
+        started: Instant,
+    ) {
         self.wake.notify_one();
+        if !moves.is_empty() || answers.iter().any(|answer| answer.parking != Parking::None) {
+            self.parked.notify_one();
+        }
         metrics::apply_transaction(started.elapsed());
         metrics::last_commit(recorded_at);
         let mut counts: BTreeMap<(&str, u8), u64> = BTreeMap::new();
@@ -223,11 +219,11 @@ async fn check(
         .collect())
 }
 
-/// What the inbox knows of the batch's requests.
+/// What the inbox knows of the batch's requests, and how their batches count them.
 async fn known<'a>(
     tx: &mut Transaction<'_, Postgres>,
     records: &[&'a Taken],
-) -> Result<HashMap<(&'a str, &'a str), Known>, Failure> {
+) -> Result<(ByRequest<'a, Known>, ByRequest<'a, Stored>), Failure> {
     let keys: BTreeSet<(&'a str, &'a str)> = records
         .iter()
         .filter_map(|taken| match &taken.intake {
@@ -239,15 +235,18 @@ async fn known<'a>(
         })
         .collect();
     if keys.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Default::default());
     }
     let (sources, message_ids): (Vec<_>, Vec<_>) = keys.iter().copied().unzip();
     let mut known = HashMap::with_capacity(keys.len());
+    let mut stored = HashMap::new();
     for row in store::inbox::find(tx, &sources, &message_ids).await? {
         let place = row.place as usize;
         let (Some(source), Some(message_id)) = (sources.get(place), message_ids.get(place)) else {
             continue;
         };
+        let outcome = row.outcome.as_bytes().first().copied().and_then(BatchOutcome::of_byte);
+        stored.insert((*source, *message_id), Stored { outcome, batch_id: row.batch_id });
         known.insert(
             (*source, *message_id),
             Known {
@@ -260,7 +259,7 @@ async fn known<'a>(
             },
         );
     }
-    Ok(known)
+    Ok((known, stored))
 }
 
 /// Locks what comes out of the queue and drops what somebody else has been through with; gives the last number.

@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+mod batches;
 mod codec;
 mod completions;
 mod config;
@@ -72,6 +73,8 @@ enum Command {
     #[command(subcommand)]
     Programs(programs::Command),
     Submit(submit::Args),
+    #[command(subcommand)]
+    Batches(batches::Command),
     Encode(codec::EncodeArgs),
     Decode(codec::DecodeArgs),
     #[command(subcommand)]
@@ -145,6 +148,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Topics(command) => topics::main(&command, context).await,
         Command::Programs(command) => programs::main(&command, context).await,
         Command::Submit(args) => submit::main(args, context),
+        Command::Batches(command) => batches::main(&command, context).await,
         Command::Encode(args) => codec::encode(&args, context),
         Command::Decode(args) => codec::decode(&args, context),
         Command::Parked(command) => parked::main(&command, context).await,

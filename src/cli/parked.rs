@@ -17,8 +17,9 @@ pub(super) enum Command {
     /// List records that wait, in the order of their queue
     ///
     /// `why` is REGISTRANT or MEMBERSHIP where what the record names is not there yet (it waits until it comes, at most
-    /// for `parking.grace`), BEHIND where an earlier record of the same registrant waits or is a dead letter. `due_at`
-    /// is when it is looked at next; null: when the one before it is through.
+    /// for `parking.grace`), BEHIND where an earlier record of the same registrant waits or is a dead letter, or
+    /// where it is about to be looked at. `due_at` is when it is looked at next; null: when the one before it is
+    /// through.
     List {
         #[command(flatten)]
         which: Which,

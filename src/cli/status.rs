@@ -47,6 +47,7 @@ fn text(status: &Status) -> String {
     push(&mut text, format_args!("Relay: {relay}\n"));
     push(&mut text, format_args!("Dead letters open: {}\n", status.letters.open));
     push(&mut text, format_args!("Records waiting: {}\n", parked(status)));
+    push(&mut text, format_args!("Batches open: {}\n", status.batches.open));
     let database = &status.database;
     let standby = if database.synchronous_standby { "a" } else { "no" };
     push(

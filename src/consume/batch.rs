@@ -2,10 +2,9 @@
 
 use super::Config;
 use super::board::Stop;
-use super::caps::Tally;
 use super::fences::Fences;
 use super::track::Slicer;
-use crate::apply::{self, Batch, Slice, Taken, TopicPartition};
+use crate::apply::{self, Batch, CAP, Slice, Taken, Tally, TopicPartition};
 use crate::contract::Intake;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,6 +19,12 @@ pub(super) enum Decoded {
         fence: Uuid,
         position: i64,
         letters: u64,
+    },
+    /// See [`super::buffer::Entry::Gap`].
+    Gap {
+        at: TopicPartition,
+        fence: Uuid,
+        end: i64,
     },
     Record {
         fence: Uuid,
@@ -67,7 +72,8 @@ impl Cutter {
         self.pending.extend(decoded);
     }
 
-    /// The next batch: all that is pending, or as many records as their items allow.
+    /// The next batch: all that is pending, or as many records as their items allow, or up to where the slice of a
+    /// partition is as long as it may be.
     pub(super) fn cut(&mut self) -> Prepared {
         let mut prepared = Prepared::default();
         let mut closed = Vec::new();
@@ -81,6 +87,16 @@ impl Cutter {
                     self.tallies.insert(at.clone(), Tally::after(letters));
                     self.slicer.begin(at, fence, position);
                 }
+                Decoded::Gap { at, fence, end } => {
+                    if !self.fences.is_current(&at, fence) {
+                        continue;
+                    }
+                    if self.is_beyond_limit(&at, fence, end) {
+                        self.pending.push_front(Decoded::Gap { at, fence, end });
+                        break;
+                    }
+                    self.slicer.skip(&at, fence, end);
+                }
                 Decoded::Record { fence, taken } => {
                     let weight = apply::items(&taken);
                     if items > 0 && items + weight > self.config.max_items {
@@ -90,6 +106,10 @@ impl Cutter {
                     let at = &taken.record.at;
                     if !self.fences.is_current(at, fence) {
                         continue;
+                    }
+                    if self.is_beyond_limit(at, fence, taken.record.offset + 1) {
+                        self.pending.push_front(Decoded::Record { fence, taken });
+                        break;
                     }
                     let letter = matches!(taken.intake, Intake::Letter(_));
                     let tally = self.tallies.entry(at.clone()).or_default();
@@ -114,10 +134,17 @@ impl Cutter {
         prepared.batch.slices.extend(closed);
         prepared
     }
-}
 
-const CAP: &str =
-    "dead_letter_cap: more dead letters than dead_letter.max_consecutive or max_ratio accepts";
+    /// Whether a slice that ends at `end` would be too long; if so, the slice under way covers as much of the gap before
+    /// it as it may.
+    fn is_beyond_limit(&mut self, at: &TopicPartition, fence: Uuid, end: i64) -> bool {
+        let Some(limit) = self.slicer.limit(at, fence).filter(|limit| end > *limit) else {
+            return false;
+        };
+        self.slicer.skip(at, fence, limit);
+        true
+    }
+}
 
 #[cfg(test)]
 mod tests;

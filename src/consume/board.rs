@@ -22,6 +22,8 @@ pub(super) struct Board {
     health: Health,
 }
 
+type Rows<'a> = MutexGuard<'a, BTreeMap<TopicPartition, Row>>;
+
 #[derive(Debug, Clone)]
 struct Row {
     state: PartitionState,
@@ -47,31 +49,37 @@ impl Board {
         Self { rows: Mutex::default(), changed: Notify::new(), clock, health }
     }
 
+    /// The partition is this worker's from now on.
+    pub(super) fn begin(&self, at: &TopicPartition) {
+        let (state, since) = (PartitionState::Waiting, self.clock.now());
+        let row = Row { state, low: None, high: None, position: None, stop: None, since };
+        self.put(self.rows(), at, row);
+    }
+
+    /// Says what a partition does. What is said late, of one that was given up meanwhile, is not heard.
     pub(super) fn set(&self, at: &TopicPartition, state: PartitionState) {
         self.change(at, state, None);
     }
 
+    /// Says that a partition is stopped; not heard of one that was given up meanwhile.
     pub(super) fn stop(&self, at: &TopicPartition, stop: Stop) {
         self.change(at, PartitionState::Stopped, Some(stop));
     }
 
     fn change(&self, at: &TopicPartition, state: PartitionState, stop: Option<Stop>) {
-        let now = self.clock.now();
-        let mut rows = self.rows();
-        let row = rows.entry(at.clone()).or_insert_with(|| Row {
-            state: PartitionState::Unowned,
-            low: None,
-            high: None,
-            position: None,
-            stop: None,
-            since: now,
-        });
-        if row.state == state && row.stop == stop {
+        let rows = self.rows();
+        let Some(row) = rows.get(at).filter(|row| row.is_owned()) else {
             return;
+        };
+        if row.state != state || row.stop != stop {
+            let row = Row { state, stop, since: self.clock.now(), ..row.clone() };
+            self.put(rows, at, row);
         }
-        row.state = state;
-        row.stop = stop;
-        row.since = now;
+    }
+
+    fn put(&self, mut rows: Rows<'_>, at: &TopicPartition, row: Row) {
+        let state = row.state;
+        rows.insert(at.clone(), row);
         let stopped = rows.iter().find_map(|(at, row)| Some((at, row.stop.as_ref()?)));
         match stopped {
             None => self.health.set_ready(PARTITIONS),
@@ -80,14 +88,19 @@ impl Board {
                 self.health.set_not_ready(PARTITIONS, reason);
             }
         }
-        drop(rows);
+        // Before others may change the row: gauges show what was put last.
         metrics::partition_state(&at.topic, at.partition, state);
+        if state == PartitionState::Unowned {
+            // Whoever has it now shows its lag.
+            metrics::intake_lag(&at.topic, at.partition, 0);
+        }
+        drop(rows);
         self.changed.notify_one();
     }
 
     /// Says where a partition's log begins and ends.
     pub(super) fn watermarks(&self, at: &TopicPartition, low: i64, high: i64) {
-        if let Some(row) = self.rows().get_mut(at) {
+        if let Some(row) = self.rows().get_mut(at).filter(|row| row.is_owned()) {
             row.low = Some(low);
             row.high = Some(high);
             row.measure(at);
@@ -96,7 +109,7 @@ impl Board {
 
     /// Says how far a partition has been applied.
     pub(super) fn position(&self, at: &TopicPartition, position: i64) {
-        if let Some(row) = self.rows().get_mut(at) {
+        if let Some(row) = self.rows().get_mut(at).filter(|row| row.is_owned()) {
             row.position = Some(position);
             row.measure(at);
         }
@@ -105,7 +118,7 @@ impl Board {
     /// The partitions that are this worker's.
     pub(super) fn owned(&self) -> Vec<TopicPartition> {
         let rows = self.rows();
-        let owned = rows.iter().filter(|(_, row)| row.state != PartitionState::Unowned);
+        let owned = rows.iter().filter(|(_, row)| row.is_owned());
         owned.map(|(at, _)| at.clone()).collect()
     }
 
@@ -137,24 +150,76 @@ impl Board {
         }
         let mut held = self.rows();
         for (at, written) in &rows {
-            let given_up = written.state == PartitionState::Unowned;
-            if given_up && held.get(at).is_some_and(|row| row.state == PartitionState::Unowned) {
+            if !written.is_owned() && held.get(at).is_some_and(|row| !row.is_owned()) {
                 held.remove(at);
             }
         }
         Ok(())
     }
 
-    fn rows(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, Row>> {
+    fn rows(&self) -> Rows<'_> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Row {
+    fn is_owned(&self) -> bool {
+        self.state != PartitionState::Unowned
+    }
+
     fn measure(&self, at: &TopicPartition) {
         if let (Some(high), Some(position)) = (self.high, self.position) {
             let lag = u64::try_from(high - position).unwrap_or(0);
             metrics::intake_lag(&at.topic, at.partition, lag);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::clock::ManualClock;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    #[test]
+    fn a_partition_that_was_given_up_stays_so_whatever_is_said_late() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let figures = recorder.handle();
+        let at = TopicPartition { topic: "t".into(), partition: 3 };
+        let gauge = |name: &str, labels: &str| {
+            let line = format!("rollcall_{name}{{topic=\"t\",partition=\"3\"{labels}}} ");
+            let text = figures.render();
+            text.lines().find_map(|text| text.strip_prefix(&line)).map(str::to_owned)
+        };
+        let states = || {
+            ["WAITING", "RUNNING", "STOPPED", "UNOWNED"]
+                .map(|state| gauge("partition_state", &format!(",state=\"{state}\"")).unwrap())
+        };
+        ::metrics::with_local_recorder(&recorder, || {
+            let clock = ManualClock::new(OffsetDateTime::UNIX_EPOCH);
+            let board = Board::new(Arc::new(clock), Health::default());
+            let late = |board: &Board| {
+                board.set(&at, PartitionState::Waiting);
+                board.stop(&at, Stop { cause: "late".to_owned(), offset: None });
+                board.position(&at, 1);
+                board.watermarks(&at, 0, 900);
+            };
+            late(&board);
+            assert_eq!(gauge("intake_lag_records", ""), None, "never ours");
+            board.begin(&at);
+            board.set(&at, PartitionState::Running);
+            board.position(&at, 10);
+            board.watermarks(&at, 0, 25);
+            assert_eq!(gauge("intake_lag_records", "").as_deref(), Some("15"));
+            assert_eq!(states(), ["0", "1", "0", "0"]);
+            board.set(&at, PartitionState::Unowned);
+            late(&board);
+            assert_eq!(gauge("intake_lag_records", "").as_deref(), Some("0"));
+            assert_eq!(states(), ["0", "0", "0", "1"]);
+            assert_eq!(board.owned(), []);
+            board.begin(&at);
+            assert_eq!(states(), ["1", "0", "0", "0"]);
+            assert_eq!(board.owned().len(), 1);
+        });
     }
 }

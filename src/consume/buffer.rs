@@ -20,6 +20,15 @@ pub(super) enum Entry {
         /// How many letters in a row stand before it.
         letters: u64,
     },
+    /// No record follows before `end`: what stands there was never delivered.
+    Gap {
+        /// The partition.
+        at: TopicPartition,
+        /// The fence under which this was found out.
+        fence: Uuid,
+        /// The offset after the gap.
+        end: i64,
+    },
     /// A record.
     Record {
         /// The fence under which it was received.
@@ -32,14 +41,14 @@ pub(super) enum Entry {
 impl Entry {
     fn at(&self) -> &TopicPartition {
         match self {
-            Self::Begin { at, .. } => at,
+            Self::Begin { at, .. } | Self::Gap { at, .. } => at,
             Self::Record { record, .. } => &record.at,
         }
     }
 
     fn weight(&self) -> Room {
         match self {
-            Self::Begin { .. } => Room::default(),
+            Self::Begin { .. } | Self::Gap { .. } => Room::default(),
             Self::Record { record, .. } => Room { records: 1, bytes: record.size() },
         }
     }
@@ -190,7 +199,7 @@ mod tests {
     fn offsets(entries: &[Entry]) -> Vec<i64> {
         let offset = |entry: &Entry| match entry {
             Entry::Record { record, .. } => record.offset,
-            Entry::Begin { .. } => -1,
+            Entry::Begin { .. } | Entry::Gap { .. } => -1,
         };
         entries.iter().map(offset).collect()
     }

@@ -9,7 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, Statistics, TopicPartitionList};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +21,9 @@ pub(super) type Client = BaseConsumer<Context>;
 
 /// Records fetched ahead a partition, beyond which librdkafka waits.
 const FETCH_AHEAD: &str = "5000";
+
+/// How often statistics say where each log ended.
+const STATISTICS_MILLIS: &str = "1000";
 
 /// What of librdkafka's the user may set, then what correctness rests on.
 fn settings(config: &Config) -> ClientConfig {
@@ -70,6 +73,9 @@ pub(super) fn member(
 ) -> KafkaResult<Arc<Client>> {
     let mut client: Client = settings(config)
         .set("group.id", &config.group_id)
+        // Where a log ends in offsets that are never delivered, its end is the only word of them.
+        .set("enable.partition.eof", "true")
+        .set("statistics.interval.ms", STATISTICS_MILLIS)
         .set("group.protocol", "classic")
         .set("partition.assignment.strategy", "cooperative-sticky")
         .create_with_context(context)?;
@@ -132,6 +138,21 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.count();
         log(level, facility, line);
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.count();
+        let mut ends = Vec::new();
+        for (topic, statistics) in statistics.topics {
+            let topic: Arc<str> = topic.into();
+            for (partition, statistics) in statistics.partitions {
+                if statistics.eof_offset >= 0 {
+                    let at = TopicPartition { topic: Arc::clone(&topic), partition };
+                    ends.push((at, statistics.eof_offset));
+                }
+            }
+        }
+        self.commands.send(Command::Ends(ends));
     }
 
     fn error(&self, error: KafkaError, _reason: &str) {

@@ -208,6 +208,7 @@ fn decode_one(decode: &Decode, entry: Entry) -> Decoded {
         Entry::Begin { at, fence, position, letters } => {
             Decoded::Begin { at, fence, position, letters }
         }
+        Entry::Gap { at, fence, end } => Decoded::Gap { at, fence, end },
         Entry::Record { fence, record } => {
             Decoded::Record { fence, taken: Box::new(decode(record)) }
         }

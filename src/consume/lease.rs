@@ -6,11 +6,12 @@ use super::owner::{Command, Commands};
 use super::probe::{Probe, Watermarks};
 use super::track;
 use crate::apply::TopicPartition;
-use crate::apply::leases::{self, Claim, Taking};
+use crate::apply::leases;
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use crate::lifecycle::retry;
 use crate::telemetry::metrics::{self, PartitionState};
+use database::Database;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;
@@ -23,6 +24,8 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+mod database;
+
 /// The condition of readiness that says that leases and states can be written.
 const LEASES: &str = "leases";
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -32,8 +35,6 @@ const GATHER: Duration = Duration::from_millis(50);
 const AFTER_LOSS: Duration = Duration::from_millis(500);
 /// How soon, and at the most how late, a stopped partition is looked at again.
 const RECHECK: Duration = Duration::from_secs(10);
-/// A takeover gives up, and tries anew, after so many times `takeover_after`.
-const TAKEOVERS: u32 = 4;
 /// How long giving leases back may take at the end.
 const RELEASE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -55,7 +56,6 @@ pub(super) enum Order {
 /// What the task works with.
 pub(super) struct Parts {
     pub(super) config: Arc<Config>,
-    pub(super) pool: PgPool,
     pub(super) probe: Arc<Probe>,
     pub(super) commands: Commands,
     pub(super) board: Arc<Board>,
@@ -66,6 +66,7 @@ pub(super) struct Parts {
 /// The lease task.
 pub(super) struct Leases {
     parts: Parts,
+    database: Database,
     started_at: OffsetDateTime,
     cluster_id: OnceCell<String>,
 }
@@ -77,6 +78,8 @@ enum Trouble {
     Store(#[from] leases::Error),
     #[error("Kafka: {0}")]
     Kafka(#[from] KafkaError),
+    #[error("Postgres does not answer")]
+    Silent,
     #[error("Kafka does not tell its cluster id")]
     NoClusterId,
 }
@@ -103,10 +106,11 @@ struct Ledger {
 }
 
 impl Leases {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(super) fn new(parts: Parts, pool: PgPool) -> Self {
         let started_at = parts.clock.now();
         parts.health.require(LEASES);
-        Self { parts, started_at, cluster_id: OnceCell::new() }
+        let database = Database::new(Arc::clone(&parts.config), pool);
+        Self { parts, database, started_at, cluster_id: OnceCell::new() }
     }
 
     /// Serves the owner until `token` is cancelled, then gives back what is left.
@@ -143,6 +147,8 @@ impl Leases {
                 () = &mut saying => {}
             }
         }
+        // What is under way is not gone on with, and must not keep its turn.
+        taking.clear();
         while let Ok(Order::GiveUp { at } | Order::Take { at, .. }) = orders.try_recv() {
             self.parts.board.set(&at, PartitionState::Unowned);
         }
@@ -207,7 +213,7 @@ impl Leases {
                 Err(error) => {
                     tracing::warn!(%error, topic = &*at.topic, at.partition, "lease not taken yet");
                     self.parts.board.set(at, PartitionState::Waiting);
-                    if matches!(error, Trouble::Store(_)) {
+                    if matches!(error, Trouble::Store(_) | Trouble::Silent) {
                         self.parts.health.set_not_ready(LEASES, error.to_string());
                     }
                     outage.next()
@@ -228,7 +234,8 @@ impl Leases {
             .cluster_id
             .get_or_try_init(|| async { probe.cluster_id().await.ok_or(Trouble::NoClusterId) })
             .await?;
-        let ledger = match self.claim(at, fence, cluster_id).await? {
+        let now = self.parts.clock.now();
+        let ledger = match self.database.claim(at, fence, cluster_id, now).await? {
             Ok(ledger) => ledger,
             Err(cause) => return Ok(Err(cause)),
         };
@@ -239,73 +246,10 @@ impl Leases {
         Ok(judged.map(|position| (position, ledger.letters)))
     }
 
-    async fn claim(
-        &self,
-        at: &TopicPartition,
-        fence: Uuid,
-        cluster_id: &str,
-    ) -> Result<Result<Ledger, String>, Trouble> {
-        let config = &*self.parts.config;
-        let (topic, partition) = (&*at.topic, at.partition);
-        let group_id = config.group_id.as_str();
-        let claim = Claim { topic, partition, fence, owner: &config.owner, cluster_id, group_id };
-        let mut tx = self.parts.pool.begin().await?;
-        let pid = leases::wait_for_locks(&mut tx, config.takeover_after * TAKEOVERS).await?;
-        let taking =
-            self.clearing_the_way(pid, leases::take(&mut tx, claim, self.parts.clock.now()));
-        match taking.await? {
-            Taking::Taken => {}
-            Taking::OtherLog { cluster_id: known, .. } if known != cluster_id => {
-                return Ok(Err(format!(
-                    "cluster_changed: the ledger is of Kafka cluster {known}, this one is {cluster_id}"
-                )));
-            }
-            Taking::OtherLog { group_id: known, .. } => {
-                return Ok(Err(format!(
-                    "group_changed: the ledger is of consumer group {known}, this one is {group_id}"
-                )));
-            }
-        }
-        let position = leases::position(&mut tx, topic, partition).await?;
-        let at_most = config.caps.memory();
-        let letters = leases::trailing_letters(&mut tx, topic, partition, at_most).await?;
-        tx.commit().await?;
-        Ok(Ok(Ledger { position, letters }))
-    }
-
-    /// Ends the sessions of Rollcall that a takeover waits for, when it waits too long (I3).
-    async fn clearing_the_way<T>(&self, pid: i32, takeover: impl Future<Output = T>) -> T {
-        let config = &self.parts.config;
-        let mut takeover = std::pin::pin!(takeover);
-        loop {
-            if let Ok(taken) = timeout(config.takeover_after, &mut takeover).await {
-                return taken;
-            }
-            let clear = async {
-                let mut connection = self.parts.pool.acquire().await?;
-                let name = &config.application_name;
-                Ok::<_, Trouble>(leases::terminate_blockers(&mut connection, pid, name).await?)
-            };
-            match clear.await {
-                Ok(sessions) => {
-                    tracing::warn!(sessions, "a takeover ended the sessions in its way");
-                }
-                Err(error) => tracing::warn!(%error, "a takeover waits, and cannot clear its way"),
-            }
-        }
-    }
-
     /// Gives a lease back; only a courtesy, so not for ever.
     async fn release(&self, at: TopicPartition, fence: Uuid) {
         for pause in retry::limited(3, RECHECK) {
-            let release = async {
-                let mut connection = self.parts.pool.acquire().await?;
-                let (topic, partition) = (&*at.topic, at.partition);
-                let nobodys = Uuid::new_v4();
-                leases::release(&mut connection, topic, partition, fence, nobodys).await?;
-                Ok::<_, Trouble>(())
-            };
-            match release.await {
+            match self.database.release(&at, fence).await {
                 Ok(()) => return,
                 Err(error) => tracing::debug!(%error, "a lease could not be given back"),
             }
@@ -330,11 +274,7 @@ impl Leases {
     }
 
     async fn say(&self) -> Result<(), Trouble> {
-        let Parts { config, pool, board, clock, .. } = &self.parts;
-        let mut connection = pool.acquire().await?;
-        let (owner, build) = (&config.owner, &config.build);
-        leases::heartbeat(&mut connection, owner, build, self.started_at, clock.now()).await?;
-        board.write(&mut connection, owner).await?;
-        Ok(())
+        let Parts { board, clock, .. } = &self.parts;
+        self.database.say(board, self.started_at, clock.now()).await
     }
 }

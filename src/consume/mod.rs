@@ -15,7 +15,6 @@
 mod batch;
 mod board;
 mod buffer;
-mod caps;
 mod client;
 mod fences;
 mod lane;
@@ -25,9 +24,7 @@ mod probe;
 mod record;
 mod track;
 
-pub use caps::Caps;
-
-use crate::apply::{Applier, Record, Taken};
+use crate::apply::{Applier, Caps, Record, Taken};
 use crate::config::Properties;
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
@@ -174,15 +171,15 @@ pub fn start(
         };
         lifecycle.spawn(Group::Intake, "lane", lane.run());
     }
-    let leases = lease::Leases::new(lease::Parts {
+    let parts = lease::Parts {
         config,
-        pool,
         probe: Arc::clone(&probe),
         commands,
         board: Arc::clone(&board),
         health,
         clock,
-    });
+    };
+    let leases = lease::Leases::new(parts, pool);
     let rest: CancellationToken = lifecycle.token(Group::Rest).clone();
     lifecycle.spawn(Group::Rest, "kafka-probe", probe.run(board, rest.clone()));
     lifecycle.spawn(Group::Rest, "leases", leases.run(ordered, rest));

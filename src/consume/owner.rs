@@ -6,7 +6,7 @@ use super::client::Client;
 use super::fences::Fences;
 use super::lease::Order;
 use super::record;
-use super::track::{Cursor, Receipt};
+use super::track::{Cursor, Receipt, Tail};
 use crate::apply::TopicPartition;
 use crate::lifecycle::health::Heartbeat;
 use crate::telemetry::metrics::PartitionState;
@@ -181,6 +181,15 @@ impl Owner {
                     self.parts.board.stop(&at, stop);
                 }
             }
+            Command::Ends(ends) => {
+                for (at, end) in ends {
+                    if let Some(index) = self.find(&at)
+                        && let Phase::Running { cursor, .. } = &mut self.partitions[index].phase
+                    {
+                        cursor.hear_end(end);
+                    }
+                }
+            }
             Command::Applied { at, next } => {
                 self.to_commit.insert(at, next);
             }
@@ -197,7 +206,7 @@ impl Owner {
             return;
         };
         tracing::debug!(topic = &*partition.at.topic, partition.at.partition, "assigned");
-        self.parts.board.set(&partition.at, PartitionState::Waiting);
+        self.parts.board.begin(&partition.at);
         self.order(partition.order(false));
         self.partitions.push(partition);
     }

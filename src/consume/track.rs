@@ -16,11 +16,35 @@ pub(super) enum Receipt {
     SeekAgain,
 }
 
+/// What to do at the end of the log, where offsets follow that are never delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Pass over them: no record stands before this offset.
+    Skip(i64),
+    /// They are the first ones after a seek: seek again before believing it.
+    SeekAgain,
+}
+
 /// How far the records of a partition have been taken from Kafka since the last seek.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cursor {
     next: i64,
     sought: Sought,
+    end: End,
+}
+
+/// What is known of the end of the log. Kafka's message that it is reached carries no offset; statistics do, but say it
+/// once in a while and some time after, so only what they say twice, with no record and no seek between, is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Not reached, or records have come since.
+    Ahead,
+    /// Reached; not known where.
+    Reached,
+    /// Reached, and said once to be at this offset.
+    Said(i64),
+    /// Reached, and said twice to be at this offset.
+    Known(i64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +60,7 @@ enum Sought {
 impl Cursor {
     /// A cursor after a seek to `position`.
     pub(super) const fn new(position: i64) -> Self {
-        Self { next: position, sought: Sought::Once }
+        Self { next: position, sought: Sought::Once, end: End::Ahead }
     }
 
     /// The offset that is wanted next.
@@ -49,6 +73,7 @@ impl Cursor {
     /// Offsets that are skipped between two records were never delivered (transaction markers, compaction). Right
     /// after a seek a gap can also come from a fetch that was under way, so it is believed only the second time.
     pub(super) fn receive(&mut self, offset: i64) -> Receipt {
+        self.end = End::Ahead;
         if offset < self.next {
             return Receipt::Below;
         }
@@ -60,7 +85,42 @@ impl Cursor {
         self.next = offset + 1;
         Receipt::Take
     }
+
+    /// The end of the log came, behind all records before it.
+    pub(super) fn reach_end(&mut self) {
+        self.end = End::Reached;
+    }
+
+    /// Statistics say that the end of the log was reached at this offset.
+    pub(super) fn hear_end(&mut self, offset: i64) {
+        self.end = match self.end {
+            End::Ahead => End::Ahead,
+            _ if offset <= self.next => End::Reached,
+            End::Said(said) | End::Known(said) if said == offset => End::Known(offset),
+            End::Reached | End::Said(_) | End::Known(_) => End::Said(offset),
+        };
+    }
+
+    /// Nothing more is there to be received: what stands before an end that is known was never delivered.
+    pub(super) fn drain(&mut self) -> Option<Tail> {
+        let End::Known(end) = self.end else {
+            return None;
+        };
+        if self.sought == Sought::Once {
+            self.sought = Sought::Twice;
+            self.end = End::Ahead;
+            return Some(Tail::SeekAgain);
+        }
+        self.sought = Sought::Flowing;
+        self.end = End::Reached;
+        self.next = end;
+        Some(Tail::Skip(end))
+    }
 }
+
+/// Offsets of a slice at the most: a longer stretch that was never delivered is entered in several batches, so that its
+/// length, which nobody bounds, bounds no allocation.
+pub(super) const LONGEST_SLICE: i64 = 100_000;
 
 /// What a lane has open of each of its partitions: under which fence, and up to where batches have been cut.
 #[derive(Debug, Default)]
@@ -73,7 +133,7 @@ struct Open {
     fence: Uuid,
     /// Where the next slice begins.
     next: i64,
-    /// Where the slice being built ends so far; none if it has no record yet.
+    /// Where the slice being built ends so far; none if there is nothing in it yet.
     end: Option<i64>,
 }
 
@@ -105,7 +165,23 @@ impl Slicer {
         }
     }
 
-    /// Ends the batch under way: a slice for each partition that has a record in it.
+    /// Before which offset the batch under way must end for this partition.
+    pub(super) fn limit(&self, at: &TopicPartition, fence: Uuid) -> Option<i64> {
+        let open = self.open.get(at).filter(|open| open.fence == fence)?;
+        Some(open.next + LONGEST_SLICE)
+    }
+
+    /// No record follows before `end`: the batch under way stands for these offsets too.
+    pub(super) fn skip(&mut self, at: &TopicPartition, fence: Uuid, end: i64) {
+        if let Some(open) = self.open.get_mut(at)
+            && open.fence == fence
+            && end > open.end.unwrap_or(open.next)
+        {
+            open.end = Some(end);
+        }
+    }
+
+    /// Ends the batch under way: a slice for each partition of which it holds something.
     pub(super) fn cut(&mut self) -> Vec<Slice> {
         let mut slices = Vec::new();
         for (at, open) in &mut self.open {
@@ -187,6 +263,57 @@ mod tests {
         assert_eq!(cursor.receive(13), Receipt::Take, "later gaps were never delivered");
     }
 
+    /// What a cursor does once statistics have said twice where the end is.
+    fn end_at(cursor: &mut Cursor, offset: i64) -> Option<Tail> {
+        cursor.reach_end();
+        cursor.hear_end(offset);
+        assert_eq!(cursor.drain(), None, "said once, it may be old");
+        cursor.hear_end(offset);
+        cursor.drain()
+    }
+
+    #[test]
+    fn a_gap_at_the_end_is_passed_over_when_it_was_said_twice() {
+        let mut cursor = Cursor::new(10);
+        assert_eq!(cursor.receive(10), Receipt::Take);
+        assert_eq!(end_at(&mut cursor, 13), Some(Tail::Skip(13)));
+        assert_eq!(cursor.next(), 13);
+        assert_eq!(cursor.drain(), None);
+        cursor.hear_end(13);
+        assert_eq!(cursor.drain(), None, "no gap is left");
+        assert_eq!(cursor.receive(13), Receipt::Take);
+    }
+
+    #[test]
+    fn a_gap_at_the_end_after_a_seek_is_believed_the_second_time() {
+        let mut cursor = Cursor::new(10);
+        assert_eq!(end_at(&mut cursor, 12), Some(Tail::SeekAgain));
+        assert_eq!(cursor.next(), 10);
+        cursor.hear_end(12);
+        cursor.hear_end(12);
+        assert_eq!(cursor.drain(), None, "the end was not reached again");
+        assert_eq!(end_at(&mut cursor, 12), Some(Tail::Skip(12)));
+    }
+
+    #[test]
+    fn records_that_come_meanwhile_are_no_gap() {
+        let mut cursor = Cursor::new(10);
+        assert_eq!(cursor.receive(10), Receipt::Take);
+        cursor.reach_end();
+        cursor.hear_end(20);
+        assert_eq!(cursor.receive(11), Receipt::Take);
+        cursor.hear_end(20);
+        cursor.hear_end(20);
+        assert_eq!(cursor.drain(), None, "the end was left behind");
+        cursor.reach_end();
+        cursor.hear_end(20);
+        cursor.hear_end(22);
+        assert_eq!(cursor.drain(), None, "it moves");
+        cursor.hear_end(12);
+        cursor.hear_end(12);
+        assert_eq!(cursor.drain(), None, "nothing stands between");
+    }
+
     #[test]
     fn slices_adjoin_and_cover_gaps() {
         let (mut slicer, fence) = (Slicer::default(), Uuid::from_u128(1));
@@ -201,6 +328,21 @@ mod tests {
         spans.sort_unstable();
         assert_eq!(spans, [(0, 9, 13), (1, 0, 1)]);
         assert_eq!(slicer.cut(), []);
+    }
+
+    #[test]
+    fn a_slice_may_be_a_gap_and_nothing_else() {
+        let (mut slicer, fence) = (Slicer::default(), Uuid::from_u128(1));
+        slicer.begin(at(0), fence, 5);
+        slicer.skip(&at(0), Uuid::from_u128(2), 9);
+        slicer.skip(&at(0), fence, 5);
+        assert_eq!(slicer.cut(), [], "another fence; no gap");
+        slicer.skip(&at(0), fence, 9);
+        assert!(!slicer.add(&at(0), fence, 8), "it was never delivered");
+        assert_eq!(slicer.cut().iter().map(span).collect::<Vec<_>>(), [(0, 5, 9)]);
+        assert_eq!(slicer.limit(&at(0), fence), Some(9 + LONGEST_SLICE));
+        assert!(slicer.add(&at(0), fence, 9));
+        assert_eq!(slicer.cut().iter().map(span).collect::<Vec<_>>(), [(0, 9, 10)]);
     }
 
     #[test]

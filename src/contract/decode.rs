@@ -4,6 +4,7 @@
     reason = "apache-avro's errors print values (P9): none of them may travel on"
 )]
 
+use super::encode::{Message, Unfit};
 use super::schemas::{MAGIC, MessageType, Schemas, Version, current};
 use super::wire::{EnrollmentRequest, GroupMembershipRequest, MembershipUpdateRequest};
 use apache_avro::reader::datum::GenericDatumReader;
@@ -179,6 +180,20 @@ impl Schemas {
             | MessageType::MembershipState
             | MessageType::BatchReceipt => return Err(NO_REQUEST),
         })
+    }
+}
+
+impl Schemas {
+    /// Decodes a message that Rollcall itself has stored, maybe by an earlier release with another version of the schema.
+    ///
+    /// # Errors
+    /// When no known version of the message was used.
+    pub fn decode_stored<T: Message>(&self, bytes: &[u8]) -> Result<T, Unfit> {
+        let unfit = Unfit(T::TYPE);
+        let fingerprint = named_fingerprint(bytes).ok_or(unfit)?;
+        let version = self.version(&fingerprint).filter(|version| version.message == T::TYPE);
+        let (_, body) = bytes.split_first_chunk::<10>().ok_or(unfit)?;
+        read(version.ok_or(unfit)?, body).map_err(|_| unfit)
     }
 }
 

@@ -61,8 +61,10 @@ pub struct Identity {
     pub attempt: i32,
     /// Its batch, if that is named by its rules.
     pub batch_id: Option<String>,
+    /// How many messages that batch has, if the request says it.
+    pub total_count: Option<i32>,
     /// Source and `message_id` as they were said, where one of them breaks its rule: what its sender knows it by.
-    said: Option<(String, String)>,
+    said: Option<Box<(String, String)>>,
 }
 
 impl std::fmt::Debug for Identity {
@@ -98,19 +100,25 @@ impl Identity {
             },
             attempt: attempt.max(1),
             batch_id: batch_id.filter(|id| limits::is_token(id)).map(str::to_owned),
+            total_count: None,
             said: (!(fit && limits::is_token(message_id)))
-                .then(|| (presentable(source), presentable(message_id))),
+                .then(|| Box::new((presentable(source), presentable(message_id)))),
         }
+    }
+
+    /// With the total that the request says of its batch, if it keeps its limit.
+    pub(super) fn of_total(self, total_count: Option<i32>) -> Self {
+        Self { total_count: total_count.filter(|count| *count >= 0), ..self }
     }
 
     /// The source, as results say it.
     pub fn shown_source(&self) -> &str {
-        self.said.as_ref().map_or(&self.source, |(source, _)| source)
+        self.said.as_ref().map_or(&self.source, |said| &said.0)
     }
 
     /// The `message_id`, as results say it.
     pub fn shown_message_id(&self) -> &str {
-        self.said.as_ref().map_or(&self.message_id, |(_, message_id)| message_id)
+        self.said.as_ref().map_or(&self.message_id, |said| &said.1)
     }
 
     /// The identity of a request that keeps the limits.
@@ -120,6 +128,7 @@ impl Identity {
             message_id: meta.message_id.clone(),
             attempt: meta.attempt,
             batch_id: meta.batch.as_ref().map(|batch| batch.batch_id.clone()),
+            total_count: meta.batch.as_ref().and_then(|batch| batch.total_count),
             said: None,
         }
     }

@@ -6,7 +6,7 @@ pub(super) use shape::mended;
 pub use shape::{Misfit, misfits};
 
 use super::decode::{Request, Unreadable};
-use super::encode::{Message, Unfit, decode_own, encode};
+use super::encode::{Message, Unfit, encode};
 use super::schemas::{MessageType, Schemas};
 use super::wire::{
     BatchReceipt, EnrollmentRequest, GroupMembershipRequest, MembershipChanged, MembershipState,
@@ -116,16 +116,16 @@ pub fn encode_json(kind: MessageType, value: Value) -> Result<Vec<u8>, Vec<Misfi
 /// # Errors
 /// What a dead letter would say of the bytes.
 pub fn decode_json(schemas: &Schemas, bytes: &[u8]) -> Result<Value, Unreadable> {
-    fn own<T: Message>(bytes: &[u8]) -> Option<Value> {
-        serde_json::to_value(decode_own::<T>(bytes).ok()?).ok()
+    fn own<T: Message>(schemas: &Schemas, bytes: &[u8]) -> Option<Value> {
+        serde_json::to_value(schemas.decode_stored::<T>(bytes).ok()?).ok()
     }
     let version = super::decode::named_fingerprint(bytes)
         .and_then(|fingerprint| schemas.version(&fingerprint));
     let published = match version.map(|version| version.message) {
-        Some(MessageType::RequestResult) => own::<RequestResult>(bytes),
-        Some(MessageType::MembershipChanged) => own::<MembershipChanged>(bytes),
-        Some(MessageType::MembershipState) => own::<MembershipState>(bytes),
-        Some(MessageType::BatchReceipt) => own::<BatchReceipt>(bytes),
+        Some(MessageType::RequestResult) => own::<RequestResult>(schemas, bytes),
+        Some(MessageType::MembershipChanged) => own::<MembershipChanged>(schemas, bytes),
+        Some(MessageType::MembershipState) => own::<MembershipState>(schemas, bytes),
+        Some(MessageType::BatchReceipt) => own::<BatchReceipt>(schemas, bytes),
         _ => {
             let request = schemas.decode(Some(bytes), usize::MAX)?;
             let kind = request.message_type();

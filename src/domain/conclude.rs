@@ -45,7 +45,7 @@ pub(super) struct Changes {
 /// Items as they are decided one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Items {
-    items: Vec<Item>,
+    decided: Vec<Item>,
     faults: Vec<Fault>,
     moves: Vec<Move>,
 }
@@ -71,7 +71,7 @@ impl Items {
                 (ItemOutcome::Rejected, first)
             }
         };
-        self.items.push(Item { pointer, program: program.to_owned(), who, outcome, reason });
+        self.decided.push(Item { pointer, program: program.to_owned(), who, outcome, reason });
     }
 
     /// The decision on the request whose first copy is whom it concerns, and what changes by it.
@@ -80,8 +80,8 @@ impl Items {
         mut overlay: Overlay<'_>,
         atomic: bool,
     ) -> (Decision, Option<Changes>) {
-        let refused = self.items.iter().filter(|i| i.outcome == ItemOutcome::Rejected).count();
-        if refused > 0 && (atomic || refused == self.items.len()) {
+        let refused = self.decided.iter().filter(|i| i.outcome == ItemOutcome::Rejected).count();
+        if refused > 0 && (atomic || refused == self.decided.len()) {
             return (self.refuse(&overlay), None);
         }
         announce_payees(&mut overlay, &mut self.moves);
@@ -105,7 +105,7 @@ impl Items {
             status,
             registrant_id: overlay.copies().first().map(|copy| copy.now.registrant_id),
             faults: self.faults,
-            items: describe(self.items, &overlay, |copy| Some(&copy.now)),
+            items: describe(self.decided, &overlay, |copy| Some(&copy.now)),
             events: publish(self.moves, &overlay),
         };
         let registrants = overlay
@@ -118,7 +118,7 @@ impl Items {
     }
 
     fn refuse(mut self, overlay: &Overlay<'_>) -> Decision {
-        for item in self.items.iter_mut().filter(|item| item.outcome != ItemOutcome::Rejected) {
+        for item in self.decided.iter_mut().filter(|item| item.outcome != ItemOutcome::Rejected) {
             (item.outcome, item.reason) = (ItemOutcome::Rejected, Reason::RequestAtomic);
         }
         let known = overlay.copies().first().and_then(|copy| copy.before);
@@ -126,7 +126,7 @@ impl Items {
             status: Status::Rejected,
             registrant_id: known.map(|registrant| registrant.registrant_id),
             faults: self.faults,
-            items: describe(self.items, overlay, |copy| copy.before),
+            items: describe(self.decided, overlay, |copy| copy.before),
             events: Vec::new(),
         }
     }
@@ -237,43 +237,47 @@ fn paid_alike(one: &Registrant, other: &Registrant) -> bool {
 
 /// The events of a request, each with the payee as of its end.
 fn publish(moves: Vec<Move>, overlay: &Overlay<'_>) -> Vec<ChangeEvent> {
+    let mut events: Vec<ChangeEvent> = Vec::with_capacity(moves.len());
+    for change in moves {
+        let id = change.membership.registrant_id;
+        let alike = events.last().filter(|last| last.registrant.registrant_id == id);
+        let (registrant, payee) = if let Some(last) = alike {
+            (last.registrant.clone(), last.payee.clone())
+        } else {
+            // Whose membership moved is among the copies.
+            let Some(whose) = overlay.person(id) else { continue };
+            who_is_paid(whose, overlay)
+        };
+        let (reason_code, reason_note) = change.reason.unzip();
+        events.push(ChangeEvent {
+            change: change.change,
+            previous_state: change.previous_state,
+            membership: change.membership,
+            present: change.change != Change::Removed,
+            effective_date: change.effective_date,
+            reason_code,
+            reason_note: reason_note.flatten(),
+            registrant,
+            payee,
+        });
+    }
+    events
+}
+
+fn who_is_paid(whose: &Registrant, overlay: &Overlay<'_>) -> (PublishedRegistrant, Option<Payee>) {
     let source = &overlay.meta.source;
-    let head_kind = overlay.set().head_kind();
-    let mut said: BTreeMap<RegistrantId, (PublishedRegistrant, Option<Payee>)> = BTreeMap::new();
-    moves
-        .into_iter()
-        .filter_map(|change| {
-            let id = change.membership.registrant_id;
-            let (registrant, payee) = match said.get(&id) {
-                Some(said) => said.clone(),
-                None => {
-                    let whose = overlay.person(id)?;
-                    let registrant = published(source, whose);
-                    let payee = paid(whose, head_kind, |id| overlay.person(id)).map(|paid| Payee {
-                        registrant: match paid.registrant_id == id {
-                            true => registrant.clone(),
-                            false => published(source, paid),
-                        },
-                        payment_address: paid.payment_address.clone(),
-                        disabled: paid.disabled,
-                    });
-                    said.entry(id).or_insert((registrant, payee)).clone()
-                }
-            };
-            let (reason_code, reason_note) = change.reason.unzip();
-            Some(ChangeEvent {
-                change: change.change,
-                previous_state: change.previous_state,
-                membership: change.membership,
-                present: change.change != Change::Removed,
-                effective_date: change.effective_date,
-                reason_code,
-                reason_note: reason_note.flatten(),
-                registrant,
-                payee,
-            })
-        })
-        .collect()
+    let registrant = published(source, whose);
+    let paid = paid(whose, overlay.set().head_kind(), |id| overlay.person(id));
+    let payee = paid.map(|paid| Payee {
+        registrant: if paid.registrant_id == whose.registrant_id {
+            registrant.clone()
+        } else {
+            published(source, paid)
+        },
+        payment_address: paid.payment_address.clone(),
+        disabled: paid.disabled,
+    });
+    (registrant, payee)
 }
 
 /// The registrant as events name it to everybody.

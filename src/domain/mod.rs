@@ -4,6 +4,7 @@
 //! changes it makes come out. Who calls it must have loaded and locked everything a command names (the
 //! [`WorkingSet`]), so that nothing here ever has to ask.
 
+mod batch;
 mod command;
 mod conclude;
 mod decide;
@@ -23,6 +24,7 @@ mod tests;
 mod update;
 mod working_set;
 
+pub use batch::{BatchOutcome, BatchState, Digest, Tally};
 pub use command::{
     Action, BatchRef, Clearable, Command, Enrollment, GroupChange, GroupMode, IdentifierIn,
     MemberIn, Meta, PhoneNumberIn, ProgramMembershipIn, RegistrantInfo, RegistrantRef,

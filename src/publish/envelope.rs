@@ -61,8 +61,11 @@ fn event_headers(route: &Route, record: &Outgoing<'_>) -> OwnedHeaders {
         .text("ce_time", record.time)
         .text("ce_sequence", &number)
         .text("ce_generation", &route.generation)
-        .text("ce_causationid", record.cause)
         .text("content-type", "application/avro");
+    // A receipt has no single cause.
+    if !record.cause.is_empty() {
+        headers = headers.text("ce_causationid", record.cause);
+    }
     if let Some([0xC3, 0x01, rest @ ..]) = record.value
         && let Some(fingerprint) = rest.first_chunk::<8>()
     {
@@ -145,8 +148,8 @@ mod tests {
             ("ce_time", "2026-01-02T03:04:05.006Z"),
             ("ce_sequence", "00000000000000000042"),
             ("ce_generation", "1"),
-            ("ce_causationid", "m-1"),
             ("content-type", "application/avro"),
+            ("ce_causationid", "m-1"),
             ("ce_dataschema", "01020304050607ab"),
             ("traceparent", "00-a-b-01"),
         ];
@@ -159,6 +162,14 @@ mod tests {
         let headers = shown(&event_headers(&route(Kind::Results), &outgoing(None)));
         assert!(!headers.iter().any(|(key, _)| key == "ce_dataschema"));
         assert!(headers.contains(&("ce_subject".to_owned(), Some("m-1".to_owned()))));
+    }
+
+    #[test]
+    fn a_receipt_is_about_its_batch_and_names_no_cause() {
+        let receipt = Outgoing { cause: "", key: Some(b"registry/b-1"), ..outgoing(None) };
+        let headers = shown(&event_headers(&route(Kind::Receipts), &receipt));
+        assert!(headers.contains(&("ce_subject".to_owned(), Some("registry/b-1".to_owned()))));
+        assert!(!headers.iter().any(|(key, _)| key == "ce_causationid"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::producer;
 use super::session::{End, Session, Tools};
 use super::stats::{RelayStats, pending};
 use super::upkeep::maintain_partitions;
-use super::{Config, Error};
+use super::{Config, Error, pokes};
 use crate::lifecycle::retry;
 use crate::store;
 use crate::store::relay::{Claim, feeds, is_lease_free, plan_anew, release_lease, take_lease};
@@ -150,6 +150,7 @@ impl Relay {
         let ended = tokio::select! {
             ended = self.publish(tools, fence, asked) => ended,
             never = self.keep_partitions() => match never {},
+            never = Box::pin(pokes::listen(&self.pool, &self.poke)) => match never {},
         };
         match ended {
             Ok(End::Aborted) => Turn::Over,

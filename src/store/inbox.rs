@@ -15,6 +15,10 @@ pub struct Stored {
     pub fingerprint: Vec<u8>,
     /// Status of its result.
     pub status: String,
+    /// What became of it: the ledger's byte.
+    pub outcome: String,
+    /// The batch under which it was first taken.
+    pub batch_id: Option<String>,
     /// Its result, as it was published.
     pub result: Vec<u8>,
 }
@@ -27,7 +31,8 @@ pub async fn find(
 ) -> Result<Vec<Stored>> {
     let rows = sqlx::query_as!(
         Stored,
-        r#"SELECT asked.n - 1 AS "place!", inbox.attempt, inbox.fingerprint, inbox.status, inbox.result
+        r#"SELECT asked.n - 1 AS "place!", inbox.attempt, inbox.fingerprint, inbox.status, inbox.outcome,
+                  inbox.batch_id, inbox.result
            FROM UNNEST($1::text[], $2::text[]) WITH ORDINALITY AS asked (source, message_id, n)
            JOIN inbox USING (source, message_id)"#,
         sources as &[&str],
@@ -109,7 +114,8 @@ pub async fn insert(
     expect_rows("inbox", rows.len(), done.rows_affected())
 }
 
-/// Replaces what stands of requests that were evaluated anew; what stood goes to `inbox_attempts`.
+/// Replaces what stands of requests that were evaluated anew; what stood goes to `inbox_attempts`. They stay in the batch
+/// under which they were first taken.
 ///
 /// # Errors
 /// [`Error::Changed`] when another transaction evaluated one of them meanwhile.
@@ -148,12 +154,11 @@ pub async fn replace(
     let done = sqlx::query!(
         r#"UPDATE inbox
            SET attempt = anew.attempt, fingerprint = anew.fingerprint, status = anew.status, outcome = anew.outcome,
-               result = anew.result, batch_id = anew.batch_id, topic = anew.topic, partition = anew.partition,
-               "offset" = anew."offset", channel = $12, recorded_at = $13
+               result = anew.result, topic = anew.topic, partition = anew.partition, "offset" = anew."offset",
+               channel = $11, recorded_at = $12
            FROM UNNEST($1::text[], $2::text[], $3::int[], $4::bytea[], $5::text[], $6::text[], $7::bytea[],
-                       $8::text[], $9::text[], $10::int[], $11::bigint[])
-             AS anew (source, message_id, attempt, fingerprint, status, outcome, result, batch_id, topic, partition,
-                      "offset")
+                       $8::text[], $9::int[], $10::bigint[])
+             AS anew (source, message_id, attempt, fingerprint, status, outcome, result, topic, partition, "offset")
            WHERE inbox.source = anew.source AND inbox.message_id = anew.message_id"#,
         &rows.sources as &[&str],
         &rows.message_ids as &[&str],
@@ -162,7 +167,6 @@ pub async fn replace(
         &rows.statuses as &[&str],
         &rows.outcomes as &[&str],
         &rows.results as &[&[u8]],
-        &rows.batch_ids as &[Option<&str>],
         &rows.topics as &[Option<&str>],
         &rows.partitions as &[Option<i32>],
         &rows.offsets as &[Option<i64>],

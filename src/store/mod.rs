@@ -1,6 +1,7 @@
 //! All SQL. Functions over a connection for reads, over a transaction for what must be atomic with something else: the
 //! type is the witness. Set-wise, keys sorted, row counts checked.
 
+pub mod batches;
 pub mod groups;
 pub mod inbox;
 pub mod intake;
@@ -22,6 +23,8 @@ pub mod status;
 
 mod error;
 mod pool;
+mod sessions;
 
 pub use error::{Error, Result};
 pub use pool::{Options, SCHEMA_VERSION, Unfit, connect, migrate, open, verify};
+pub use sessions::Sessions;

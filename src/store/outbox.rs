@@ -2,6 +2,7 @@
 
 use super::{Result, error::expect_rows};
 use sqlx::{PgConnection, Postgres, Transaction};
+use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -89,14 +90,14 @@ pub async fn lock_streams(tx: &mut Transaction<'_, Postgres>, streams: &[i16]) -
 }
 
 /// Numbers the batch's rows of locked streams: one run a stream, after the last. A statement of its own after
-/// [`lock_streams`], so that it sees what the transaction before committed.
+/// [`lock_streams`], so that it sees what the transaction before committed. Gives each stream's first number.
 pub async fn append_runs(
     tx: &mut Transaction<'_, Postgres>,
     batch: i64,
     streams: &[i16],
     counts: &[i32],
     recorded_at: OffsetDateTime,
-) -> Result<()> {
+) -> Result<BTreeMap<i16, i64>> {
     let done = sqlx::query!(
         "INSERT INTO outbox_runs (stream, first_seq, count, batch, recorded_at)
          SELECT said.stream, coalesce(last.first_seq + last.count, 1), said.count, $3, $4
@@ -104,13 +105,15 @@ pub async fn append_runs(
          LEFT JOIN LATERAL (
              SELECT first_seq, count FROM outbox_runs AS runs
              WHERE runs.stream = said.stream ORDER BY first_seq DESC LIMIT 1
-         ) AS last ON true",
+         ) AS last ON true
+         RETURNING stream, first_seq",
         streams,
         counts,
         batch,
         recorded_at,
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    expect_rows("runs", streams.len(), done.rows_affected())
+    expect_rows("runs", streams.len(), done.len() as u64)?;
+    Ok(done.into_iter().map(|run| (run.stream, run.first_seq)).collect())
 }

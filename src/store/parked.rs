@@ -87,15 +87,15 @@ pub async fn insert(
     expect_rows("parked records", rows.parked_ids.len(), done.rows_affected())
 }
 
-/// Has waiting records looked at now.
+/// Has waiting records looked at now; until then they wait for nothing else.
 pub async fn wake(
     tx: &mut Transaction<'_, Postgres>,
     parked_ids: &[i64],
     now: OffsetDateTime,
 ) -> Result<()> {
     sqlx::query!(
-        "UPDATE parked_records SET due_at = $2
-         WHERE parked_id = ANY($1) AND state = 'WAITING' AND (due_at IS NULL OR due_at > $2)",
+        "UPDATE parked_records SET due_at = $2, why = 'BEHIND', program = NULL
+         WHERE parked_id = ANY($1) AND state = 'WAITING'",
         parked_ids,
         now,
     )

@@ -102,7 +102,7 @@ pub async fn release(
     now: OffsetDateTime,
 ) -> Result<Outcome> {
     let waiting = sqlx::query!(
-        "SELECT parked_id, why, released FROM parked_records
+        "SELECT parked_id, why, due_at, released FROM parked_records
          WHERE parked_id = ANY($1) AND state = 'WAITING' ORDER BY parked_id FOR UPDATE",
         parked_ids,
     )
@@ -114,7 +114,7 @@ pub async fn release(
         if row.released {
             done.before += 1;
         } else {
-            done.behind += usize::from(row.why == "BEHIND");
+            done.behind += usize::from(row.why == "BEHIND" && row.due_at.is_none());
             to_release.push(row.parked_id);
         }
     }

@@ -72,15 +72,16 @@ pub async fn open(url: &str, options: &Options) -> Result<PgConnection> {
 /// Brings the schema to this program's version.
 ///
 /// # Errors
-/// When the database is away or a migration fails; nothing of the failed one is left.
-pub async fn migrate(url: &str) -> Result<()> {
-    let mut connection = PgConnection::connect(url).await?;
+/// When the database is away or not of UTF-8, or a migration fails; nothing of the failed one is left.
+pub async fn migrate(url: &str) -> std::result::Result<(), Unfit> {
+    let mut connection = PgConnection::connect(url).await.map_err(Error::from)?;
+    holds_any_text(&mut connection).await?;
     MIGRATOR.run(&mut connection).await.map_err(|error| match error {
         sqlx::migrate::MigrateError::Execute(error)
         | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => Error::from(error),
         _ => Error::Inconsistent { table: "_sqlx_migrations", column: "version" },
     })?;
-    connection.close().await?;
+    connection.close().await.map_err(Error::from)?;
     Ok(())
 }
 
@@ -100,6 +101,11 @@ pub enum Unfit {
         "the schema asks for a worker of version {0} or later, this is {SCHEMA_VERSION}; upgrade the worker"
     )]
     TooNew(i32),
+    /// Names and identifiers of people could not be stored, or not as they came.
+    #[error(
+        "the database's encoding is `{0}`: names could not be stored as they come; create a database with ENCODING 'UTF8'"
+    )]
+    NotUtf8(String),
     /// Commits would not be on disk when they are answered (P1).
     #[error(
         "synchronous_commit is `{0}`: a commit could be lost after it was answered; set it to on"
@@ -110,11 +116,13 @@ pub enum Unfit {
     Store(#[from] Error),
 }
 
-/// Checks that the schema fits and that commits are durable.
+/// Checks that the database holds any text, that the schema fits and that commits are durable.
 ///
 /// # Errors
 /// [`Unfit`], in words that say what to do.
 pub async fn verify(connection: &mut PgConnection) -> std::result::Result<(), Unfit> {
+    // First: who hears of a missing schema would make one, in a database that is of no use.
+    holds_any_text(connection).await?;
     let exists =
         sqlx::query_scalar!(r#"SELECT to_regclass('schema_version') IS NOT NULL AS "exists!""#)
             .fetch_one(&mut *connection)
@@ -139,4 +147,13 @@ pub async fn verify(connection: &mut PgConnection) -> std::result::Result<(), Un
             .await
             .map_err(Error::from)?;
     if durable == "off" { Err(Unfit::Asynchronous(durable)) } else { Ok(()) }
+}
+
+async fn holds_any_text(connection: &mut PgConnection) -> std::result::Result<(), Unfit> {
+    let encoding =
+        sqlx::query_scalar!(r#"SELECT current_setting('server_encoding') AS "encoding!""#)
+            .fetch_one(connection)
+            .await
+            .map_err(Error::from)?;
+    if encoding == "UTF8" { Ok(()) } else { Err(Unfit::NotUtf8(encoding)) }
 }

@@ -1,8 +1,9 @@
 //! What the relay reads and writes: its lease, its cursors, the runs and their rows.
 
 use super::Result;
-use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -18,6 +19,24 @@ pub struct Claim<'a> {
     pub owner: &'a str,
     /// How long a lease lasts without renewal, by the database's clock.
     pub lease: Duration,
+}
+
+/// The channel on which commits are told of.
+const COMMITS: &str = "rollcall_commits";
+
+/// Tells whoever listens in this database that something was committed.
+pub async fn tell_of_commit(db: &mut PgConnection) -> Result<()> {
+    sqlx::query!("SELECT pg_notify($1, '')", COMMITS).execute(db).await?;
+    Ok(())
+}
+
+/// Listens to what [`tell_of_commit`] tells, on a connection of its own.
+pub async fn hear_of_commits(pool: &PgPool) -> Result<PgListener> {
+    let one = PgPoolOptions::new().max_connections(1);
+    let own = one.connect_lazy_with((*pool.connect_options()).clone());
+    let mut listener = PgListener::connect_with(&own).await?;
+    listener.listen(COMMITS).await?;
+    Ok(listener)
 }
 
 /// Whether [`take_lease`] would succeed now.

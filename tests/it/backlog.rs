@@ -21,7 +21,7 @@ const LONG: Duration = Duration::from_mins(5);
 
 /// By the consumer's rule "exactly last + 1": the records that a consumer takes, in order. Repeats are ignored, and so
 /// are numbers that come too early; the rule must still end at the last number of each partition.
-fn taken(records: Vec<Record>) -> Vec<Record> {
+pub(crate) fn taken(records: Vec<Record>) -> Vec<Record> {
     let mut last: HashMap<i32, i64> = HashMap::new();
     let mut greatest: HashMap<i32, i64> = HashMap::new();
     let mut ids: HashMap<(i32, i64), String> = HashMap::new();

@@ -11,10 +11,13 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::scene::{Scene, applier, batch, enrollment, partition, pool_options, record};
+use crate::stage::Stage;
+use crate::support::{PATIENCE, Setup, Worker, eventually};
 
 #[expect(clippy::disallowed_methods, reason = "a test's own task, which ends with its runtime")]
 fn spawn<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
@@ -157,7 +160,7 @@ async fn sessions_of_others_are_left_alone() {
         pid
     };
     let waits = "SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted";
-    crate::support::eventually(crate::support::PATIENCE, "somebody waits", async || {
+    eventually(PATIENCE, "somebody waits", async || {
         let waiting: i64 =
             sqlx::query_scalar(waits).bind(blocked).fetch_one(&scene.pool).await.ok()?;
         (waiting > 0).then_some(())
@@ -168,4 +171,54 @@ async fn sessions_of_others_are_left_alone() {
     let ended = store::intake::end_blockers(&mut connection, blocked, &name);
     assert_eq!(ended.await.unwrap(), 0);
     tx.rollback().await.unwrap();
+}
+
+/// Between a worker and Postgres; when told so, connections that are open fall silent: they stay open and nothing goes
+/// through them, as when a firewall forgets them. New ones are not touched.
+async fn forgetful(to: (String, u16), forget: watch::Receiver<()>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = TcpStream::connect((to.0.as_str(), to.1)).await.unwrap();
+            let mut forget = forget.clone();
+            forget.mark_unchanged();
+            spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                    _ = forget.changed() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_falls_silent_does_not_hold_up_the_leases() {
+    let stage = Stage::new().await;
+    let server = stage.db.pool.connect_options();
+    let (forget, forgotten) = watch::channel(());
+    let port = forgetful((server.get_host().to_owned(), server.get_port()), forgotten).await;
+    let (before, rest) = stage.db.url.rsplit_once('@').unwrap();
+    let (_, name) = rest.split_once('/').unwrap();
+    let through =
+        Setup { database_url: format!("{before}@127.0.0.1:{port}/{name}"), ..stage.setup.clone() };
+    let worker = Worker::start(&through);
+    worker.ready().await;
+    let seen_again = async |what| {
+        let now: time::OffsetDateTime =
+            sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&stage.db.pool).await.unwrap();
+        eventually(PATIENCE, what, async || {
+            let seen = "SELECT count(*) FROM workers WHERE seen_at > $1";
+            let seen: i64 =
+                sqlx::query_scalar(seen).bind(now).fetch_one(&stage.db.pool).await.ok()?;
+            (seen == 1).then_some(())
+        })
+        .await;
+    };
+    seen_again("it gives signs of life").await;
+    forget.send(()).unwrap();
+    seen_again("it gives them again, on another connection").await;
+    worker.kill().await;
 }

@@ -148,3 +148,43 @@ async fn leases_taken_after_the_partitions_had_gone_are_given_back() {
     first.stop().await;
     second.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn takeovers_that_wait_leave_connections_for_everybody_else() {
+    let stage = Stage::new().await;
+    let first = Worker::start(&stage.setup);
+    shared_out(&stage, 1).await;
+    first.stop().await;
+    let mut lock = stage.db.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM partition_leases ORDER BY partition FOR UPDATE")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    // The least that a pool may have, and nobody gives up waiting.
+    let setup = stage
+        .setup
+        .clone()
+        .with("ROLLCALL_DATABASE__MAX_CONNECTIONS", "4")
+        .with("ROLLCALL_DATABASE__TAKEOVER_AFTER", "1h");
+    let worker = Worker::start(&setup);
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                   AND wait_event_type = 'Lock' AND query LIKE '%partition_leases%'";
+    eventually(PATIENCE, "takeovers wait", async || {
+        (stage.number(waiting).await >= 4).then_some(())
+    })
+    .await;
+    let now: time::OffsetDateTime =
+        sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&stage.db.pool).await.unwrap();
+    eventually(PATIENCE, "it gives signs of life", async || {
+        let seen = sqlx::query_scalar("SELECT count(*) FROM workers WHERE seen_at > $1").bind(now);
+        let seen: i64 = seen.fetch_one(&stage.db.pool).await.ok()?;
+        (seen == 1).then_some(())
+    })
+    .await;
+    assert_eq!(stage.number(waiting).await, 4, "the others wait for their turn");
+    lock.rollback().await.unwrap();
+    shared_out(&stage, 1).await;
+    send(&stage, 0..120).await;
+    stage.prove(120).await;
+    worker.stop().await;
+}

@@ -9,6 +9,8 @@
 
 mod apply;
 mod backlog;
+mod batches;
+mod caps;
 mod commands;
 mod connections;
 mod crash;
@@ -29,3 +31,4 @@ mod shutdown;
 mod stage;
 mod support;
 mod support_works;
+mod tails;

@@ -8,12 +8,14 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rollcall::apply::{Record, SliceOutcome, TopicPartition};
 use rollcall::contract::wire::{
-    EnrollmentRequest, Millis, PhoneNumber, RegistrantIdentifier, RequestedState,
+    Action, EnrollmentRequest, GroupMembershipRequest, GroupMode, IdentifierRef,
+    MembershipUpdateRequest, Millis, PhoneNumber, RegistrantIdentifier, RequestedState,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::scene::{
-    SENT, Scene, batch, enrollment, identifier, info, item, partition, raw, record,
+    SENT, Scene, batch, carrying, enrollment, group, identifier, info, item, member, partition,
+    raw, record, update,
 };
 
 /// Sequences that are tried; each is some dozens of records over few registrants, so that they collide.
@@ -21,11 +23,28 @@ const SEQUENCES: u64 = 80;
 const LANES: i32 = 3;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cutting_lanes_and_crashes_leave_what_one_by_one_leaves() {
+async fn enrollments_cut_over_lanes_with_crashes_leave_what_one_by_one_leaves() {
+    same_rows(Kinds::Enrollments, &dump_queries(&[PEOPLE, SAID])).await;
+}
+
+/// Of records that waited the final outcome counts: whether they had to, and heard HELD, depends on the cutting.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_kinds_cut_over_lanes_with_crashes_come_to_what_one_by_one_comes_to() {
+    same_rows(Kinds::All, &dump_queries(&[PEOPLE, CAME_TO])).await;
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kinds {
+    Enrollments,
+    All,
+}
+
+async fn same_rows(kinds: Kinds, queries: &[Query]) {
     let (serial, cut) = tokio::join!(Scene::new(), Scene::new());
     for seed in 0..SEQUENCES {
         let mut random = StdRng::seed_from_u64(seed);
-        let lanes: Vec<_> = (0..LANES).map(|lane| sequence(&mut random, seed, lane)).collect();
+        let lanes: Vec<_> =
+            (0..LANES).map(|lane| sequence(&mut random, seed, lane, kinds)).collect();
         for records in &lanes {
             one_by_one(&serial, records).await;
         }
@@ -33,7 +52,13 @@ async fn cutting_lanes_and_crashes_leave_what_one_by_one_leaves() {
         let runs = lanes.iter().zip(seeds).map(|(records, seed)| at_random(&cut, records, seed));
         futures::future::join_all(runs).await;
     }
-    let (one, other) = tokio::join!(dump(&serial), dump(&cut));
+    tokio::join!(serial.drain(), cut.drain());
+    // Graces end.
+    for scene in [&serial, &cut] {
+        scene.clock.advance(time::Duration::hours(1));
+        scene.drain().await;
+    }
+    let (one, other) = tokio::join!(dump(&serial, queries), dump(&cut, queries));
     for (what, rows) in &one {
         let others = &other[what];
         if let Some((left, right)) = rows.iter().zip(others).find(|(a, b)| a != b) {
@@ -45,29 +70,146 @@ async fn cutting_lanes_and_crashes_leave_what_one_by_one_leaves() {
 }
 
 /// A partition of its own for each sequence and lane; names are the lane's, so that lanes do not depend on each other.
-fn sequence(random: &mut StdRng, seed: u64, lane: i32) -> Vec<Record> {
+fn sequence(random: &mut StdRng, seed: u64, lane: i32, kinds: Kinds) -> Vec<Record> {
     let at = partition(seed as i32 * LANES + lane);
     let length = random.random_range(4..40);
-    let mut requests: Vec<EnrollmentRequest> = Vec::new();
+    let mut requests: Vec<Request> = Vec::new();
     (0..length)
         .map(|offset| match random.random_range(0..20) {
             0 => raw(&at, offset, None, Some(bytes::Bytes::from_static(b"\xc3\x01garbage"))),
             // The same again, perhaps as a later attempt, perhaps with other content.
             1..=3 if !requests.is_empty() => {
                 let mut request = requests[random.random_range(0..requests.len())].clone();
-                request.attempt += random.random_range(0..3);
-                if random.random_bool(0.2) {
-                    request.registrant.gender = Some("x".to_owned());
-                }
-                record(&at, offset, &request)
+                // A greater attempt of what waits is a copy of it, of what was refused a new request: with the waiting,
+                // that depends on the cutting.
+                let attempts = random.random_range(0..3);
+                let attempts = if kinds == Kinds::All { 0 } else { attempts };
+                request.again(attempts, random.random_bool(0.2));
+                request.record(&at, offset)
             }
             _ => {
-                let request = request(random, &format!("s{seed}-{lane}"), offset);
+                let scope = format!("s{seed}-{lane}");
+                let request = match random.random_range(0..10) {
+                    _ if kinds == Kinds::Enrollments => {
+                        Request::Enrollment(request(random, &scope, offset))
+                    }
+                    0..5 => Request::Enrollment(request(random, &scope, offset)),
+                    5..8 => Request::Update(an_update(random, &scope, offset)),
+                    _ => Request::Group(a_group(random, &scope, offset)),
+                };
                 requests.push(request.clone());
-                record(&at, offset, &request)
+                request.record(&at, offset)
             }
         })
         .collect()
+}
+
+#[derive(Clone)]
+enum Request {
+    Enrollment(EnrollmentRequest),
+    Update(MembershipUpdateRequest),
+    Group(GroupMembershipRequest),
+}
+
+impl Request {
+    fn record(&self, at: &TopicPartition, offset: i64) -> Record {
+        match self {
+            Self::Enrollment(request) => record(at, offset, request),
+            Self::Update(request) => carrying(at, offset, None, request),
+            Self::Group(request) => carrying(at, offset, None, request),
+        }
+    }
+
+    fn again(&mut self, attempts: i32, other: bool) {
+        let actor = other.then(|| "somebody else".to_owned());
+        match self {
+            Self::Enrollment(request) => {
+                request.attempt += attempts;
+                request.actor = actor;
+            }
+            Self::Update(request) => {
+                request.attempt += attempts;
+                request.actor = actor;
+            }
+            Self::Group(request) => {
+                request.attempt += attempts;
+                request.actor = actor;
+            }
+        }
+    }
+}
+
+fn an_update(random: &mut StdRng, scope: &str, number: i64) -> MembershipUpdateRequest {
+    let actions = [
+        Action::Enroll,
+        Action::Pause,
+        Action::Resume,
+        Action::Exit,
+        Action::MarkNotEligible,
+        Action::MarkDuplicated,
+        Action::ResetToDraft,
+        Action::Reenroll,
+        Action::Correct,
+        Action::Remove,
+    ];
+    let programs = ["CASH", "CASH", "FOOD", "HOUSE", "NOWHERE"];
+    let mut request = update(
+        &format!("{scope}-{number}"),
+        "",
+        programs[random.random_range(0..programs.len())],
+        actions[random.random_range(0..actions.len())],
+    );
+    let house = request.program == "HOUSE";
+    let letter = if house { "g" } else { "r" };
+    request.registrant.reference = Some(format!("{scope}-{letter}{}", random.random_range(0..3)));
+    if random.random_bool(0.2) {
+        request.registrant.reference = None;
+        let value = format!("{scope}-{}", random.random_range(0..3));
+        request.registrant.ids.push(IdentifierRef { id_type: "A".to_owned(), value });
+    }
+    let day = |random: &mut StdRng| {
+        let date = SENT.date() + time::Duration::days(random.random_range(-2..3));
+        random.random_bool(0.3).then(|| date.into())
+    };
+    if matches!(request.action, Action::Enroll | Action::Reenroll | Action::Correct) {
+        request.enrollment_date = day(random);
+    }
+    if matches!(request.action, Action::Exit | Action::Correct) {
+        request.exit_date = day(random);
+    }
+    request.expected_version = random.random_bool(0.15).then(|| random.random_range(0..4));
+    request
+}
+
+fn a_group(random: &mut StdRng, scope: &str, number: i64) -> GroupMembershipRequest {
+    let mut request = group(
+        &format!("{scope}-{number}"),
+        &format!("{scope}-g{}", random.random_range(0..2)),
+        &[],
+    );
+    request.atomic = random.random_bool(0.3);
+    if random.random_bool(0.3) {
+        request.mode = GroupMode::Replace;
+    }
+    for person in 0..3 {
+        if random.random_bool(0.4) {
+            continue;
+        }
+        let kinds: &[&str] = if random.random_bool(0.4) { &["Head"] } else { &["Child"] };
+        let mut member = member(&format!("{scope}-r{person}"), kinds);
+        member.kinds = random.random_bool(0.8).then_some(member.kinds).flatten();
+        member.individual.payment_address =
+            random.random_bool(0.3).then(|| format!("acct:{}", random.random_range(0..2)));
+        member.ended_date = random.random_bool(0.2).then(|| SENT.date().into());
+        if random.random_bool(0.3) {
+            member.program_memberships.push(item("CASH"));
+        }
+        request.members.push(member);
+    }
+    if random.random_bool(0.6) {
+        request.program_memberships.push(item("HOUSE"));
+    }
+    request
 }
 
 fn request(random: &mut StdRng, scope: &str, number: i64) -> EnrollmentRequest {
@@ -123,6 +265,7 @@ async fn one_by_one(scene: &Scene, records: &[Record]) {
     for record in records {
         let outcomes = scene.apply(fence, vec![record.clone()]).await;
         assert_eq!(outcomes, [SliceOutcome::Committed]);
+        scene.drain().await;
     }
 }
 
@@ -138,6 +281,10 @@ async fn at_random(scene: &Scene, records: &[Record], seed: u64) {
         let cancel = CancellationToken::new();
         let crash = random.random_bool(0.3).then(|| random.random_range(0..15_000));
         let apply = scene.applier.apply(batch, &cancel);
+        if random.random_bool(0.3) {
+            let within = Duration::from_micros(random.random_range(0..30_000));
+            drop(tokio::time::timeout(within, scene.drain()).await);
+        }
         let outcome = match crash {
             None => Some(apply.await),
             // The future is dropped wherever it is: its connection closes, as a killed worker's does.
@@ -177,36 +324,80 @@ async fn stored_position(scene: &Scene, at: &TopicPartition) -> usize {
     position as usize
 }
 
-/// Everything that must not depend on the cutting, as sorted text.
-async fn dump(scene: &Scene) -> BTreeMap<&'static str, Vec<String>> {
-    let queries = [
-        ("registrants", "SELECT to_jsonb(t)::text FROM registrants t ORDER BY registrant_id"),
-        ("names", "SELECT to_jsonb(t)::text FROM names t ORDER BY kind, scope, value"),
-        ("phone_numbers", "SELECT to_jsonb(t)::text FROM phone_numbers t ORDER BY 1"),
-        ("memberships", "SELECT to_jsonb(t)::text FROM memberships t ORDER BY membership_id"),
-        ("history", "SELECT to_jsonb(t)::text FROM membership_history t ORDER BY membership_id, version"),
-        ("inbox", "SELECT to_jsonb(t)::text FROM inbox t ORDER BY source, message_id"),
-        (
-            "attempts",
-            "SELECT (to_jsonb(t) - 'inbox_attempt_id')::text FROM inbox_attempts t ORDER BY topic, partition, \"offset\"",
-        ),
-        (
-            "ledger",
-            "SELECT partition || string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY first_offset)
-             FROM intake_ledger GROUP BY topic, partition ORDER BY topic, partition",
-        ),
-        ("letters", "SELECT to_jsonb(t)::text FROM dead_letters t ORDER BY topic, partition, \"offset\""),
-        (
-            "events by membership, in the order of their numbers",
-            "SELECT encode(o.key, 'escape') || ' ' || string_agg(o.id::text || md5(o.body) || coalesce(md5(o.state_body), '-'),
-                 ' ' ORDER BY r.first_seq + o.pos)
-             FROM outbox o JOIN outbox_runs r USING (batch, stream)
-             WHERE o.stream BETWEEN 1000 AND 1999 GROUP BY o.key ORDER BY o.key",
-        ),
-        ("results", "SELECT id || md5(body) FROM outbox WHERE stream < 1000 ORDER BY id"),
-    ];
+type Query = (&'static str, &'static str);
+
+fn dump_queries(parts: &[&[Query]]) -> Vec<Query> {
+    parts.concat()
+}
+
+/// Who there is, in which state, and what was said of it.
+const PEOPLE: &[Query] = &[
+    (
+        "registrants",
+        "SELECT (to_jsonb(t) - 'created_at' - 'updated_at')::text FROM registrants t ORDER BY registrant_id",
+    ),
+    ("names", "SELECT to_jsonb(t)::text FROM names t ORDER BY kind, scope, value"),
+    ("phone_numbers", "SELECT to_jsonb(t)::text FROM phone_numbers t ORDER BY 1"),
+    (
+        "memberships",
+        "SELECT (to_jsonb(t) - 'created_at' - 'updated_at')::text FROM memberships t ORDER BY membership_id",
+    ),
+    (
+        "history",
+        "SELECT (to_jsonb(t) - 'recorded_at')::text FROM membership_history t ORDER BY membership_id, version",
+    ),
+    (
+        "letters",
+        "SELECT to_jsonb(t)::text FROM dead_letters t ORDER BY topic, partition, \"offset\"",
+    ),
+];
+
+/// Every byte and every answer.
+const SAID: &[Query] = &[
+    ("inbox", "SELECT to_jsonb(t)::text FROM inbox t ORDER BY source, message_id"),
+    (
+        "attempts",
+        "SELECT (to_jsonb(t) - 'inbox_attempt_id')::text FROM inbox_attempts t ORDER BY topic, partition, \"offset\"",
+    ),
+    (
+        "ledger",
+        "SELECT partition || string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY first_offset)
+         FROM intake_ledger GROUP BY topic, partition ORDER BY topic, partition",
+    ),
+    (
+        "events by membership, in the order of their numbers",
+        "SELECT encode(o.key, 'escape') || ' ' || string_agg(o.id::text || md5(o.body) || coalesce(md5(o.state_body), '-'),
+             ' ' ORDER BY r.first_seq + o.pos)
+         FROM outbox o JOIN outbox_runs r USING (batch, stream)
+         WHERE o.stream BETWEEN 1000 AND 1999 GROUP BY o.key ORDER BY o.key",
+    ),
+    ("results", "SELECT id || md5(body) FROM outbox WHERE stream < 1000 ORDER BY id"),
+];
+
+/// What every record came to in the end.
+const CAME_TO: &[Query] = &[
+    ("members", "SELECT (to_jsonb(t) - 'created_at' - 'updated_at')::text FROM group_members t ORDER BY group_id, individual_id"),
+    ("inbox", "SELECT concat_ws(' ', source, message_id, attempt, status, outcome) FROM inbox ORDER BY source, message_id"),
+    (
+        "ledger",
+        "SELECT concat_ws(' ', l.partition, n, coalesce(p.outcome, substr(convert_from(l.outcomes, 'UTF8'), (n - l.first_offset + 1)::int, 1)))
+         FROM intake_ledger l CROSS JOIN generate_series(l.first_offset, l.next_offset - 1) AS n
+         LEFT JOIN parked_records p ON p.topic = l.topic AND p.partition = l.partition AND p.\"offset\" = n
+         ORDER BY l.partition, n",
+    ),
+    (
+        "events by membership, in the order of their numbers",
+        "SELECT encode(o.key, 'escape') || ' ' || string_agg(o.id::text || (o.state_body IS NULL), ' ' ORDER BY r.first_seq + o.pos)
+         FROM outbox o JOIN outbox_runs r USING (batch, stream)
+         WHERE o.stream BETWEEN 1000 AND 1999 GROUP BY o.key ORDER BY o.key",
+    ),
+    ("waiting", "SELECT 'waits ' || count(*) FROM parked_names"),
+];
+
+/// What must not depend on the cutting, as sorted text.
+async fn dump(scene: &Scene, queries: &[Query]) -> BTreeMap<&'static str, Vec<String>> {
     let mut dump = BTreeMap::new();
-    for (what, sql) in queries {
+    for &(what, sql) in queries {
         dump.insert(what, sqlx::query_scalar(sql).fetch_all(&scene.pool).await.expect(what));
     }
     let gaps: i64 = sqlx::query_scalar(

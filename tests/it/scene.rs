@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rollcall::apply::{Applier, Batch, Options, Record, Slice, SliceOutcome, TopicPartition};
+use rollcall::apply::{Applier, Batch, Caps, Options, Record, Slice, SliceOutcome, TopicPartition};
 use rollcall::contract::wire::{
     Action, EnrollmentRequest, GroupMember, GroupMembershipRequest, GroupMode,
     MembershipUpdateRequest, Millis, ProgramMembershipIn, RegistrantIdentifier, RegistrantInfo,
@@ -132,6 +132,10 @@ pub(crate) fn applier(pool: PgPool) -> Applier {
 }
 
 pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
+    applier_capped(pool, clock, Caps { max_consecutive: 3, max_ratio: 0.0, ratio_window: 10 })
+}
+
+pub(crate) fn applier_capped(pool: PgPool, clock: Arc<dyn Clock>, caps: Caps) -> Applier {
     let dates = Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: time::Duration::days(366) };
     let options = Options {
         inbox_retention: time::Duration::days(400),
@@ -141,8 +145,9 @@ pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
         application_name: "rollcall".to_owned(),
         head_kind: "Head".to_owned(),
         grace: time::Duration::minutes(1),
+        revise_after: time::Duration::seconds(5),
         shards: 12,
-        max_consecutive: 3,
+        caps,
         max_record_bytes: 512 * 1024,
     };
     Applier::new(

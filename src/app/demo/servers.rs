@@ -72,7 +72,7 @@ impl Servers {
         for (name, _) in topics::NAMES {
             kafka.create_topic(&settings.topics.topic(name), settings.topics.partitions)?;
         }
-        store::migrate(postgres.url()).await?;
+        store::migrate(postgres.url()).await.map_err(worker::StartError::Database)?;
         let pool = worker::pool(&settings)?;
         let mut tx = pool.begin().await.map_err(store::Error::from)?;
         store::programs::import(&mut tx, &programs::all(), SystemClock.now()).await?;

@@ -4,6 +4,7 @@
 //! The walk goes in steps: pages by key, or slices of time, each under a short snapshot of its own and in bounded
 //! memory. Work goes on meanwhile; why that makes no false finding stands with each comparison.
 
+mod batches;
 mod broker;
 mod groups;
 mod history;
@@ -96,6 +97,7 @@ pub async fn reconcile(
 
     let (ledger, lost, seen) = walk.ledger(broker.as_ref()).await?;
     let outcomes = walk.outcomes(seen.latest).await?;
+    let batches = walk.batches().await?;
     let (undelivered, broker) = walk.undelivered(broker).await?;
     let (runs, numbers) = walk.runs().await?;
     let (cursors, outputs) = walk.cursors().await?;
@@ -117,6 +119,7 @@ pub async fn reconcile(
             references,
             parked,
             groups,
+            batches,
             output,
         ],
     })

@@ -38,6 +38,8 @@ pub struct Finding {
     pub parked_id: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<String>,
 }
 
 impl Finding {

@@ -1,7 +1,7 @@
 use super::*;
-use crate::apply::Record;
+use crate::apply::{Caps, Record};
 use crate::config::Properties;
-use crate::consume::Caps;
+use crate::consume::track::LONGEST_SLICE;
 use crate::contract::{LetterClass, LetterStage, Unreadable};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -128,4 +128,35 @@ fn letters_before_a_restart_count() {
     let prepared = cutter.cut();
     assert!(prepared.batch.slices.is_empty());
     assert_eq!(prepared.halts[0].stop.offset, Some(7));
+}
+
+#[test]
+fn a_long_gap_is_entered_in_several_batches() {
+    let (mut cutter, fences) = cutter(0);
+    fences.set(&at(0), OLD);
+    fences.set(&at(1), OLD);
+    let far = 2 * LONGEST_SLICE + 5;
+    cutter.extend([begin(0, OLD, 0), begin(1, OLD, 0), letter(0, OLD, 0), letter(0, OLD, far)]);
+    cutter.extend([letter(1, OLD, 0), Decoded::Gap { at: at(0), fence: OLD, end: 2 * far }]);
+    let mut cuts = Vec::new();
+    while !cutter.is_empty() {
+        let prepared = cutter.cut();
+        cuts.push((spans(&prepared), offsets(&prepared)));
+    }
+    let long = LONGEST_SLICE;
+    let expected = [
+        (vec![(0, 0, long)], vec![(0, 0)]),
+        (vec![(0, long, 2 * long)], vec![]),
+        (vec![(0, 2 * long, 3 * long), (1, 0, 1)], vec![(0, far), (1, 0)]),
+        (vec![(0, 3 * long, 4 * long)], vec![]),
+        (vec![(0, 4 * long, 2 * far)], vec![]),
+    ];
+    assert_eq!(cuts, expected);
+    // One whose fence is retired meanwhile is given up.
+    cutter.extend([Decoded::Gap { at: at(0), fence: OLD, end: 9 * far }]);
+    assert_eq!(spans(&cutter.cut()), [(0, 2 * far, 2 * far + long)]);
+    cutter.extend([begin(0, NEW, 0)]);
+    fences.set(&at(0), NEW);
+    assert_eq!(spans(&cutter.cut()), []);
+    assert!(cutter.is_empty());
 }

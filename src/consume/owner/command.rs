@@ -25,6 +25,8 @@ pub(in crate::consume) enum Command {
     Lost { at: TopicPartition, fence: Uuid },
     /// The partition must not go on.
     Halt { at: TopicPartition, fence: Uuid, stop: Stop },
+    /// Statistics: where the end of each log was reached last.
+    Ends(Vec<(TopicPartition, i64)>),
     /// Applied up to here.
     Applied { at: TopicPartition, next: i64 },
 }

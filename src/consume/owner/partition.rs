@@ -2,7 +2,7 @@
 
 use super::super::client::Context;
 use super::{
-    Buffer, Client, Cursor, Duration, Entry, KafkaError, Offset, Order, Receipt, TURN,
+    Buffer, Client, Cursor, Duration, Entry, KafkaError, Offset, Order, Receipt, TURN, Tail,
     TopicPartition, Uuid, list_of, record,
 };
 use rdkafka::Message as _;
@@ -103,7 +103,17 @@ impl Partition {
         let mut seek_again = false;
         while entries.len() < TURN && !room.is_spent() {
             match self.queue.poll(Duration::ZERO) {
-                None => break,
+                None => {
+                    match cursor.drain() {
+                        None => {}
+                        Some(Tail::Skip(end)) => {
+                            entries.push(Entry::Gap { at: self.at.clone(), fence, end });
+                        }
+                        Some(Tail::SeekAgain) => seek_again = true,
+                    }
+                    break;
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => cursor.reach_end(),
                 Some(Ok(message)) => match cursor.receive(message.offset()) {
                     Receipt::Take => {
                         let record = record::copy(&self.at, &message);

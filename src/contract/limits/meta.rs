@@ -91,6 +91,7 @@ impl GivenMeta {
     /// Of a request that does not.
     pub(super) fn identity(&self) -> Identity {
         let batch_id = self.batch.as_ref().map(|batch| batch.batch_id.as_str());
-        Identity::said(&self.source, &self.message_id, self.attempt, batch_id)
+        let total_count = self.batch.as_ref().and_then(|batch| batch.total_count);
+        Identity::said(&self.source, &self.message_id, self.attempt, batch_id).of_total(total_count)
     }
 }

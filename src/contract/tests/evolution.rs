@@ -1,7 +1,9 @@
 //! Senders with another version of a schema: resolved by their own, never read with ours.
 
 use super::{dates, example, schema_json};
-use crate::contract::wire::{EnrollmentRequest, RegistrantKind, RequestedState};
+use crate::contract::wire::{
+    EnrollmentRequest, MembershipState, RegistrantKind, RequestResult, RequestedState,
+};
 use crate::contract::{Fingerprint, Intake, MessageType, Request, SchemaError, Schemas, take};
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
@@ -165,4 +167,33 @@ fn what_cannot_be_read_as_ours_is_not_added() {
     let fingerprint = schemas.add(FILE, &again).unwrap();
     assert_eq!(schemas.version(&fingerprint).unwrap().number, 1);
     assert_eq!(schemas.versions().len(), MessageType::ALL.len());
+}
+
+#[test]
+fn a_result_that_another_release_stored_is_read() {
+    let mut schema = schema_json(MessageType::RequestResult);
+    let fields = schema["fields"].as_array_mut().unwrap();
+    fields.retain(|field| field["name"] != "batch_id");
+    fields.insert(1, json!({"name": "node", "type": "string", "default": "", "doc": "New."}));
+    let text = schema.to_string();
+    let mut schemas = Schemas::embedded();
+    let fingerprint = schemas.add("RequestResult.v2.avsc", &text).unwrap();
+
+    let stored = example(MessageType::RequestResult, "full").bytes;
+    let ours: RequestResult = schemas.decode_stored(&stored).unwrap();
+    let first = Schema::parse_str(&schema_json(MessageType::RequestResult).to_string()).unwrap();
+    let second = Schema::parse_str(&text).unwrap();
+    let reader = GenericDatumReader::builder(&first).reader_schema(&second).build().unwrap();
+    let value = reader.read_value(&mut &stored[10..]).unwrap();
+    let writer = GenericDatumWriter::builder(&second).build().unwrap();
+    let body = writer.write_value_to_vec(value).unwrap();
+    let theirs = [&[0xC3, 0x01], fingerprint.as_slice(), &body].concat();
+    assert!(ours.batch_id.is_some());
+    let read: RequestResult = schemas.decode_stored(&theirs).unwrap();
+    assert!(read == RequestResult { batch_id: None, ..ours });
+
+    assert!(Schemas::embedded().decode_stored::<RequestResult>(&theirs).is_err(), "not known");
+    assert!(schemas.decode_stored::<MembershipState>(&theirs).is_err(), "another message");
+    assert!(schemas.decode_stored::<RequestResult>(&theirs[..theirs.len() - 1]).is_err());
+    assert!(schemas.decode_stored::<RequestResult>(&theirs[..9]).is_err());
 }

@@ -1,8 +1,11 @@
 //! Tests of the rules. The words in quotes are those of the contract.
 
+mod batch;
 mod drafts;
 mod enroll;
 mod facts;
+mod group;
+mod household;
 mod identity;
 mod ids;
 mod model;

@@ -107,7 +107,7 @@ fn random_requests_meet() {
     use proptest::strategy::{Strategy as _, ValueTree as _};
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for _ in 0..1_000 {
+    for _ in 0..2_000 {
         let residents = residents().new_tree(&mut runner).unwrap().current();
         let requests = requests().new_tree(&mut runner).unwrap().current();
         for verdict in run(&residents, &requests, &[]).0 {

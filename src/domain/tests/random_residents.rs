@@ -12,13 +12,14 @@ use time::{Date, Duration};
 use uuid::Uuid;
 
 /// Those from which most leads on stand more often.
-const STATES: [State; 9] = [
+const STATES: [State; 10] = [
     State::Draft,
     State::Enrolled,
     State::Enrolled,
     State::Enrolled,
     State::Paused,
     State::Paused,
+    State::Exited,
     State::Exited,
     State::NotEligible,
     State::Duplicated,

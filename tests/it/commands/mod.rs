@@ -28,7 +28,7 @@ async fn migrate_may_run_again() {
     assert_eq!((code, stderr.contains("rollcall migrate")), (1, true), "{stderr}");
     for _ in 0..2 {
         let (code, stdout, stderr) = command(&setup, &["migrate", "--json"]).await;
-        assert_eq!((code, stdout.trim()), (0, r#"{"schema_version":1}"#), "{stderr}");
+        assert_eq!((code, stdout.trim()), (0, r#"{"schema_version":3}"#), "{stderr}");
     }
 }
 
@@ -47,6 +47,8 @@ async fn servers_that_are_away_are_exit_code_3_and_wrong_use_is_2() {
         &["programs", "end", "A"],
         &["parked", "list"],
         &["parked", "release", "1", "--reason", "x"],
+        &["batches", "list"],
+        &["batches", "close", "registry", "b"],
         &["programs", "import", path(&programs)],
         &["topics", "plan"],
         &["topics", "apply"],
@@ -69,6 +71,7 @@ async fn servers_that_are_away_are_exit_code_3_and_wrong_use_is_2() {
         &["no-such-command"][..],
         &["topics"],
         &["submit"],
+        &["batches", "show", "registry"],
         &["status", "--no-such-option"],
         &["submit", "/no/such/file"],
         &["status", "--set", "no.such=key"],

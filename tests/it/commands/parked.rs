@@ -41,13 +41,12 @@ async fn through(stage: &Stage, count: usize) -> Vec<(String, String)> {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn records_that_wait_are_listed_and_released() {
+/// A worker, and records of whom nobody has heard; u4 is behind u1.
+async fn waiting() -> (Stage, support::Worker) {
     let mut stage = Stage::new().await;
     stage.setup = stage.setup.with("ROLLCALL_PARKING__GRACE", "1d");
     let worker = support::Worker::start(&stage.setup);
     worker.ready().await;
-    // Nobody has heard of them; u4 is behind u1.
     let records = [
         act("u1", "seeded-one", Action::Pause),
         act("u2", "seeded-two", Action::Pause),
@@ -57,6 +56,12 @@ async fn records_that_wait_are_listed_and_released() {
     ];
     stage.topics.produce(UPDATES, &records).await;
     stage.decided(5).await;
+    (stage, worker)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_wait_are_listed() {
+    let (stage, worker) = waiting().await;
 
     let (code, list) = stage.json(&["parked", "list"]).await;
     assert_eq!((code, &list["next_cursor"]), (0, &Value::Null));
@@ -94,7 +99,6 @@ async fn records_that_wait_are_listed_and_released() {
         ["REGISTRANT", "REGISTRANT", "REGISTRANT", "BEHIND", "REGISTRANT"]
     );
     assert_eq!(column(&list, "due_at").iter().filter(|due| due.is_null()).count(), 1);
-    let ids: Vec<String> = column(&list, "parked_id").iter().map(Value::to_string).collect();
 
     // Page by page.
     let (_, one) = stage.json(&["parked", "list", "--limit", "3"]).await;
@@ -116,6 +120,14 @@ async fn records_that_wait_are_listed_and_released() {
         let (_, list) = stage.json(&[&["parked", "list"], filter].concat()).await;
         assert_eq!(column(&list, "parked_id").len(), found, "{filter:?}");
     }
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_wait_are_released() {
+    let (stage, worker) = waiting().await;
+    let (_, list) = stage.json(&["parked", "list"]).await;
+    let ids: Vec<String> = column(&list, "parked_id").iter().map(Value::to_string).collect();
     for wrong in [
         &["parked", "list", "--partition", "3"][..],
         &["parked", "list", "--topic", UPDATES, "--offset", "3"],

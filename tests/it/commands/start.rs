@@ -3,6 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use crate::stage::{Stage, command};
+use crate::support::{self, Setup};
 
 async fn refused(stage: &Stage, words: &str) {
     let setup = stage.setup.clone().with("ROLLCALL_HTTP__LISTEN", "127.0.0.1:0");
@@ -36,4 +37,18 @@ async fn a_database_that_is_not_fit_is_refused_in_words() {
     run(format!("ALTER DATABASE {name} RESET synchronous_commit")).await;
     run("DROP TABLE schema_version".to_owned()).await;
     refused(&stage, "run `rollcall migrate`").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_does_not_hold_any_text_is_refused_before_it_is_migrated() {
+    let kafka = support::kafka().await;
+    let db = support::postgres().await.database_with("ENCODING 'LATIN1' LOCALE 'C'").await;
+    let setup = Setup::new(&kafka.brokers, "none.", &db.url);
+    for (arguments, expected) in [(["migrate"], 1), (["status"], 1), (["run"], 2)] {
+        let (code, _, stderr) = command(&setup, &arguments).await;
+        assert_eq!((code, stderr.contains("encoding is `LATIN1`")), (expected, true), "{stderr}");
+    }
+    let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    let tables: i64 = sqlx::query_scalar(tables).fetch_one(&db.pool).await.unwrap();
+    assert_eq!(tables, 0, "nothing was made");
 }

@@ -1,6 +1,7 @@
 //! `reconcile` on a real database: what apply writes is proved, and each lie that is seeded there is found, with where
 //! it is. A checker that finds nothing proves little.
 
+mod batches;
 mod ledger;
 mod parked;
 mod state;
@@ -157,7 +158,7 @@ fn is_found(report: &Report, lie: &Lie) -> bool {
 
 /// Tells each lie by itself, and takes it back.
 async fn tell(scene: &Scene, lies: &[Lie]) {
-    const TABLES: [&str; 15] = [
+    const TABLES: [&str; 17] = [
         "programs",
         "registrants",
         "names",
@@ -173,6 +174,8 @@ async fn tell(scene: &Scene, lies: &[Lie]) {
         "group_members",
         "parked_records",
         "parked_names",
+        "batches",
+        "batch_letters",
     ];
     let mut restore =
         "DELETE FROM relay_cursors; INSERT INTO relay_cursors SELECT * FROM true_relay_cursors;"

@@ -84,38 +84,42 @@ async fn records_that_wait_are_proved() {
     assert_eq!(parked.checked as i64, 10 + names);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn lies_of_records_that_wait_are_found() {
-    let Seed { scene, updates, .. } = Seed::waiting().await;
-    let numbers: Vec<i64> =
-        sqlx::query_scalar("SELECT parked_id FROM parked_records ORDER BY parked_id")
-            .fetch_all(&scene.pool)
+impl Seed {
+    /// Their numbers, in the order of their messages, and that of the letter of an enrollment.
+    async fn numbers(&self) -> (Vec<i64>, i64) {
+        let records = sqlx::query_scalar("SELECT parked_id FROM parked_records ORDER BY parked_id")
+            .fetch_all(&self.scene.pool)
             .await
             .unwrap();
-    let letter: i64 = scene
-        .number("SELECT parked_id FROM dead_letters WHERE topic = 'rollcall.enrollment-requests'")
-        .await;
-    let place = |offset: i64| json!({"topic": &*updates.topic, "partition": 0, "offset": offset});
+        let letter = "SELECT parked_id FROM dead_letters WHERE topic LIKE '%enrollment-requests'";
+        (records, self.scene.number(letter).await)
+    }
+}
+
+fn set(message: &str, what: &str) -> String {
+    format!("UPDATE parked_records SET {what} WHERE message_id = '{message}'")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lies_of_records_that_wait_are_found() {
+    let seed = Seed::waiting().await;
+    let (numbers, _) = seed.numbers().await;
+    let topic = &*seed.updates.topic;
+    let place = |offset: i64| json!({"topic": topic, "partition": 0, "offset": offset});
     let of = |offset: i64| {
         let mut at = place(offset);
         at["parked_id"] = json!(numbers[offset as usize]);
         at["message_id"] = json!(format!("u{offset}"));
         at
     };
-    let set = |message: &str, what: &str| {
-        format!("UPDATE parked_records SET {what} WHERE message_id = '{message}'")
-    };
     let byte = |offset: i64, byte: u8| {
         format!(
             "UPDATE intake_ledger SET outcomes = set_byte(outcomes, 0, {byte})
-             WHERE topic = '{}' AND first_offset = {offset}",
-            updates.topic
+             WHERE topic = '{topic}' AND first_offset = {offset}"
         )
     };
-    let (first, second) = (numbers[0], numbers[1]);
-    let nobody = "00000000-0000-0000-0000-000000000001";
     tell(
-        &scene,
+        &seed.scene,
         &[
             lie(
                 "parked",
@@ -127,7 +131,7 @@ async fn lies_of_records_that_wait_are_found() {
             lie(
                 "parked",
                 "a parked record for an offset that the ledger does not have",
-                json!({"offset": 99, "parked_id": first}),
+                json!({"offset": 99, "parked_id": numbers[0]}),
                 set("u0", r#""offset" = 99"#),
             ),
             lie(
@@ -151,6 +155,35 @@ async fn lies_of_records_that_wait_are_found() {
             ),
             lie(
                 "parked",
+                "a parked record is through, and the inbox still holds",
+                of(0),
+                set("u0", "state = 'RESOLVED', outcome = 'R'"),
+            ),
+            lie(
+                "parked",
+                "a parked record became a letter that is not there",
+                of(4),
+                "UPDATE dead_letters SET parked_id = NULL WHERE class = 'failed' AND topic LIKE '%updates'",
+            ),
+            lie("parked", "a parked record is through without an outcome", of(2), set("u2", "outcome = NULL")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lies_of_what_waiting_records_occupy_are_found() {
+    let seed = Seed::waiting().await;
+    let (numbers, letter) = seed.numbers().await;
+    let of = |message: usize| json!({"message_id": format!("u{message}"), "parked_id": numbers[message]});
+    let (first, second) = (numbers[0], numbers[1]);
+    let nobody = "00000000-0000-0000-0000-000000000001";
+    let scene = &seed.scene;
+    tell(
+        scene,
+        &[
+            lie(
+                "parked",
                 "a record waits and occupies nothing",
                 of(1),
                 format!("DELETE FROM parked_names WHERE parked_id = {second}"),
@@ -164,19 +197,6 @@ async fn lies_of_records_that_wait_are_found() {
             ),
             lie(
                 "parked",
-                "a parked record is through, and the inbox still holds",
-                of(0),
-                set("u0", "state = 'RESOLVED', outcome = 'R'"),
-            ),
-            lie(
-                "parked",
-                "a parked record became a letter that is not there",
-                of(4),
-                "UPDATE dead_letters SET parked_id = NULL WHERE class = 'failed' AND topic LIKE '%updates'",
-            ),
-            lie("parked", "a parked record is through without an outcome", of(2), set("u2", "outcome = NULL")),
-            lie(
-                "parked",
                 "a name is occupied by no record",
                 json!({"parked_id": 9999}),
                 "INSERT INTO parked_names VALUES ('REFERENCE', 'registry', 'r2', 9999)",
@@ -185,7 +205,10 @@ async fn lies_of_records_that_wait_are_found() {
                 "parked",
                 "a name is occupied by no record",
                 json!({"parked_id": numbers[2]}),
-                format!("INSERT INTO parked_names VALUES ('REFERENCE', 'registry', 'r2', {})", numbers[2]),
+                format!(
+                    "INSERT INTO parked_names VALUES ('REFERENCE', 'registry', 'r2', {})",
+                    numbers[2]
+                ),
             ),
             lie(
                 "parked",
@@ -202,8 +225,8 @@ async fn lies_of_records_that_wait_are_found() {
         ],
     )
     .await;
-    execute(&scene, "DELETE FROM parked_records; DELETE FROM inbox").await;
-    let said = offline(&scene).await.to_json().to_string();
+    execute(scene, "DELETE FROM parked_records; DELETE FROM inbox").await;
+    let said = offline(scene).await.to_json().to_string();
     assert!(said.contains("a name is occupied by no record"));
     for value in ["\"r0", "\"r2", "poison", "Seeded", "REFERENCE"] {
         assert!(!said.contains(value), "{value}: {said}");

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rollcall::publish::{Config, Relay};
 use sqlx::PgPool;
@@ -15,7 +15,8 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Ground, RESULTS, all_published, ground, nothing_is_lost, seed, spawn, start};
-use crate::support::{PATIENCE, TestDb, eventually};
+use crate::stage::{REQUESTS, Stage, record, request};
+use crate::support::{PATIENCE, TestDb, Worker, eventually};
 
 #[expect(clippy::disallowed_methods, reason = "how a test speaks to its own process")]
 fn variable(name: &str) -> Option<String> {
@@ -180,4 +181,30 @@ async fn a_leader_cut_off_from_its_database_stands_by() {
     first.stop().await;
     let records = nothing_is_lost(&ground, RESULTS, "results", 0).await;
     assert_eq!(records.len(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_elsewhere_hears_of_commits() {
+    let stage = Stage::new().await;
+    // It looks by itself once a minute.
+    let setup = stage
+        .setup
+        .clone()
+        .with("ROLLCALL_RELAY__POLL_INTERVAL", "60s")
+        .with("ROLLCALL_RELAY__LEASE", "300s");
+    let relay = Worker::start_with(&setup, &["run", "--only", "relay"]);
+    let worker = Worker::start_with(&setup, &["run", "--only", "consume"]);
+    let mut begun = Instant::now();
+    for round in 0..5 {
+        stage.topics.produce(REQUESTS, &[record(None, &request(round))]).await;
+        stage.decided(round as i64 + 1).await;
+        stage.published().await;
+        if round == 0 {
+            begun = Instant::now();
+        }
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_mins(1), "published by looking: {took:?}");
+    worker.stop().await;
+    relay.stop().await;
 }

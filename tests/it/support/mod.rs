@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use kafka::{Kafka, kafka, own_kafka};
 pub(crate) use postgres::{PostgresServer, TestDb, database, own_postgres, postgres};
-pub(crate) use topics::{NewRecord, Record, Topics};
+pub(crate) use topics::{NewRecord, Record, Topics, Transaction};
 pub(crate) use worker::{Setup, Worker, rollcall};
 
 /// Long enough for a machine with much else to do: a test that needs it all is failing anyway.

@@ -104,9 +104,14 @@ impl PostgresServer {
 
     /// A fresh, empty database on this server.
     pub(crate) async fn database(&self) -> TestDb {
+        self.database_with("ENCODING 'UTF8'").await
+    }
+
+    /// The same with other options of `CREATE DATABASE`.
+    pub(crate) async fn database_with(&self, options: &str) -> TestDb {
         let name = format!("test_{:016x}", rand::random::<u64>());
         let mut connection = PgConnection::connect(&self.url).await.expect("Postgres answers");
-        let statement = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'");
+        let statement = format!("CREATE DATABASE {name} TEMPLATE template0 {options}");
         connection.execute(AssertSqlSafe(statement)).await.expect("a database is made");
         connection.close().await.expect("the connection closes");
         let url = with_database(&self.url, &name).expect("a URL of Postgres");

@@ -32,6 +32,15 @@ pub(crate) struct NewRecord {
     pub(crate) timestamp: Option<i64>,
 }
 
+/// How a transaction ends. Either way a marker follows its records, with an offset of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transaction {
+    /// Its records are delivered.
+    Committed,
+    /// Its records are not delivered to who reads what is committed.
+    Aborted,
+}
+
 /// A record as it stands in a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -135,6 +144,31 @@ impl Topics {
         }
         producer.flush(Duration::from_secs(1)).expect("nothing is left to send");
         coordinates
+    }
+
+    /// Writes records in one transaction and ends it.
+    pub(crate) async fn transact(&self, topic: &str, records: &[NewRecord], how: Transaction) {
+        let producer: FutureProducer = self
+            .client()
+            .set("transactional.id", format!("{}{:016x}", self.prefix, rand::random::<u64>()))
+            .create()
+            .expect("a producer");
+        let starting = producer.clone();
+        let started = tokio::task::spawn_blocking(move || {
+            starting.init_transactions(PATIENCE)?;
+            starting.begin_transaction()
+        });
+        started.await.expect("no panic").expect("a transaction begins");
+        let topic = self.full(topic);
+        for record in records {
+            let sent = producer.send(future_record(&topic, record), PATIENCE).await;
+            sent.expect("the record is delivered");
+        }
+        let ended = tokio::task::spawn_blocking(move || match how {
+            Transaction::Committed => producer.commit_transaction(PATIENCE),
+            Transaction::Aborted => producer.abort_transaction(PATIENCE),
+        });
+        ended.await.expect("no panic").expect("the transaction ends");
     }
 
     /// Low and high watermark: the first offset that is there, and the one that the next record gets.

@@ -1,6 +1,6 @@
 //! The limits of a group and its members; those of registrants and program memberships stand with theirs.
 
-use super::{Json, MessageType, faults, full, json, limit, limit_name, parsed, text};
+use super::{Json, MessageType, faults, full, json, limit, limit_required, parsed, text};
 
 const GROUP: MessageType = MessageType::GroupMembershipRequest;
 

@@ -1,7 +1,12 @@
 //! Caps on dead letters: after a bad deployment upstream a partition stops, rather than that its whole topic becomes
-//! letters.
+//! letters. What cannot be decoded is counted before it is applied; what fails while it is applied, together with the
+//! former, when that happens.
 
 use std::collections::VecDeque;
+
+/// Why a partition is stopped by a cap.
+pub const CAP: &str =
+    "dead_letter_cap: more dead letters than dead_letter.max_consecutive or max_ratio accepts";
 
 /// When a partition stops.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,14 +21,14 @@ pub struct Caps {
 
 impl Caps {
     /// How many letters in a row are worth counting back to.
-    pub(super) const fn memory(&self) -> u64 {
+    pub const fn memory(&self) -> u64 {
         self.max_consecutive
     }
 }
 
 /// What has been seen of a partition.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub struct Tally {
     consecutive: u64,
     window: VecDeque<bool>,
     letters: u64,
@@ -31,38 +36,50 @@ pub(super) struct Tally {
 
 impl Tally {
     /// A tally that begins after so many letters in a row.
-    pub(super) fn after(consecutive: u64) -> Self {
+    pub fn after(consecutive: u64) -> Self {
         Self { consecutive, ..Self::default() }
     }
 
     /// Whether the next record is still accepted; if so, it is counted.
-    pub(super) fn accept(&mut self, caps: &Caps, letter: bool) -> bool {
-        let consecutive = if letter { self.consecutive + 1 } else { 0 };
-        if caps.max_consecutive > 0 && consecutive > caps.max_consecutive {
-            return false;
+    pub fn accept(&mut self, caps: &Caps, letter: bool) -> bool {
+        let accepted = !letter || self.accepts_letter(caps);
+        if accepted {
+            self.count(caps, letter);
         }
-        if caps.max_ratio > 0.0 && !self.accept_in_window(caps, letter) {
-            return false;
-        }
-        self.consecutive = consecutive;
-        true
+        accepted
     }
 
+    /// Whether a letter would be accepted as the next record.
     #[expect(clippy::cast_precision_loss, reason = "windows are far below 2^53")]
-    fn accept_in_window(&mut self, caps: &Caps, letter: bool) -> bool {
-        let full = self.window.len() as u64 >= caps.ratio_window;
-        let leaving = full && self.window.front() == Some(&true);
-        let letters = self.letters + u64::from(letter) - u64::from(leaving);
-        let judged = self.window.len() as u64 + 1 >= caps.ratio_window;
-        if letter && judged && letters as f64 > caps.max_ratio * caps.ratio_window as f64 {
+    pub fn accepts_letter(&self, caps: &Caps) -> bool {
+        if caps.max_consecutive > 0 && self.consecutive >= caps.max_consecutive {
             return false;
         }
-        if full {
+        let judged = self.window.len() as u64 + 1 >= caps.ratio_window;
+        let letters = self.letters + 1 - u64::from(self.leaving(caps) == Some(true));
+        caps.max_ratio == 0.0
+            || !judged
+            || letters as f64 <= caps.max_ratio * caps.ratio_window as f64
+    }
+
+    /// Counts the next record.
+    pub fn count(&mut self, caps: &Caps, letter: bool) {
+        self.consecutive = if letter { self.consecutive + 1 } else { 0 };
+        if caps.max_ratio == 0.0 {
+            return;
+        }
+        if let Some(leaving) = self.leaving(caps) {
             self.window.pop_front();
+            self.letters -= u64::from(leaving);
         }
         self.window.push_back(letter);
-        self.letters = letters;
-        true
+        self.letters += u64::from(letter);
+    }
+
+    /// What the next record pushes out of the window.
+    fn leaving(&self, caps: &Caps) -> Option<bool> {
+        let full = self.window.len() as u64 >= caps.ratio_window;
+        self.window.front().copied().filter(|_| full)
     }
 }
 
