@@ -26,6 +26,7 @@ mod plans;
 mod privacy;
 mod reconcile;
 mod relay;
+mod release;
 mod scene;
 mod shutdown;
 mod stage;

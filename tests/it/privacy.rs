@@ -1,11 +1,15 @@
 //! P9: what is told of persons is found in no log line, metric, answer of health or output of a command.
 
-use rollcall::contract::encode;
-use rollcall::contract::wire::{EnrollmentRequest, PhoneNumber};
+use rollcall::contract::wire::{
+    Action, EnrollmentRequest, GroupMember, IdentifierRef, MembershipUpdateRequest, Millis,
+    PhoneNumber, ReasonIn, RegistrantKind,
+};
+use rollcall::contract::{Message, encode};
+use rollcall::lifecycle::clock::{Clock as _, SystemClock};
 
-use crate::scene::identifier;
+use crate::scene::{self, identifier};
 use crate::stage::{REQUESTS, Stage, file, path, record, request};
-use crate::support::{NewRecord, Worker};
+use crate::support::{NewRecord, PATIENCE, Worker, eventually};
 
 /// Stands in every seeded value, in the forms that a careless log line could give it.
 const MARK: &str = "zq7xk";
@@ -73,6 +77,103 @@ fn records() -> Vec<NewRecord> {
     records
 }
 
+/// A request of any kind, sent now, as a record of partition 0.
+fn carrying<M: Message>(request: &M) -> NewRecord {
+    NewRecord {
+        partition: Some(0),
+        key: Some(format!("{MARK}-key").into_bytes()),
+        value: Some(encode(request).expect("a request that fits its schema")),
+        ..NewRecord::default()
+    }
+}
+
+/// Groups that are applied, refused, wait behind a letter, and fail in Postgres.
+fn groups() -> Vec<NewRecord> {
+    let group = |number: usize, members: &[(usize, &str)]| {
+        let mut request = scene::group(&format!("g{number}"), "", &[]);
+        request.sent_at = Millis::from(SystemClock.now());
+        request.group = seeded(number).registrant;
+        request.group.kind = RegistrantKind::Group;
+        request.group.group_kind = Some(format!("{MARK}-kind"));
+        request.program_memberships = vec![scene::item("HOUSE")];
+        request.members = members
+            .iter()
+            .map(|(member, kind)| GroupMember {
+                individual: seeded(*member).registrant,
+                ..scene::member("", &[kind, &format!("{MARK}-kind")])
+            })
+            .collect();
+        request
+    };
+    let mut failing = group(33, &[]);
+    failing.group.name = Some(format!("{MARK} poison"));
+    [
+        group(30, &[(0, "Head"), (20, "Spouse")]),
+        group(31, &[(21, "Head"), (22, "Head")]),
+        group(32, &[(6, "Head")]),
+        failing,
+    ]
+    .iter()
+    .map(carrying)
+    .collect()
+}
+
+/// Updates that are applied, wait for a registrant, wait behind a letter, are refused, fail in Postgres, fail when they
+/// have waited, and cannot be read.
+fn updates() -> Vec<NewRecord> {
+    let update = |number: usize, of: usize, action: Action| {
+        let reference = format!("{MARK}-reference-{of}");
+        let mut request = scene::update(&format!("u{number}"), &reference, "CASH", action);
+        request.sent_at = Millis::from(SystemClock.now());
+        request.actor = Some(format!("{MARK}-actor"));
+        request.registrant.ids = vec![IdentifierRef {
+            id_type: "NATIONAL".to_owned(),
+            value: format!("{MARK}-id-{of}"),
+        }];
+        let note = Some(format!("{MARK}-note"));
+        request.reason = Some(ReasonIn { code: format!("{MARK}-code"), note });
+        request
+    };
+    let fails = |request: &mut MembershipUpdateRequest| {
+        let note = Some(format!("{MARK} poison"));
+        request.reason = Some(ReasonIn { code: MARK.to_owned(), note });
+    };
+    let mut requests: Vec<_> = [0, 40, 6, 0, 0, 0, 50]
+        .into_iter()
+        .enumerate()
+        .map(|(n, of)| update(n, of, Action::Pause))
+        .collect();
+    // The identifier of the person with this reference was replaced by another request.
+    requests[0].registrant.ids.clear();
+    requests[3].registrant.ids[0].id_type = format!("{MARK}\0");
+    requests[4].registrant.ids.clear();
+    requests[4].action = Action::Exit;
+    fails(&mut requests[4]);
+    requests[5].program = format!("{MARK}-program");
+    fails(&mut requests[6]);
+    let mut records: Vec<_> = requests.iter().map(carrying).collect();
+    let mut cut_off = records[0].clone();
+    cut_off.value.as_mut().expect("a value").pop();
+    records.push(cut_off);
+    records
+}
+
+/// Groups and updates go their ways; some wait in the end.
+async fn groups_and_updates(stage: &Stage, before: i64) {
+    stage.topics.produce("group-memberships", &groups()).await;
+    stage.decided(before + 4).await;
+    stage.topics.produce("membership-updates", &updates()).await;
+    stage.decided(before + 12).await;
+    stage.topics.produce(REQUESTS, &[record(Some(0), &seeded(50))]).await;
+    stage.decided(before + 13).await;
+    eventually(PATIENCE, "one that waited has failed", async || {
+        let failed =
+            "SELECT count(*) FROM parked_records WHERE message_id = 'u6' AND outcome = 'L'";
+        (stage.number(failed).await == 1).then_some(())
+    })
+    .await;
+}
+
 #[track_caller]
 fn says_nothing(what: &str, text: &str) {
     let text = text.to_lowercase();
@@ -97,13 +198,23 @@ async fn a_worker_says_nothing(filter: &str) {
     .execute(&stage.db.pool)
     .await
     .unwrap();
+    sqlx::query(
+        "ALTER TABLE membership_history ADD CONSTRAINT some_other CHECK (reason_note NOT LIKE '%' || chr(112) || 'oison')",
+    )
+    .execute(&stage.db.pool)
+    .await
+    .unwrap();
     let records = records();
     stage.topics.produce(REQUESTS, &records).await;
-    let worker = Worker::start(&stage.setup.clone().with("RUST_LOG", filter));
+    let setup = stage.setup.clone().with("RUST_LOG", filter).with("ROLLCALL_PARKING__GRACE", "1d");
+    let worker = Worker::start(&setup);
     stage.prove(records.len() as i64).await;
-    let outcomes = "SELECT string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY first_offset) FROM intake_ledger";
+    groups_and_updates(&stage, records.len() as i64).await;
+    stage.prove(records.len() as i64 + 13).await;
+    let outcomes = "SELECT string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY topic, first_offset) FROM intake_ledger";
     let outcomes: String = sqlx::query_scalar(outcomes).fetch_one(&stage.db.pool).await.unwrap();
-    assert_eq!(outcomes, "ARRRRALRRLLLL", "every way of failing was gone");
+    let ways = ["ARRRRALRRLLLL", "A", "ARKL", "AKKRLRKL"].concat();
+    assert_eq!(outcomes, ways, "every way of failing was gone");
     for path in ["/metrics", "/readyz", "/livez", "/no-such-path"] {
         says_nothing(path, &worker.get(path).await.unwrap().1);
     }
@@ -115,14 +226,28 @@ async fn a_worker_says_nothing(filter: &str) {
         &["topics", "verify"],
         &["programs", "list"],
         &["config", "show"],
+        &["parked", "list"],
+        &["parked", "list", "--json"],
+        &["parked", "release", "--source", "registry", "--reason", "x"],
+        &["parked", "release", "--source", "registry", "--reason", "x", "--yes"],
+        &["parked", "release", "--source", "registry", "--reason", "x", "--yes", "--json"],
     ] {
         let (_, stdout, stderr) = stage.command(arguments).await;
         says_nothing(&format!("{arguments:?}"), &(stdout + &stderr));
     }
+    eventually(PATIENCE, "the one that waited for a registrant is refused", async || {
+        let refused =
+            "SELECT count(*) FROM parked_records WHERE message_id = 'u1' AND outcome = 'R'";
+        (stage.number(refused).await == 1).then_some(())
+    })
+    .await;
+    let waiting = "SELECT count(*) FROM parked_records WHERE state = 'WAITING'";
+    assert_eq!(stage.number(waiting).await, 2, "those behind the letter");
     worker.terminate().await;
     let mut worker = worker;
-    assert!(worker.exit(crate::support::PATIENCE).await.success());
+    assert!(worker.exit(PATIENCE).await.success());
     let log = worker.output();
+    assert!(log.contains("a record waits"), "it logs what waits: {log}");
     assert!(log.contains("DEBUG") && log.contains("dead letter"), "it logs at all: {log}");
     says_nothing("the log", &log);
 }
