@@ -138,7 +138,7 @@ fn updates() -> Vec<NewRecord> {
         let note = Some(format!("{MARK} poison"));
         request.reason = Some(ReasonIn { code: MARK.to_owned(), note });
     };
-    let mut requests: Vec<_> = [0, 40, 6, 0, 0, 0, 50]
+    let mut requests: Vec<_> = [0, 40, 6, 0, 0, 41, 50]
         .into_iter()
         .enumerate()
         .map(|(n, of)| update(n, of, Action::Pause))
