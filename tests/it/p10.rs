@@ -20,17 +20,18 @@ use crate::scene::{
 
 /// Sequences that are tried; each is some dozens of records over few registrants, so that they collide.
 const SEQUENCES: u64 = 80;
+static DEBUG: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
 const LANES: i32 = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn enrollments_cut_over_lanes_with_crashes_leave_what_one_by_one_leaves() {
-    same_rows(Kinds::Enrollments, &dump_queries(&[PEOPLE, SAID])).await;
+    same_rows(Kinds::Enrollments, &[SAID, PEOPLE].concat()).await;
 }
 
 /// Of records that waited the final outcome counts: whether they had to, and heard HELD, depends on the cutting.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_kinds_cut_over_lanes_with_crashes_come_to_what_one_by_one_comes_to() {
-    same_rows(Kinds::All, &dump_queries(&[PEOPLE, CAME_TO])).await;
+    same_rows(Kinds::All, &[CAME_TO, PEOPLE].concat()).await;
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -59,9 +60,14 @@ async fn same_rows(kinds: Kinds, queries: &[Query]) {
         scene.drain().await;
     }
     let (one, other) = tokio::join!(dump(&serial, queries), dump(&cut, queries));
-    for (what, rows) in &one {
-        let others = &other[what];
+    for (what, _) in queries {
+        let (rows, others) = (&one[what], &other[what]);
         if let Some((left, right)) = rows.iter().zip(others).find(|(a, b)| a != b) {
+            for (l, r) in rows.iter().zip(others).filter(|(a, b)| a != b).take(10) {
+                eprintln!("DIFF {what}: {l} | {r}");
+            }
+            let lines = DEBUG.lock().unwrap().join("\n");
+            std::fs::write("/tmp/p10.txt", lines).unwrap();
             panic!("{what}: one by one {left}\ncut {right}");
         }
         assert_eq!(rows.len(), others.len(), "{what}");
@@ -98,6 +104,7 @@ fn sequence(random: &mut StdRng, seed: u64, lane: i32, kinds: Kinds) -> Vec<Reco
                     _ => Request::Group(a_group(random, &scope, offset)),
                 };
                 requests.push(request.clone());
+                DEBUG.lock().unwrap().push(format!("{} {}", offset, request.brief()));
                 request.record(&at, offset)
             }
         })
@@ -112,6 +119,39 @@ enum Request {
 }
 
 impl Request {
+    fn brief(&self) -> String {
+        match self {
+            Self::Enrollment(r) => format!(
+                "{} ENR {:?} ids {:?} atomic {} {:?}",
+                r.message_id,
+                r.registrant.reference,
+                r.registrant.ids.iter().map(|i| (&i.id_type, &i.value)).collect::<Vec<_>>(),
+                r.atomic,
+                r.program_memberships.iter().map(|p| (&p.program, p.state)).collect::<Vec<_>>()
+            ),
+            Self::Update(r) => format!(
+                "{} UPD {:?} {:?} {} {:?} v{:?}",
+                r.message_id,
+                r.registrant.reference,
+                r.registrant.ids.iter().map(|i| (&i.id_type, &i.value)).collect::<Vec<_>>(),
+                r.program,
+                r.action,
+                r.expected_version
+            ),
+            Self::Group(r) => format!(
+                "{} GRP {:?} {:?} {:?} {:?}",
+                r.message_id,
+                r.group.reference,
+                r.mode,
+                r.members
+                    .iter()
+                    .map(|m| (&m.individual.reference, &m.kinds, m.program_memberships.len()))
+                    .collect::<Vec<_>>(),
+                r.program_memberships.len()
+            ),
+        }
+    }
+
     fn record(&self, at: &TopicPartition, offset: i64) -> Record {
         match self {
             Self::Enrollment(request) => record(at, offset, request),
@@ -326,10 +366,6 @@ async fn stored_position(scene: &Scene, at: &TopicPartition) -> usize {
 
 type Query = (&'static str, &'static str);
 
-fn dump_queries(parts: &[&[Query]]) -> Vec<Query> {
-    parts.concat()
-}
-
 /// Who there is, in which state, and what was said of it.
 const PEOPLE: &[Query] = &[
     (
@@ -376,8 +412,6 @@ const SAID: &[Query] = &[
 
 /// What every record came to in the end.
 const CAME_TO: &[Query] = &[
-    ("members", "SELECT (to_jsonb(t) - 'created_at' - 'updated_at')::text FROM group_members t ORDER BY group_id, individual_id"),
-    ("inbox", "SELECT concat_ws(' ', source, message_id, attempt, status, outcome) FROM inbox ORDER BY source, message_id"),
     (
         "ledger",
         "SELECT concat_ws(' ', l.partition, n, coalesce(p.outcome, substr(convert_from(l.outcomes, 'UTF8'), (n - l.first_offset + 1)::int, 1)))
@@ -391,6 +425,8 @@ const CAME_TO: &[Query] = &[
          FROM outbox o JOIN outbox_runs r USING (batch, stream)
          WHERE o.stream BETWEEN 1000 AND 1999 GROUP BY o.key ORDER BY o.key",
     ),
+    ("inbox", "SELECT concat_ws(' ', source, message_id, attempt, status, outcome) FROM inbox ORDER BY source, message_id"),
+    ("members", "SELECT (to_jsonb(t) - 'created_at' - 'updated_at')::text FROM group_members t ORDER BY group_id, individual_id"),
     ("waiting", "SELECT 'waits ' || count(*) FROM parked_names"),
 ];
 
