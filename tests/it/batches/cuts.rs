@@ -23,11 +23,15 @@ fn records() -> Vec<Record> {
     let letter = |records: &mut Vec<Record>, message_id: &str, batch_id: &str| {
         let mut letter =
             raw(&at, records.len() as i64, None, Some(Bytes::from_static(b"no request")));
-        letter.headers = [("ce_source", "registry"), ("ce_id", message_id), ("ce_batchid", batch_id)]
-            .map(|(name, value)| {
-                (name.as_bytes().to_vec().into(), Some(Bytes::copy_from_slice(value.as_bytes())))
-            })
-            .into();
+        letter.headers =
+            [("ce_source", "registry"), ("ce_id", message_id), ("ce_batchid", batch_id)]
+                .map(|(name, value)| {
+                    (
+                        name.as_bytes().to_vec().into(),
+                        Some(Bytes::copy_from_slice(value.as_bytes())),
+                    )
+                })
+                .into();
         records.push(letter);
     };
     let plain = |id: &str| enrollment(id, &format!("r-{id}"), "CASH");
@@ -104,7 +108,8 @@ async fn however_it_is_cut_the_same_is_counted() {
     let of = |outcomes: &[(&str, &str)]| hex::encode(digest(outcomes.iter().copied()));
     let a = of(&[("m1", "partial"), ("m3", "applied"), ("m4", "applied"), ("m5", "held")]);
     assert_eq!(row("a").await, format!("6 f 2 0 1 0 1 1 {a}"), "{one_by_one}");
-    let stand_in = "SELECT message_id FROM inbox WHERE message_id LIKE 'invalid:%' AND source = 'registry'";
+    let stand_in =
+        "SELECT message_id FROM inbox WHERE message_id LIKE 'invalid:%' AND source = 'registry'";
     let stand_in: Option<String> =
         sqlx::query_scalar(stand_in).fetch_optional(&scene.pool).await.unwrap();
     let invalid = "SELECT message_id FROM inbox WHERE batch_id = 'b' AND outcome = 'R'";
@@ -113,7 +118,9 @@ async fn however_it_is_cut_the_same_is_counted() {
     let b = of(&[("m4", "held"), ("m6", "applied"), ("m7", "unchanged"), (&invalid, "rejected")]);
     assert_eq!(row("b").await, format!("2 t 1 1 0 1 1 1 {b}"), "{one_by_one}");
     assert_eq!(scene.number("SELECT count(*) FROM batches").await, 2, "{one_by_one}");
-    for sizes in [&[18][..], &[2; 9], &[3; 6], &[5, 1, 4, 8], &[6, 6, 6], &[9, 9], &[1, 17], &[7, 2, 2, 7]] {
+    for sizes in
+        [&[18][..], &[2; 9], &[3; 6], &[5, 1, 4, 8], &[6, 6, 6], &[9, 9], &[1, 17], &[7, 2, 2, 7]]
+    {
         assert_eq!(cut(sizes).await.1, one_by_one, "cut {sizes:?}");
     }
 }

@@ -20,7 +20,9 @@ async fn lies_of_batches_are_found() {
     }
     let mut letter = raw(&at, 3, None, Some(Bytes::from_static(b"junk")));
     letter.headers = [("ce_source", "registry"), ("ce_id", "m3"), ("ce_batchid", "b")]
-        .map(|(name, value)| (name.as_bytes().to_vec().into(), Some(Bytes::from_static(value.as_bytes()))))
+        .map(|(name, value)| {
+            (name.as_bytes().to_vec().into(), Some(Bytes::from_static(value.as_bytes())))
+        })
         .into();
     records.push(letter);
     Box::pin(scene.apply(fence, records)).await;
