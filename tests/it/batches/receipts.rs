@@ -13,7 +13,7 @@ async fn a_batch_whose_total_is_known_gets_one_receipt_that_holds() {
     let worker = Worker::start(&stage.setup);
     // m0 to m9 are applied, m10 says what m0 said, m11 is half refused, m12 whole; m3 comes twice.
     let mut requests: Vec<_> = (0..13).map(|n| of_batch(n, "b-1", Some(13))).collect();
-    requests[10].registrant.reference = Some("r0".to_owned());
+    requests[10].registrant = requests[0].registrant.clone();
     requests[11].program_memberships.push(item("NOWHERE"));
     requests[12].program_memberships = vec![item("NOWHERE")];
     requests.insert(4, requests[3].clone());
