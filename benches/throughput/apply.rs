@@ -90,6 +90,7 @@ fn applier(database: &Database) -> Applier {
             takeover_after: Duration::from_secs(10),
             transaction_deadline: Duration::from_mins(1),
             application_name: "rollcall-bench".to_owned(),
+            revise_after: time::Duration::seconds(5),
             shards: PARTITIONS,
             max_consecutive: 0,
             max_record_bytes: MAX_RECORD_BYTES,
