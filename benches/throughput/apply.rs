@@ -90,6 +90,7 @@ fn applier(database: &Database) -> Applier {
             takeover_after: Duration::from_secs(10),
             transaction_deadline: Duration::from_mins(1),
             application_name: "rollcall-bench".to_owned(),
+            revise_after: time::Duration::seconds(5),
             shards: PARTITIONS,
             caps: apply::Caps { max_consecutive: 0, max_ratio: 0.0, ratio_window: 1_000 },
             max_record_bytes: MAX_RECORD_BYTES,

@@ -6,7 +6,7 @@ mod memberships;
 mod references;
 mod streams;
 
-pub use batches::{BatchMessage, batch, batch_after, batch_letters_after, batch_messages_after};
+pub use batches::{BatchMessage, batch, batch_after, batch_messages_after};
 pub use intake::{
     LedgerRow, Said, byte_at, ledger_after, ledger_between, letter_at, offsets_between,
     said_between, undelivered_after,
