@@ -14,6 +14,7 @@ mod connections;
 mod crash;
 mod demo;
 mod embedded;
+mod examples;
 mod join;
 mod letters;
 mod outages;
