@@ -16,8 +16,9 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::types::Value;
+use apache_avro::{AvroResult, Schema, from_value};
 use clap::Parser;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -29,7 +30,7 @@ use serde_json::json;
 
 #[derive(Debug, Parser)]
 #[command(about = "Prints the table of members that Rollcall's topics make up")]
-struct Options {
+pub(crate) struct Options {
     /// Kafka's brokers.
     #[arg(long, default_value = "localhost:9092")]
     bootstrap_servers: String,
@@ -41,7 +42,7 @@ struct Options {
     until_end: bool,
 }
 
-/// What this program needs of a `MembershipState` or a `MembershipChanged`; both have many more fields.
+/// What this program needs of a `MembershipChanged`, and prints; there are many more fields.
 #[derive(Debug, Serialize, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "fields are named as in the schemas")]
 struct Membership {
@@ -51,6 +52,22 @@ struct Membership {
     state: Option<String>,
     /// Whom to pay: the member, or the Head of a household. None: hold the payment, there is nobody to pay.
     payee: Option<Payee>,
+}
+
+/// The same of a `MembershipState`, which always has a state.
+#[derive(Debug, Deserialize)]
+struct MembershipState {
+    membership_id: String,
+    version: i32,
+    state: String,
+    payee: Option<Payee>,
+}
+
+impl From<MembershipState> for Membership {
+    fn from(now: MembershipState) -> Self {
+        let MembershipState { membership_id, version, state, payee } = now;
+        Self { membership_id, version, state: Some(state), payee }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -157,24 +174,36 @@ impl Table {
 /// Reads records of Rollcall's. The writer's schema is found by the fingerprint in the message, and resolved into ours:
 /// when Rollcall begins to write a newer version, add its file here beside the old one, and nothing else changes.
 struct Decoder {
-    /// By fingerprint: schemas that Rollcall may have written with, and ours for the same message.
-    readers: HashMap<Vec<u8>, (Schema, Schema)>,
+    /// By fingerprint.
+    versions: HashMap<Vec<u8>, Version>,
 }
+
+/// A schema that Rollcall may have written with, ours for the same message, and what we take of it.
+struct Version {
+    writer: Schema,
+    ours: Schema,
+    membership: Taken,
+}
+
+type Taken = fn(&Value) -> AvroResult<Membership>;
 
 impl Decoder {
     fn new() -> anyhow::Result<Self> {
         // apache-avro's own fingerprints are not those of other libraries: schemas/README.md.
         let fingerprints: HashMap<String, String> =
             serde_json::from_str(include_str!("../schemas/fingerprints.json"))?;
-        let mut readers = HashMap::new();
-        for (version, writer, ours) in
-            [("MembershipState.v1", STATE, STATE), ("MembershipChanged.v1", EVENT, EVENT)]
-        {
-            let fingerprint = fingerprints.get(version).context("the schema has a fingerprint")?;
-            let schemas = (Schema::parse_str(writer)?, Schema::parse_str(ours)?);
-            readers.insert(hex::decode(fingerprint)?, schemas);
+        let state = |value: &Value| from_value::<MembershipState>(value).map(Membership::from);
+        let known: [(&str, &str, &str, Taken); 2] = [
+            ("MembershipState.v1", STATE, STATE, state),
+            ("MembershipChanged.v1", EVENT, EVENT, |value| from_value(value)),
+        ];
+        let mut versions = HashMap::new();
+        for (name, writer, ours, membership) in known {
+            let fingerprint = fingerprints.get(name).context("the schema has a fingerprint")?;
+            let (writer, ours) = (Schema::parse_str(writer)?, Schema::parse_str(ours)?);
+            versions.insert(hex::decode(fingerprint)?, Version { writer, ours, membership });
         }
-        Ok(Self { readers })
+        Ok(Self { versions })
     }
 
     /// The record in a message. Errors say where it stands, and nothing of what it says.
@@ -202,11 +231,12 @@ impl Decoder {
         else {
             bail!("no Avro single-object encoding");
         };
-        let Some((writer, ours)) = self.readers.get(&fingerprint[..]) else {
+        let Some(version) = self.versions.get(&fingerprint[..]) else {
             bail!("schema {} is not known here: add it from schemas/", hex::encode(fingerprint));
         };
-        let reader = GenericDatumReader::builder(writer).reader_schema(ours).build()?;
-        let read = reader.read_value(&mut body).and_then(|value| apache_avro::from_value(&value));
+        let reader = GenericDatumReader::builder(&version.writer).reader_schema(&version.ours);
+        let value = reader.build()?.read_value(&mut body);
+        let read = value.and_then(|value| (version.membership)(&value));
         // The library's own words may hold values of persons.
         read.ok().context("the value does not follow its schema")
     }
@@ -309,10 +339,12 @@ const ASK: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(200);
 
 fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+    run(&Options::parse(), &mut std::io::stdout().lock())
+}
+
+pub(crate) fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<()> {
     let mut table = Table::default();
-    let mut out = std::io::stdout().lock();
-    let reader = Reader::new(&options)?;
+    let reader = Reader::new(options)?;
 
     // First phase: what is. A state for each membership, often the last one only.
     let ends = reader.begin(&format!("{}membership-state", options.prefix))?;
@@ -325,10 +357,10 @@ fn main() -> anyhow::Result<()> {
     // mend what a repeat in the state topic may have covered.
     let ends = reader.begin(&format!("{}membership-events", options.prefix))?;
     reader.read(ends, |record| table.take(record).map(drop))?;
-    table.print(&mut out)?;
+    table.print(out)?;
     if !options.until_end {
         return reader.follow(|record| match table.take(record)? {
-            Some(membership_id) => table.print_one(&mut out, &membership_id),
+            Some(membership_id) => table.print_one(out, &membership_id),
             None => Ok(()),
         });
     }

@@ -3,13 +3,18 @@
 mod live;
 mod logs;
 mod made;
+#[path = "../../../examples/payments.rs"]
+#[expect(dead_code, reason = "its main is another program's")]
+mod payments;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use clap::Parser as _;
 use serde_json::Value;
-use tokio::process::Command;
+use tempfile::NamedTempFile;
+use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
 use crate::support::{Kafka, PATIENCE};
@@ -24,33 +29,63 @@ enum Consumer {
 const CONSUMERS: [Consumer; 2] = [Consumer::Rust, Consumer::Python];
 
 impl Consumer {
-    /// The program on these topics.
-    async fn command(self, kafka: &Kafka, prefix: &str) -> Command {
+    /// Starts the program on these topics; it prints to the file.
+    async fn start(self, kafka: &Kafka, prefix: &str, more: &[&str]) -> (Child, NamedTempFile) {
+        let arguments =
+            [&["--bootstrap-servers", &kafka.brokers, "--prefix", prefix], more].concat();
+        let file = NamedTempFile::new().expect("a file");
         let mut command = match self {
-            Self::Rust => Command::new(built().await),
+            Self::Rust => {
+                let mut command = Command::new(std::env::current_exe().expect("this program"));
+                command
+                    .args(["--exact", "examples::consumer_process", "--nocapture"])
+                    .env("CONSUMER_PROCESS_ARGUMENTS", arguments.join(" "))
+                    .env("CONSUMER_PROCESS_OUTPUT", file.path())
+                    .env("RUST_BACKTRACE", "0")
+                    .stdout(Stdio::null());
+                command
+            }
             Self::Python => {
                 let mut command = Command::new(python().await);
-                command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/payments.py"));
+                command
+                    .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/payments.py"))
+                    .args(arguments)
+                    .stdout(file.reopen().expect("the file"));
                 command
             }
         };
-        command
-            .args(["--bootstrap-servers", &kafka.brokers, "--prefix", prefix])
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        command
+        command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        (command.spawn().expect("it starts"), file)
     }
 
-    /// What it prints once it has come to the end, its exit code, and its complaints.
-    async fn until_end(self, kafka: &Kafka, prefix: &str) -> (Printed, i32, String) {
-        let output = self.command(kafka, prefix).await.arg("--until-end").output();
-        let output = tokio::time::timeout(PATIENCE, output).await;
-        let output =
-            output.unwrap_or_else(|_| panic!("{self:?} comes to the end")).expect("it starts");
+    /// What it prints once it has come to the end, whether it is content, and its complaints.
+    async fn until_end(self, kafka: &Kafka, prefix: &str) -> (Printed, bool, String) {
+        let (child, file) = self.start(kafka, prefix, &["--until-end"]).await;
+        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+        let output = output.unwrap_or_else(|_| panic!("{self:?} comes to the end"));
+        let output = output.expect("its status");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let code = output.status.code().expect("it ends by itself");
-        (Printed::parse(&String::from_utf8(output.stdout).expect("text")), code, said)
+        (Printed::read(&file), output.status.success(), said)
     }
+}
+
+/// Not a test of its own: the example in Rust, in a process of its own.
+#[test]
+fn consumer_process() -> anyhow::Result<()> {
+    let (Some(arguments), Some(output)) =
+        (variable("CONSUMER_PROCESS_ARGUMENTS"), variable("CONSUMER_PROCESS_OUTPUT"))
+    else {
+        return Ok(());
+    };
+    let options =
+        payments::Options::parse_from(["payments"].into_iter().chain(arguments.split(' ')));
+    let mut output = std::fs::File::create(output)?;
+    payments::run(&options, &mut output)
+}
+
+#[expect(clippy::disallowed_methods, reason = "how a test speaks to its own process")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// A table of members as a consumer printed it, or as it should have.
@@ -61,6 +96,10 @@ struct Printed {
 }
 
 impl Printed {
+    fn read(file: &NamedTempFile) -> Self {
+        Self::parse(&std::fs::read_to_string(file.path()).expect("text"))
+    }
+
     /// Later lines of a membership replace earlier ones; a line cut short is left out.
     fn parse(text: &str) -> Self {
         let mut printed = Self::default();
@@ -79,29 +118,6 @@ impl Printed {
         }
         printed
     }
-}
-
-/// The example in Rust, built as the tests are.
-async fn built() -> &'static PathBuf {
-    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    BUILT
-        .get_or_init(|| async {
-            let mut cargo = Command::new(env!("CARGO"));
-            cargo
-                .args(["build", "--quiet", "--example", "payments"])
-                .args(["--message-format", "json-render-diagnostics"])
-                .current_dir(env!("CARGO_MANIFEST_DIR"))
-                .stderr(Stdio::inherit());
-            let output = cargo.output().await.expect("cargo starts");
-            let text = String::from_utf8(output.stdout).expect("text");
-            let artifact = text
-                .lines()
-                .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-                .find(|line| line["target"]["kind"][0] == "example")
-                .expect("the example is built");
-            PathBuf::from(artifact["executable"].as_str().expect("a program"))
-        })
-        .await
 }
 
 /// A Python that has the packages of the example.
