@@ -63,11 +63,6 @@ async fn held(stage: &Stage) -> Printed {
 async fn consumers_early_and_late_have_the_databases_members_across_a_takeover() {
     let stage = Stage::new().await;
     let kafka = support::kafka().await;
-    let mut followers = Vec::new();
-    for consumer in CONSUMERS {
-        let follower = consumer.start(kafka, &stage.setup.prefix, &[]).await;
-        followers.push((consumer, follower));
-    }
     let setup = stage
         .setup
         .clone()
@@ -78,6 +73,13 @@ async fn consumers_early_and_late_have_the_databases_members_across_a_takeover()
     sqlx::query("SELECT FROM relay_cursors FOR UPDATE").execute(&mut *tx).await.unwrap();
     send(&stage, 0..300).await;
     let first = Worker::start(&setup);
+    // Once the topics have leaders, and before anything comes twice.
+    first.ready().await;
+    let mut followers = Vec::new();
+    for consumer in CONSUMERS {
+        let follower = consumer.start(kafka, &stage.setup.prefix, &[]).await;
+        followers.push((consumer, follower));
+    }
     eventually(PATIENCE, "the first has published", async || {
         (events(&stage).await >= 400).then_some(())
     })
@@ -104,9 +106,12 @@ async fn consumers_early_and_late_have_the_databases_members_across_a_takeover()
         assert!(is_content, "{consumer:?}: {said}");
         assert_eq!(printed, expected, "{consumer:?}");
     }
-    for (consumer, (_running, file)) in &followers {
+    for (consumer, (mut running, file)) in followers {
+        if running.try_wait().unwrap().is_some() {
+            panic!("{consumer:?} has ended: {:?}", running.wait_with_output().await);
+        }
         eventually(PATIENCE, &format!("{consumer:?} has followed"), async || {
-            (Printed::read(file).members == expected.members).then_some(())
+            (Printed::read(&file).members == expected.members).then_some(())
         })
         .await;
     }
