@@ -107,9 +107,8 @@ async fn consumers_early_and_late_have_the_databases_members_across_a_takeover()
         assert_eq!(printed, expected, "{consumer:?}");
     }
     for (consumer, (mut running, file)) in followers {
-        if running.try_wait().unwrap().is_some() {
-            panic!("{consumer:?} has ended: {:?}", running.wait_with_output().await);
-        }
+        let ended = running.try_wait().unwrap();
+        assert!(ended.is_none(), "{consumer:?}: {:?}", running.wait_with_output().await);
         eventually(PATIENCE, &format!("{consumer:?} has followed"), async || {
             (Printed::read(&file).members == expected.members).then_some(())
         })
