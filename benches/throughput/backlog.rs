@@ -20,55 +20,67 @@ pub(crate) struct Raw {
 }
 
 /// All records in the order of sending.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Backlog {
     pub(crate) records: Vec<Raw>,
     /// How many of them hit a membership that is there already.
     pub(crate) hits: usize,
+    /// Program memberships that the records are about.
+    pub(crate) items: usize,
+    /// How many of those change.
+    pub(crate) events: usize,
+    next: [i64; PARTITIONS as usize],
 }
 
 impl Backlog {
     /// `fresh` distinct enrollments; after every tenth of them one of an earlier person again, under an id of its own.
     pub(crate) fn make(fresh: usize) -> Result<Self> {
-        let now = SystemClock.now().unix_timestamp() * 1000;
-        let begin = now - 3_600_000;
-        let mut offsets = [0_i64; PARTITIONS as usize];
-        let mut records: Vec<Raw> = Vec::with_capacity(fresh + fresh / 10);
-        let mut push = |person: u64, message_id: String| -> Result<()> {
-            // As if twenty thousand a second had been sent.
-            let timestamp = begin + records.len() as i64 / 20;
-            let key = people::reference(person).into_bytes();
-            let partition = shard(&key, PARTITIONS);
-            let mut offset = 0;
-            if let Some(next) = offsets.get_mut(partition as usize) {
-                offset = *next;
-                *next += 1;
-            }
-            let value = encode(&people::request(person, message_id, timestamp))?;
-            records.push(Raw { partition: partition as i32, offset, key, value, timestamp });
+        let mut backlog = Self::default();
+        let begin = begin();
+        let enroll = |backlog: &mut Self, person: u64, message_id: String| -> Result<()> {
+            let sent_at = backlog.sent_at(begin);
+            let value = encode(&people::request(person, message_id, sent_at))?;
+            backlog.push(people::reference(person), value, sent_at, 1);
             Ok(())
         };
-        let mut hits = 0;
         for n in 0..fresh as u64 {
-            push(n, format!("enroll-{n:09}"))?;
+            enroll(&mut backlog, n, format!("enroll-{n:09}"))?;
             if n % 10 == 9 {
                 // Anyone who came before: the further the backlog, the longer ago.
                 let earlier = people::spread(n) % n;
-                push(earlier, format!("again-{n:010}"))?;
-                hits += 1;
+                enroll(&mut backlog, earlier, format!("again-{n:010}"))?;
+                backlog.hits += 1;
             }
         }
-        Ok(Self { records, hits })
+        backlog.events = fresh;
+        Ok(backlog)
+    }
+
+    /// When the next record is sent, in milliseconds: as if twenty thousand a second had been sent since `begin`.
+    pub(crate) fn sent_at(&self, begin: i64) -> i64 {
+        begin + self.records.len() as i64 / 20
+    }
+
+    /// The next record, about so many program memberships.
+    pub(crate) fn push(&mut self, key: String, value: Vec<u8>, timestamp: i64, items: usize) {
+        let key = key.into_bytes();
+        let partition = shard(&key, PARTITIONS);
+        let mut offset = 0;
+        if let Some(next) = self.next.get_mut(partition as usize) {
+            offset = *next;
+            *next += 1;
+        }
+        self.items += items;
+        self.records.push(Raw { partition: partition as i32, offset, key, value, timestamp });
     }
 
     /// How many offsets each partition holds.
-    pub(crate) fn ends(&self) -> [i64; PARTITIONS as usize] {
-        let mut ends = [0; PARTITIONS as usize];
-        for record in &self.records {
-            if let Some(end) = ends.get_mut(record.partition as usize) {
-                *end = record.offset + 1;
-            }
-        }
-        ends
+    pub(crate) const fn ends(&self) -> [i64; PARTITIONS as usize] {
+        self.next
     }
+}
+
+/// An hour ago, in milliseconds since 1970: when a backlog begins.
+pub(crate) fn begin() -> i64 {
+    SystemClock.now().unix_timestamp() * 1000 - 3_600_000
 }

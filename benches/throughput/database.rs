@@ -11,10 +11,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The tables that a run fills.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "inbox",
     "names",
     "registrants",
+    "group_members",
     "memberships",
     "membership_history",
     "outbox",
@@ -96,6 +97,7 @@ impl Database {
         self.drop().await?;
         Ok(Measured {
             records,
+            items: records,
             rows: tables.values().sum(),
             tables,
             body_bytes,

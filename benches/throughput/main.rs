@@ -13,6 +13,7 @@ mod database;
 mod kafka;
 mod machine;
 mod measure;
+mod mixed;
 mod naive;
 mod options;
 mod people;
@@ -35,6 +36,8 @@ async fn main() -> Result<()> {
     let mut report = Report::new(&options).await?;
     if let Some(memberships) = options.preload {
         preload::compare(&options, memberships, &mut report).await?;
+    } else if options.mixed {
+        mixed::compare(&options, &mut report).await?;
     } else if options.backlogs {
         for times in [1, 3] {
             let backlog = backlog::Backlog::make(options.records * times)?;

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Measured {
     /// Records of the backlog.
     pub(crate) records: usize,
+    /// Program memberships that the records are about.
+    pub(crate) items: usize,
     /// Rows that stand in the tables afterwards.
     pub(crate) rows: i64,
     /// Rows by table.
@@ -48,6 +50,10 @@ pub(crate) struct Worker {
 impl Measured {
     pub(crate) fn records_per_second(&self) -> f64 {
         self.records as f64 / self.seconds
+    }
+
+    pub(crate) fn items_per_second(&self) -> f64 {
+        self.items as f64 / self.seconds
     }
 
     pub(crate) fn rows_per_second(&self) -> f64 {

@@ -34,6 +34,10 @@ pub(crate) struct Options {
     /// Instead: Rollcall on empty tables and with so many memberships already there.
     #[arg(long, value_name = "MEMBERSHIPS")]
     pub(crate) preload: Option<u64>,
+    /// Instead: Rollcall with enrollments, and with as many records of all kinds: 60 % enrollments, 30 % updates, 10 %
+    /// households of five.
+    #[arg(long)]
+    pub(crate) mixed: bool,
     /// A setting of the worker's, as `ROLLCALL_APPLY__LANES=1`; may be repeated.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(crate) settings: Vec<String>,

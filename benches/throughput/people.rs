@@ -17,6 +17,8 @@ pub(crate) const PROGRAMS: [(&str, &str); 5] = [
     ("PENSION", "Social pension"),
     ("HEALTH-COVER", "Health insurance for households"),
 ];
+/// The program of households. Its code is the last of all, so that `preload` finds the others before it.
+pub(crate) const HOUSEHOLDS: (&str, &str) = ("SHELTER-2026", "Shelter for households 2026");
 
 const GIVEN: [&str; 16] = [
     "Amara",
@@ -89,35 +91,50 @@ pub(crate) fn request(n: u64, message_id: String, sent_at_ms: i64) -> Enrollment
         actor: None,
         atomic: false,
         registrant: RegistrantInfo {
-            source: None,
             reference: Some(reference(n)),
             ids: vec![RegistrantIdentifier {
                 id_type: ID_TYPE.to_owned(),
                 value: format!("{:012}", spread(n + 500_000_000) * 97),
                 expiry_date: None,
             }],
-            kind: RegistrantKind::Individual,
             name: Some(format!("{given} {family} {n}")),
             given_name: Some(given.to_owned()),
             family_name: Some(family.to_owned()),
-            addl_name: None,
             gender: Some(if n.is_multiple_of(2) { "F" } else { "M" }.to_owned()),
             birthdate: Some(Day(-10_000 + (n % 20_000) as i32)),
-            birth_place: None,
-            email: None,
-            address: None,
-            registration_date: None,
             payment_address: Some(format!("mm:{:011}", n * 13)),
-            disabled: None,
-            phone_numbers: Vec::new(),
-            group_kind: None,
-            is_partial_group: None,
-            clear: Vec::new(),
+            ..nobody()
         },
         program_memberships: vec![ProgramMembershipIn {
             program: program.to_owned(),
             state: RequestedState::Enrolled,
             enrollment_date: Some(Day(20_454)),
         }],
+    }
+}
+
+/// An individual of whom nothing is said.
+pub(crate) const fn nobody() -> RegistrantInfo {
+    RegistrantInfo {
+        source: None,
+        reference: None,
+        ids: Vec::new(),
+        kind: RegistrantKind::Individual,
+        name: None,
+        given_name: None,
+        family_name: None,
+        addl_name: None,
+        gender: None,
+        birthdate: None,
+        birth_place: None,
+        email: None,
+        address: None,
+        registration_date: None,
+        payment_address: None,
+        disabled: None,
+        phone_numbers: Vec::new(),
+        group_kind: None,
+        is_partial_group: None,
+        clear: Vec::new(),
     }
 }

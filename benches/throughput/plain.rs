@@ -118,6 +118,7 @@ async fn lane(pool: PgPool, batches: Arc<Mutex<mpsc::Receiver<Batch>>>) -> Resul
                     let program = said.program_memberships.first().map(|item| item.program.clone());
                     rows.insert((said.registrant.reference.clone(), program), (meta, said));
                 }
+                Intake::Command { .. } => bail!("only enrollments are made up for this run"),
                 Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => {
                     bail!("a made-up request is refused")
                 }

@@ -1,14 +1,14 @@
 //! The rows that Rollcall will write, made beforehand in memory by its own contract and rules.
 
 use crate::backlog::{Backlog, PARTITIONS, Raw};
-use crate::people::PROGRAMS;
+use crate::people::{HOUSEHOLDS, PROGRAMS};
 use anyhow::{Context as _, Result, bail};
 use rollcall::contract::{
     self, ContentFingerprint, Dates, Identity, Intake, Provenance, Schemas, encode, shard,
 };
 use rollcall::domain::{
-    ChangeEvent, Meta, NameKey, Program, ProgramId, ProgramState, Registrant, RegistrantKind,
-    Status, WorkingSet, decide, event_id,
+    ChangeEvent, Meta, NameKey, Patience, Program, ProgramId, ProgramState, Registrant,
+    RegistrantKind, Status, Verdict, WorkingSet, decide, event_id,
 };
 use rollcall::lifecycle::clock::{Clock as _, SystemClock};
 use rollcall::store::outbox::StreamKind;
@@ -53,16 +53,17 @@ pub(crate) fn dates() -> Dates {
 
 /// The programs as they stand in the database.
 pub(crate) fn programs() -> Vec<Program> {
-    PROGRAMS
-        .iter()
-        .map(|(code, name)| Program {
-            program_id: ProgramId(Uuid::new_v5(&Uuid::NAMESPACE_OID, code.as_bytes())),
-            code: (*code).to_owned(),
-            name: (*name).to_owned(),
-            target_type: RegistrantKind::Individual,
-            state: ProgramState::Active,
-        })
-        .collect()
+    let program = |(code, name): (&str, &str), target_type| Program {
+        program_id: ProgramId(Uuid::new_v5(&Uuid::NAMESPACE_OID, code.as_bytes())),
+        code: code.to_owned(),
+        name: name.to_owned(),
+        target_type,
+        state: ProgramState::Active,
+    };
+    let mut all: Vec<_> =
+        PROGRAMS.into_iter().map(|one| program(one, RegistrantKind::Individual)).collect();
+    all.push(program(HOUSEHOLDS, RegistrantKind::Group));
+    all
 }
 
 /// Decides the whole backlog. The rows live as long as the process: every run borrows them.
@@ -94,7 +95,9 @@ fn one(
     let Intake::Command { meta, command, fingerprint } = intake else {
         bail!("a made-up request is refused: {intake:?}")
     };
-    let decision = decide(&meta, &command, set);
+    let Verdict::Decided(decision) = decide(&meta, &command, set, Patience::Over) else {
+        bail!("a made-up request waits for somebody")
+    };
     let outcome = match decision.status {
         Status::Applied => "A",
         Status::Unchanged => "U",

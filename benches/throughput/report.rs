@@ -75,6 +75,13 @@ impl Report {
             "≤ 150",
             |v| v <= 150.0,
         );
+        let items = |run| self.median(run).map(Measured::items_per_second);
+        goal(
+            "mixed / enrollments, items",
+            ratio(items("rollcall, mixed"), items("rollcall")),
+            "≥ 0.8",
+            |v| v >= 0.8,
+        );
         goal(
             "full / empty tables",
             ratio(speed("rollcall, full tables"), rollcall),
@@ -136,7 +143,8 @@ impl Report {
                 continue;
             };
             println!(
-                "\n{run}: applied after {:.1} s, published after {:.1} s; {:.1} s from the start of the process; {:.0} transactions; {:.0} MB at most",
+                "\n{run}: {:.0} items/s; applied after {:.1} s, published after {:.1} s; {:.1} s from the start of the process; {:.0} transactions; {:.0} MB at most",
+                m.items_per_second(),
                 worker.applied_seconds,
                 m.seconds,
                 worker.wall_seconds,
@@ -193,6 +201,7 @@ impl Report {
                 json!({
                     "run": run,
                     "records_per_second": median.map(Measured::records_per_second),
+                    "items_per_second": median.map(Measured::items_per_second),
                     "rows_per_second": median.map(Measured::rows_per_second),
                     "rounds": rounds,
                 })

@@ -67,6 +67,7 @@ pub(crate) async fn run(
     }
     measured.rows = measured.tables.values().sum();
     measured.body_bytes -= before.1;
+    measured.items = backlog.items;
     measured.worker = Some(worker);
     Ok(measured)
 }
@@ -173,8 +174,8 @@ async fn verify(pool: &PgPool, backlog: &Backlog, topics: &Topics) -> Result<()>
     );
     for (topic, expected) in [
         ("results", backlog.records.len()),
-        ("membership-events", fresh),
-        ("membership-state", fresh),
+        ("membership-events", backlog.events),
+        ("membership-state", backlog.events),
     ] {
         let found = topics.count(topic)?;
         ensure!(found >= expected as i64, "{topic} holds {found} records instead of {expected}");
