@@ -6,7 +6,7 @@ use super::kafka::{self, Unreachable};
 use super::topics;
 use crate::config::Settings;
 use crate::domain::BatchState;
-use crate::store::{self, status as stored};
+use crate::store::{self, parked_list::Summary, status as stored};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -32,8 +32,8 @@ pub struct Status {
     pub relay: Option<stored::Relay>,
     /// Letters that wait for an operator.
     pub letters: stored::Letters,
-    /// Records that wait for an earlier one.
-    pub parked: Count,
+    /// Records that wait: for what they name, or for an earlier one.
+    pub parked: Summary,
     /// Batches that have no receipt.
     pub batches: Batches,
     /// Workers of the last day.
@@ -44,13 +44,6 @@ pub struct Status {
     pub database: stored::Database,
     /// The brokers.
     pub kafka: Kafka,
-}
-
-/// So many.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Count {
-    /// How many.
-    pub count: i64,
 }
 
 /// Batches.
@@ -87,7 +80,7 @@ pub async fn status(
         streams: stored::streams(connection).await?,
         relay: stored::relay(connection).await?,
         letters: stored::letters(connection).await?,
-        parked: Count::default(),
+        parked: store::parked_list::summary(connection).await?,
         batches: batches(connection).await?,
         workers: stored::workers(connection).await?,
         halts: stored::halts(connection).await?,
@@ -97,7 +90,7 @@ pub async fn status(
     if let Err(error) = ask_brokers(settings, &mut status) {
         status.advice.push(format!("{error}; the lag below is what the workers last saw."));
     }
-    advice::add(&mut status);
+    advice::add(&mut status, settings.parking.grace);
     Ok(status)
 }
 

@@ -2,6 +2,7 @@
 
 use super::exit::{Exit, Failure, Result};
 use super::output::{List, Table, or_dash, push};
+use super::page::{Page, paged};
 use super::{Context, database};
 use crate::app::batches::{self, Outcome, Query};
 use crate::apply;
@@ -60,17 +61,6 @@ pub(super) struct Name {
     source: String,
     /// Its id
     batch_id: String,
-}
-
-/// A page of a list.
-#[derive(Debug, clap::Args)]
-pub(super) struct Page {
-    /// So many at most
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
-    limit: u16,
-    /// Where the page begins: `next_cursor` of the one before
-    #[arg(long)]
-    cursor: Option<String>,
 }
 
 fn state(text: &str) -> std::result::Result<BatchState, String> {
@@ -205,13 +195,6 @@ async fn list(
         paged(text, answer.next_cursor.as_deref())
     })?;
     Ok(Exit::Done)
-}
-
-fn paged(mut text: String, next: Option<&str>) -> String {
-    if let Some(next) = next {
-        push(&mut text, format_args!("More: --cursor {next}\n"));
-    }
-    text
 }
 
 fn text(batch: &Batch) -> String {

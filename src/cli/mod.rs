@@ -9,6 +9,8 @@ mod demo;
 mod exit;
 mod migrate;
 mod output;
+mod page;
+mod parked;
 mod programs;
 mod reconcile;
 mod reference;
@@ -75,6 +77,8 @@ enum Command {
     Batches(batches::Command),
     Encode(codec::EncodeArgs),
     Decode(codec::DecodeArgs),
+    #[command(subcommand)]
+    Parked(parked::Command),
     Status(status::Args),
     Reconcile(reconcile::Args),
     #[command(subcommand)]
@@ -147,6 +151,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Batches(command) => batches::main(&command, context).await,
         Command::Encode(args) => codec::encode(&args, context),
         Command::Decode(args) => codec::decode(&args, context),
+        Command::Parked(command) => parked::main(&command, context).await,
         Command::Status(args) => status::main(&args, context).await,
         Command::Reconcile(args) => reconcile::main(&args, context).await,
         Command::Schemas(command) => schemas::main(&command, context),

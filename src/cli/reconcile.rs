@@ -17,10 +17,11 @@ use std::sync::Arc;
 ///
 /// Looks through all tables, step by step beside the running workers, and through the topics: the ledger has no hole
 /// and no double; its outcomes are those of inbox and dead letters; what Kafka is said to have never delivered is not
-/// there; numbers of events have no gap, in the database and on the topics; state, history and events agree; nothing
-/// refers to what does not exist. What contradicts is shown with its place, and makes the answer "not proved". Records
-/// that were lost and accepted as lost are shown for ever. Exit code 0 when proved, 1 when not, 3 when it could not be
-/// checked.
+/// there; numbers of events have no gap, in the database and on the topics; state, history and events agree;
+/// records that wait are held, looked at, and occupy their names; groups have the heads that their members' kinds make;
+/// nothing refers to what does not exist. What contradicts is shown with its place, and makes the answer "not proved".
+/// Records that were lost and accepted as lost are shown for ever. Exit code 0 when proved, 1 when not, 3 when it could
+/// not be checked.
 ///
 /// Output topics of up to 1,000,000 records in sum are read whole, of longer ones the last 10,000 offsets of each
 /// partition.

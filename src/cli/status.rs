@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 /// Say how everything is and what to do
 ///
-/// Leases, positions and lag of the request partitions, streams of output, the relay, open letters, workers. Exit code
+/// Leases, positions and lag of the request partitions, streams of output, the relay, open letters, records
+/// that wait, workers. Exit code
 /// 0 when healthy, 1 when not, 3 when the database cannot be asked, or the brokers cannot (then the rest is still
 /// answered, with the lag that the workers last saw).
 #[derive(Debug, clap::Args)]
@@ -45,6 +46,7 @@ fn text(status: &Status) -> String {
     );
     push(&mut text, format_args!("Relay: {relay}\n"));
     push(&mut text, format_args!("Dead letters open: {}\n", status.letters.open));
+    push(&mut text, format_args!("Records waiting: {}\n", parked(status)));
     push(&mut text, format_args!("Batches open: {}\n", status.batches.open));
     let database = &status.database;
     let standby = if database.synchronous_standby { "a" } else { "no" };
@@ -55,6 +57,17 @@ fn text(status: &Status) -> String {
             database.server_version, database.schema_version
         ),
     );
+    text
+}
+
+fn parked(status: &Status) -> String {
+    let mut text = status.parked.count.to_string();
+    let whys: Vec<_> =
+        status.parked.by_why.iter().map(|(why, count)| format!("{count} {why}")).collect();
+    if let Some(oldest) = &status.parked.oldest {
+        let (whys, seconds) = (whys.join(", "), oldest.waiting_seconds);
+        push(&mut text, format_args!(" ({whys}), the first for {seconds:.0} s"));
+    }
     text
 }
 

@@ -12,6 +12,7 @@ pub mod names;
 pub mod outbox;
 pub mod outbox_partitions;
 pub mod parked;
+pub mod parked_list;
 pub mod parked_names;
 pub mod programs;
 pub mod reconcile;

@@ -105,6 +105,7 @@ pub async fn wake(
 }
 
 /// Puts waiting records off: `why` and `program` say what for, `due` until when (none: until the one before is through).
+/// One that is released after it was read, and is first, is looked at again as the release says.
 pub async fn put_off(
     tx: &mut Transaction<'_, Postgres>,
     parked_ids: &[i64],
@@ -113,7 +114,8 @@ pub async fn put_off(
     due: &[Option<OffsetDateTime>],
 ) -> Result<()> {
     let done = sqlx::query!(
-        "UPDATE parked_records SET why = off.why, program = off.program, due_at = off.due_at
+        "UPDATE parked_records SET why = off.why, program = off.program,
+             due_at = CASE WHEN released AND off.due_at IS NOT NULL THEN parked_records.due_at ELSE off.due_at END
          FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS off (parked_id, why, program, due_at)
          WHERE parked_records.parked_id = off.parked_id AND parked_records.state = 'WAITING'",
         parked_ids,

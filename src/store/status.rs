@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 pub const GONE_AFTER_SECONDS: f64 = 30.0;
 
 /// A time as JSON has it.
-fn rfc3339<S: Serializer>(
+pub(super) fn rfc3339<S: Serializer>(
     time: &OffsetDateTime,
     serializer: S,
 ) -> std::result::Result<S::Ok, S::Error> {

@@ -20,15 +20,15 @@ const LANES: i32 = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn enrollments_cut_over_lanes_with_crashes_leave_what_one_by_one_leaves() {
-    same_rows(Kinds::Enrollments, &[SAID, PEOPLE].concat()).await;
+    Box::pin(same_rows(Kinds::Enrollments, &[SAID, PEOPLE].concat())).await;
 }
 
 /// Of records that waited the final outcome counts: whether they had to, and heard HELD, depends on the cutting. So does
-/// whether a group's membership was there already when its head's facts changed, and with it the PAYEE_CHANGED that says
+/// whether a group's membership was there already when its head's facts changed, and with it the `PAYEE_CHANGED` that says
 /// so: the queue is emptied in transactions of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_kinds_cut_over_lanes_with_crashes_come_to_what_one_by_one_comes_to() {
-    same_rows(Kinds::All, &[CAME_TO, PEOPLE].concat()).await;
+    Box::pin(same_rows(Kinds::All, &[CAME_TO, PEOPLE].concat())).await;
 }
 
 #[derive(Clone, Copy, PartialEq)]

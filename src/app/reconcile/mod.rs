@@ -6,10 +6,12 @@
 
 mod batches;
 mod broker;
+mod groups;
 mod history;
 mod ledger;
 mod outcomes;
 mod output;
+mod parked;
 mod report;
 mod streams;
 mod undelivered;
@@ -102,6 +104,8 @@ pub async fn reconcile(
     let mut references = Check::new("references");
     let history = walk.history(&numbers, &mut references).await?;
     walk.references(&mut references).await?;
+    let parked = walk.parked().await?;
+    let groups = walk.groups().await?;
     let output = walk.output(broker, outputs, options.full).await?;
     Ok(Report {
         checks: vec![
@@ -113,6 +117,8 @@ pub async fn reconcile(
             cursors,
             history,
             references,
+            parked,
+            groups,
             batches,
             output,
         ],

@@ -16,9 +16,9 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 /// Rows of a page, where rows are small.
-const PAGE: usize = 20_000;
+pub(super) const PAGE: usize = 20_000;
 /// Rows of a page of the ledger: a row can speak of thousands of offsets.
-const LEDGER_PAGE: i64 = 500;
+pub(super) const LEDGER_PAGE: i64 = 500;
 /// Records of a slice of time.
 const SLICE: i64 = 50_000;
 /// No transaction lasts longer: time-outs end it long before.
@@ -150,7 +150,7 @@ impl Walk<'_> {
         loop {
             let mut connection = self.pool.acquire().await?;
             let key = (after.0.as_str(), after.1, after.2);
-            let rows = read::undelivered_after(&mut connection, key, LEDGER_PAGE).await?;
+            let rows = read::ledger_with_after(&mut connection, b'-', key, LEDGER_PAGE).await?;
             drop(connection);
             let Some(last) = rows.last() else { break };
             after = (last.topic.clone(), last.partition, last.first_offset);

@@ -2,12 +2,16 @@
 
 use super::Status;
 use crate::store::status::{Cursor, GONE_AFTER_SECONDS};
+use std::time::Duration;
 
 /// Unpublished records older than this, in seconds, mean that publishing has stopped.
 const STUCK_AFTER_SECONDS: f64 = 60.0;
 
+/// A record that waits longer than this past its grace, in seconds, waits for more than its grace.
+const OVERDUE_AFTER_SECONDS: f64 = 300.0;
+
 /// Adds advice and says whether all is well.
-pub(super) fn add(status: &mut Status) {
+pub(super) fn add(status: &mut Status, grace: Duration) {
     let mut advice = Vec::new();
     let mut healthy = status.kafka.reachable;
     for halt in &status.halts {
@@ -40,6 +44,7 @@ pub(super) fn add(status: &mut Status) {
             classes.join(", ")
         ));
     }
+    healthy &= parked(status, grace, &mut advice);
     if !status.database.synchronous_standby {
         advice.push(
             "Postgres has no synchronous standby: a failover can lose commits that were answered. Set \
@@ -108,12 +113,41 @@ fn relay(status: &Status, advice: &mut Vec<String>) -> bool {
     true
 }
 
+fn parked(status: &Status, grace: Duration, advice: &mut Vec<String>) -> bool {
+    let Some(oldest) = &status.parked.oldest else { return true };
+    if oldest.waiting_seconds <= grace.as_secs_f64() + OVERDUE_AFTER_SECONDS {
+        return true;
+    }
+    let count = status.parked.count;
+    let (topic, partition, offset) = (&oldest.topic, oldest.partition, oldest.offset);
+    let waits = format!(
+        "{count} records wait, the first ({topic} {partition} offset {offset}) for {:.0} seconds",
+        oldest.waiting_seconds
+    );
+    if let Some(letter) = oldest.letter_id {
+        advice.push(format!(
+            "{waits}, behind the dead letter {letter}. Replay or discard it, or have its sender send the same request \
+             again; those behind it are shown by: rollcall parked list."
+        ));
+        return true;
+    }
+    advice.push(format!(
+        "{waits}, with nothing before it. Look at it: rollcall parked list, and at the log of a worker; if its grace was \
+         longer when it came: rollcall parked release {} --reason TEXT.",
+        oldest.parked_id
+    ));
+    false
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Batches, Count, Kafka, unowned};
+    use super::super::{Batches, Kafka, unowned};
     use super::*;
+    use crate::store::parked_list::{Oldest, Summary};
     use crate::store::status::{Database, Letters, Worker};
     use time::macros::datetime;
+
+    const GRACE: Duration = Duration::from_mins(1);
 
     fn status() -> Status {
         let now = datetime!(2026-03-01 12:00 UTC);
@@ -128,7 +162,7 @@ mod tests {
             streams: Vec::new(),
             relay: None,
             letters: Letters::default(),
-            parked: Count::default(),
+            parked: Summary::default(),
             batches: Batches::default(),
             workers: vec![Worker {
                 owner: "w".to_owned(),
@@ -152,7 +186,7 @@ mod tests {
     #[test]
     fn all_well_needs_no_advice() {
         let mut status = status();
-        add(&mut status);
+        add(&mut status, GRACE);
         assert_eq!((status.healthy, status.advice.as_slice()), (true, [].as_slice()));
     }
 
@@ -190,9 +224,39 @@ mod tests {
             (missing, "topics apply"),
             (unowned, "30 records"),
         ] {
-            add(&mut status);
+            add(&mut status, GRACE);
             assert!(!status.healthy);
             assert!(status.advice.iter().any(|line| line.contains(word)), "{:?}", status.advice);
         }
+    }
+
+    #[test]
+    fn who_waits_far_longer_than_its_grace_is_spoken_of() {
+        let waiting = |seconds, letter_id| {
+            let mut status = status();
+            status.parked = Summary {
+                count: 3,
+                by_why: [("BEHIND".to_owned(), 3)].into(),
+                oldest: Some(Oldest {
+                    parked_id: 7,
+                    topic: "rollcall.membership-updates".to_owned(),
+                    partition: 2,
+                    offset: 11,
+                    why: "BEHIND".to_owned(),
+                    parked_at: datetime!(2026-03-01 11:00 UTC),
+                    waiting_seconds: seconds,
+                    letter_id,
+                }),
+            };
+            add(&mut status, GRACE);
+            (status.healthy, status.advice.concat())
+        };
+        assert_eq!(waiting(350.0, None), (true, String::new()));
+        let (healthy, advice) = waiting(3_600.0, None);
+        assert!(!healthy && advice.contains("rollcall parked release 7"), "{advice}");
+        let letter = uuid::Uuid::from_u128(5);
+        let (healthy, advice) = waiting(3_600.0, Some(letter));
+        assert!(healthy && advice.contains(&letter.to_string()), "{advice}");
+        assert!(advice.contains("rollcall parked list"), "{advice}");
     }
 }

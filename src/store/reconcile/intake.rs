@@ -43,9 +43,10 @@ pub async fn ledger_after(
     .await?)
 }
 
-/// As [`ledger_after`], but only rows with offsets that Kafka is said to have never delivered.
-pub async fn undelivered_after(
+/// As [`ledger_after`], but only rows that have this byte.
+pub async fn ledger_with_after(
     connection: &mut PgConnection,
+    byte: u8,
     (topic, partition, first_offset): (&str, i32, i64),
     limit: i64,
 ) -> Result<Vec<LedgerRow>> {
@@ -53,12 +54,13 @@ pub async fn undelivered_after(
         LedgerRow,
         "SELECT topic, partition, first_offset, next_offset, outcomes, recorded_at
          FROM intake_ledger
-         WHERE (topic, partition, first_offset) > ($1, $2, $3) AND position('-'::bytea IN outcomes) > 0
+         WHERE (topic, partition, first_offset) > ($1, $2, $3) AND position($5::bytea IN outcomes) > 0
          ORDER BY topic, partition, first_offset LIMIT $4",
         topic,
         partition,
         first_offset,
         limit,
+        &[byte][..],
     )
     .fetch_all(connection)
     .await?)

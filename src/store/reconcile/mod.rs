@@ -1,17 +1,21 @@
 //! What `rollcall reconcile` reads: pages and time slices, each small, none under a long snapshot.
 
 mod batches;
+mod groups;
 mod intake;
 mod memberships;
+mod parked;
 mod references;
 mod streams;
 
 pub use batches::{BatchMessage, batch, batch_after, batch_messages_after};
+pub use groups::{MemberRow, members_after};
 pub use intake::{
-    LedgerRow, Said, byte_at, ledger_after, ledger_between, letter_at, offsets_between,
-    said_between, undelivered_after,
+    LedgerRow, Said, byte_at, ledger_after, ledger_between, ledger_with_after, letter_at,
+    offsets_between, said_between,
 };
 pub use memberships::{HistoryRow, MembershipRow, history_after, memberships_after};
+pub use parked::{ParkedName, ParkedRow, never_parked, parked_after, parked_names_after};
 pub use references::{Name, PhoneNumber, names_after, phone_numbers_after};
 pub use streams::{
     CursorRow, OutboxRange, Run, Unnumbered, cursors, last_batch, last_number, outbox_ranges,
@@ -33,7 +37,8 @@ pub async fn estimate(connection: &mut PgConnection) -> Result<u64> {
         r#"SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint AS "rows!"
            FROM pg_class
            WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
-             AND relname IN ('inbox', 'membership_history', 'names', 'phone_numbers', 'outbox_runs')"#
+             AND relname IN ('inbox', 'membership_history', 'names', 'phone_numbers', 'outbox_runs', 'group_members',
+                           'parked_records', 'parked_names')"#
     )
     .fetch_one(connection)
     .await?;

@@ -2,6 +2,7 @@
 
 mod config;
 mod files;
+mod parked;
 mod start;
 mod submit;
 mod topics;
@@ -44,6 +45,8 @@ async fn servers_that_are_away_are_exit_code_3_and_wrong_use_is_2() {
         &["reconcile"],
         &["programs", "list"],
         &["programs", "end", "A"],
+        &["parked", "list"],
+        &["parked", "release", "1", "--reason", "x"],
         &["batches", "list"],
         &["batches", "close", "registry", "b"],
         &["programs", "import", path(&programs)],

@@ -3,6 +3,7 @@
 
 mod batches;
 mod ledger;
+mod parked;
 mod state;
 mod streams;
 mod topics;
@@ -157,7 +158,7 @@ fn is_found(report: &Report, lie: &Lie) -> bool {
 
 /// Tells each lie by itself, and takes it back.
 async fn tell(scene: &Scene, lies: &[Lie]) {
-    const TABLES: [&str; 14] = [
+    const TABLES: [&str; 17] = [
         "programs",
         "registrants",
         "names",
@@ -170,6 +171,9 @@ async fn tell(scene: &Scene, lies: &[Lie]) {
         "dead_letters",
         "outbox",
         "outbox_runs",
+        "group_members",
+        "parked_records",
+        "parked_names",
         "batches",
         "batch_letters",
     ];
