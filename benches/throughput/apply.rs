@@ -91,6 +91,8 @@ fn applier(database: &Database) -> Applier {
             transaction_deadline: Duration::from_mins(1),
             application_name: "rollcall-bench".to_owned(),
             revise_after: time::Duration::seconds(5),
+            head_kind: "Head".to_owned(),
+            grace: time::Duration::minutes(1),
             shards: PARTITIONS,
             caps: apply::Caps { max_consecutive: 0, max_ratio: 0.0, ratio_window: 1_000 },
             max_record_bytes: MAX_RECORD_BYTES,

@@ -7,7 +7,7 @@ use crate::contract::wire::{
 use crate::domain::BatchOutcome;
 use crate::store::{
     self,
-    batches::{self, Batch, Message},
+    batches::{self, Batch, Message, Place},
 };
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -54,8 +54,8 @@ pub struct Query {
     pub outcome: Option<BatchOutcome>,
     /// Only those with this code, of an error or an item.
     pub code: Option<String>,
-    /// Those after this message id.
-    pub after: String,
+    /// Those after this one.
+    pub after: Place,
     /// So many at most.
     pub limit: usize,
 }
@@ -86,7 +86,7 @@ impl Outcome {
     }
 }
 
-/// A page of results, by message id; with where the next one begins, if there is one.
+/// A page of results, as they were recorded; with where the next one begins, if there is one.
 ///
 /// # Errors
 /// When the database fails.
@@ -94,7 +94,7 @@ pub async fn results(
     connection: &mut PgConnection,
     (source, batch_id): (&str, &str),
     query: &Query,
-) -> store::Result<(Vec<Outcome>, Option<String>)> {
+) -> store::Result<(Vec<Outcome>, Option<Place>)> {
     let outcome = query.outcome.map(BatchOutcome::stored);
     let page = match query.code {
         Some(_) => PAGE,
@@ -107,10 +107,11 @@ pub async fn results(
         let messages = batches::messages(connection, batch, outcome, &after, page).await?;
         let last = (messages.len() as i64) < page;
         for message in messages {
-            after.clone_from(&message.message_id);
+            let message_id = message.message_id.clone();
+            after = Place { recorded_at: message.recorded_at, message_id };
             let said = said(message, batch)?;
             if query.code.as_ref().is_none_or(|code| said.has(code)) {
-                found.push(said);
+                found.push((after.clone(), said));
             }
         }
         if last || found.len() > query.limit {
@@ -119,15 +120,15 @@ pub async fn results(
     }
     let more = found.len() > query.limit;
     found.truncate(query.limit);
-    let next = found.last().filter(|_| more).map(|last| last.result.message_id.clone());
-    Ok((found, next))
+    let next = found.last().filter(|_| more).map(|(place, _)| place.clone());
+    Ok((found.into_iter().map(|(_, said)| said).collect(), next))
 }
 
 fn said(message: Message, (source, batch_id): (&str, &str)) -> store::Result<Outcome> {
     let inconsistent = |column| store::Error::Inconsistent { table: "inbox", column };
     let outcome = message.outcome.bytes().next().and_then(BatchOutcome::of_byte);
     let result = match message.result {
-        // The id by which it stands here: pages go by it.
+        // The id by which it stands here, and in the digest.
         Some(result) => RequestResult {
             message_id: message.message_id,
             ..decode_own(&result).map_err(|_unfit| inconsistent("result"))?

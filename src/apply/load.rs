@@ -168,17 +168,30 @@ pub(super) async fn queues(
         return Ok(Queues::default());
     }
     let names = loaded.names.iter().filter(|(_, standing)| standing.held);
-    let mut keys: Vec<_> = names.map(|(name, _)| Occupied::Name(name.clone())).collect();
-    keys.extend(loaded.registrants.iter().map(|id| Occupied::Registrant(RegistrantId(*id))));
-    let mut rows = store::parked_names::Keys::default();
-    for key in &keys {
-        rows.push(key.row());
+    let names = names.map(|(name, _)| Occupied::Name(name.clone()));
+    let registrants = loaded.registrants.iter().map(|id| Occupied::Registrant(RegistrantId(*id)));
+    let mut keys = store::parked_names::Keys::default();
+    for key in names.chain(registrants) {
+        keys.push(key.row());
     }
-    let occupants = match last {
-        Some(last) => store::parked_names::queues(tx, &rows, last).await?,
-        None => store::parked_names::firsts(tx, &rows).await?,
-    };
-    Ok(Queues::of(keys, occupants))
+    if let Some(last) = last {
+        return Ok(Queues::of(store::parked_names::queues(tx, &keys, last).await?));
+    }
+    let firsts = store::parked_names::firsts(tx, &keys).await?;
+    // Who is behind them matters only where somebody may go ahead of the first.
+    let mut open = store::parked_names::Keys::default();
+    for first in
+        firsts.iter().filter(|first| first.why.as_deref().is_some_and(|why| why != "BEHIND"))
+    {
+        if let Some(key) = Occupied::of_row(&first.key) {
+            open.push(key.row());
+        }
+    }
+    let mut occupants = firsts;
+    if !open.kinds.is_empty() {
+        occupants.extend(store::parked_names::queues(tx, &open, i64::MAX).await?);
+    }
+    Ok(Queues::of(occupants))
 }
 
 /// What loading came to.

@@ -3,7 +3,7 @@
 use super::answer::{Answer, Walk, Write};
 use super::batch::{Record, Waiting};
 use super::disposition::Failure;
-use super::queues::{Awaits, Occupied, Place};
+use super::queues::{Awaits, Entry, Occupied, Place};
 use crate::contract::{ContentFingerprint, Identity};
 use crate::domain::{
     Action, Command, Decision, Meta, Missing, NameKey, Patience, RegistrantId, Verdict, WorkingSet,
@@ -135,6 +135,35 @@ pub(super) enum Turn {
     Waits(Awaits, Vec<Occupied>),
 }
 
+/// Whom a command may go ahead of. "Only a record that would create what the first of a queue waits for goes ahead of it":
+/// and so of those who wait for nobody else than that first.
+struct Passing<'w, 'a> {
+    meta: &'w Meta,
+    command: &'w Command,
+    walk: &'w Walk<'a>,
+    keys: &'w [Occupied],
+    known: BTreeMap<Place, bool>,
+}
+
+impl Passing<'_, '_> {
+    fn may_pass(&mut self, place: Place, entry: &Entry) -> bool {
+        if let Some(known) = self.known.get(&place) {
+            return *known;
+        }
+        let (meta, command, set) = (self.meta, self.command, &self.walk.set);
+        let may = if entry.awaits == Awaits::Predecessor {
+            let mut before = self.walk.queues.predecessors(place, entry).peekable();
+            // Nobody is before it: it is to be looked at.
+            before.peek().is_some() && before.all(|(place, entry)| self.may_pass(place, entry))
+        } else {
+            let mut shared = self.keys.iter().filter(|key| entry.is_at(key));
+            shared.any(|key| brings(meta, command, key, &entry.awaits, set))
+        };
+        self.known.insert(place, may);
+        may
+    }
+}
+
 impl<'a> Walk<'a> {
     /// Decides a command, unless it must wait for an earlier one or for what it names.
     pub(super) fn decide_or_park(&mut self, meta: &Meta, command: &Command) -> Turn {
@@ -146,7 +175,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Decides a command if it is its turn: if nobody is before its `place` in a queue, or only such as wait for what it
-    /// brings. Else what it waits for.
+    /// brings, and who is behind those. Else what it waits for.
     fn turn(
         &mut self,
         meta: &Meta,
@@ -157,18 +186,24 @@ impl<'a> Walk<'a> {
         let mut ahead_of = BTreeSet::new();
         let mut superseded = BTreeSet::new();
         if !self.queues.is_empty() {
-            for key in occupied(meta, command, &self.set) {
-                let Some((first, awaits)) = self.queues.first(&key) else { continue };
-                if first >= place {
-                    continue;
+            let keys = occupied(meta, command, &self.set);
+            let mut passing =
+                Passing { meta, command, walk: self, keys: &keys, known: BTreeMap::new() };
+            for key in &keys {
+                for (before, entry) in self.queues.before(key, place) {
+                    if !passing.may_pass(before, entry) {
+                        return Err(Awaits::Predecessor);
+                    }
+                    match (before, &entry.awaits) {
+                        (_, Awaits::Predecessor) => {}
+                        (Place::Stored(letter), Awaits::Replay(..)) => {
+                            superseded.insert(letter);
+                        }
+                        _ => {
+                            ahead_of.insert(before);
+                        }
+                    }
                 }
-                if !brings(meta, command, &key, awaits, &self.set) {
-                    return Err(Awaits::Predecessor);
-                }
-                match (first, awaits) {
-                    (Place::Stored(letter), Awaits::Replay(..)) => superseded.insert(letter),
-                    _ => ahead_of.insert(first),
-                };
             }
         }
         match decide(meta, command, &mut self.set, patience) {
@@ -207,21 +242,15 @@ impl<'a> Walk<'a> {
             }
         }
         for name in names_of(meta, command) {
-            let key = Occupied::Name(name.clone());
-            let (Some(owner), Some(queue)) = (self.set.owner(&name), self.queues.0.get(&key))
-            else {
-                continue;
-            };
-            let queue = queue.clone();
-            for place in queue.keys() {
-                if let Place::New(answer) = place
-                    && let Some(Parking::Waits { occupied, .. }) =
-                        self.answers.get_mut(*answer).map(|answer| &mut answer.parking)
+            let Some(owner) = self.set.owner(&name) else { continue };
+            let registrant = Occupied::Registrant(owner);
+            for answer in self.queues.meet(&Occupied::Name(name.clone()), &registrant) {
+                if let Some(Parking::Waits { occupied, .. }) =
+                    self.answers.get_mut(answer).map(|answer| &mut answer.parking)
                 {
-                    occupied.push(Occupied::Registrant(owner));
+                    occupied.push(registrant.clone());
                 }
             }
-            self.queues.0.entry(Occupied::Registrant(owner)).or_default().extend(queue);
             self.moves.met.insert(name, owner);
         }
     }

@@ -1,8 +1,8 @@
 //! The queues of records that wait, as one batch sees them.
 
-use crate::domain::{NameKey, RegistrantId};
+use crate::domain::{NameKey, NameKind, RegistrantId};
 use crate::store::parked_names::Occupant;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use time::{Duration, OffsetDateTime};
 
 /// What a record that waits occupies.
@@ -19,6 +19,15 @@ impl Occupied {
             Self::Name(name) => (name.kind.as_str(), name.scope.clone(), name.value.clone()),
             Self::Registrant(id) => ("REGISTRANT", String::new(), id.0.to_string()),
         }
+    }
+
+    /// From kind, scope and value.
+    pub(super) fn of_row((kind, scope, value): &(String, String, String)) -> Option<Self> {
+        if kind == "REGISTRANT" {
+            return Some(Self::Registrant(RegistrantId(value.parse().ok()?)));
+        }
+        let kind = NameKind::parse(kind)?;
+        Some(Self::Name(NameKey { kind, scope: scope.clone(), value: value.clone() }))
     }
 }
 
@@ -84,56 +93,104 @@ impl Awaits {
     }
 }
 
-/// The queues behind what the batch mentions: of stored ones only the first each, unless the batch comes out of them.
+/// A record in the queues.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) awaits: Awaits,
+    keys: Vec<Occupied>,
+}
+
+impl Entry {
+    /// Whether it waits at this key.
+    pub(super) fn is_at(&self, key: &Occupied) -> bool {
+        self.keys.contains(key)
+    }
+}
+
+/// The queues behind what the batch mentions, with all who are before somebody in them. Where nobody can go ahead of the
+/// first of a queue, it may be the only one that is known.
 #[derive(Debug, Default)]
-pub(super) struct Queues(pub(super) HashMap<Occupied, BTreeMap<Place, Awaits>>);
+pub(super) struct Queues {
+    at: HashMap<Occupied, BTreeSet<Place>>,
+    entries: BTreeMap<Place, Entry>,
+}
 
 impl Queues {
-    /// The queues behind `keys`, from what the table says of them.
-    pub(super) fn of(keys: Vec<Occupied>, occupants: Vec<Occupant>) -> Self {
-        let mut by_row: HashMap<_, _> = keys
-            .into_iter()
-            .map(|key| {
-                let (kind, scope, value) = key.row();
-                ((kind.to_owned(), scope, value), key)
-            })
-            .collect();
+    /// The queues, from what the table says of them.
+    pub(super) fn of(occupants: Vec<Occupant>) -> Self {
         let mut queues = Self::default();
         for occupant in occupants {
-            let Some(key) = by_row.get_mut(&occupant.key) else { continue };
-            let queue = queues.0.entry(key.clone()).or_default();
-            queue.insert(Place::Stored(occupant.parked_id), Awaits::stored(occupant));
+            let Some(key) = Occupied::of_row(&occupant.key) else { continue };
+            let place = Place::Stored(occupant.parked_id);
+            queues.join(place, std::slice::from_ref(&key), &Awaits::stored(occupant));
         }
         queues
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 
-    pub(super) fn first(&self, key: &Occupied) -> Option<(Place, &Awaits)> {
-        self.0.get(key)?.first_key_value().map(|(place, awaits)| (*place, awaits))
+    /// Who is in the queue behind this key before `place`, in order.
+    pub(super) fn before(
+        &self,
+        key: &Occupied,
+        place: Place,
+    ) -> impl Iterator<Item = (Place, &Entry)> + '_ {
+        let queue = self.at.get(key).into_iter().flat_map(move |queue| queue.range(..place));
+        queue.filter_map(|place| Some((*place, self.entries.get(place)?)))
     }
 
+    /// Who is before this one at any of its keys.
+    pub(super) fn predecessors<'q>(
+        &'q self,
+        place: Place,
+        entry: &'q Entry,
+    ) -> impl Iterator<Item = (Place, &'q Entry)> + 'q {
+        entry.keys.iter().flat_map(move |key| self.before(key, place))
+    }
+
+    /// It waits at these keys too.
     pub(super) fn join(&mut self, place: Place, keys: &[Occupied], awaits: &Awaits) {
+        let entry = self
+            .entries
+            .entry(place)
+            .or_insert_with(|| Entry { awaits: awaits.clone(), keys: Vec::new() });
+        entry.awaits.clone_from(awaits);
         for key in keys {
-            self.0.entry(key.clone()).or_default().insert(place, awaits.clone());
-        }
-    }
-
-    /// Nobody goes ahead of this one any more until it has been looked at.
-    pub(super) fn make_ready(&mut self, place: Place) {
-        for queue in self.0.values_mut() {
-            if let Some(awaits) = queue.get_mut(&place) {
-                *awaits = Awaits::Predecessor;
+            if self.at.entry(key.clone()).or_default().insert(place) {
+                entry.keys.push(key.clone());
             }
         }
     }
 
+    /// Everybody in the queue behind this name waits for the registrant too; gives those of this batch.
+    pub(super) fn meet(&mut self, name: &Occupied, registrant: &Occupied) -> Vec<usize> {
+        let places: Vec<_> = self.at.get(name).into_iter().flatten().copied().collect();
+        let mut new = Vec::new();
+        for place in places {
+            if let Some(awaits) = self.entries.get(&place).map(|entry| entry.awaits.clone()) {
+                self.join(place, std::slice::from_ref(registrant), &awaits);
+            }
+            if let Place::New(answer) = place {
+                new.push(answer);
+            }
+        }
+        new
+    }
+
+    /// Nobody goes ahead of this one any more until it has been looked at.
+    pub(super) fn make_ready(&mut self, place: Place) {
+        if let Some(entry) = self.entries.get_mut(&place) {
+            entry.awaits = Awaits::Predecessor;
+        }
+    }
+
     pub(super) fn leave(&mut self, place: Place) {
-        self.0.retain(|_, queue| {
-            queue.remove(&place);
-            !queue.is_empty()
-        });
+        for key in self.entries.remove(&place).into_iter().flat_map(|entry| entry.keys) {
+            if let Some(queue) = self.at.get_mut(&key) {
+                queue.remove(&place);
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::app::batches::{self, Outcome, Query};
 use crate::apply;
 use crate::domain::{BatchOutcome, BatchState};
 use crate::lifecycle::clock::{Clock as _, SystemClock};
-use crate::store::batches::{Batch, Cursor, Filter, by_id, list as stored_list};
+use crate::store::batches::{Batch, Cursor, Filter, Place, by_id, list as stored_list};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -28,7 +28,7 @@ pub(super) enum Command {
     },
     /// Show how far a batch is: what its receipt would say now
     Show(Name),
-    /// List the results of a batch as they stand, by message id
+    /// List the results of a batch as they stand, in the order in which they were recorded
     Results {
         #[command(flatten)]
         name: Name,
@@ -93,7 +93,7 @@ pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
             let query = Query {
                 outcome: *outcome,
                 code: code.clone(),
-                after: page.cursor.clone().unwrap_or_default(),
+                after: page.cursor.as_deref().map_or(Ok(Place::START), place)?,
                 limit: usize::from(page.limit),
             };
             find(&mut connection, name).await?;
@@ -137,13 +137,31 @@ fn unknown(name: &Name) -> Failure {
 /// `MICROSECONDS/SOURCE/BATCH_ID`: no source holds a slash.
 fn cursor(text: &str) -> Result<Cursor<'_>> {
     let parts = || {
-        let (micros, rest) = text.split_once('/')?;
+        let (first_at, rest) = from_micros(text)?;
         let (source, batch_id) = rest.split_once('/')?;
-        let nanos = micros.parse::<i64>().ok().map(i128::from)? * 1_000;
-        let first_at = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?;
         Some(Cursor { first_at, source, batch_id })
     };
-    parts().ok_or_else(|| Failure::usage("invalid-cursor", "--cursor is none of this list's"))
+    parts().ok_or_else(no_cursor)
+}
+
+/// `MICROSECONDS/MESSAGE_ID`.
+fn place(text: &str) -> Result<Place> {
+    let (recorded_at, message_id) = from_micros(text).ok_or_else(no_cursor)?;
+    Ok(Place { recorded_at, message_id: message_id.to_owned() })
+}
+
+fn from_micros(text: &str) -> Option<(OffsetDateTime, &str)> {
+    let (micros, rest) = text.split_once('/')?;
+    let nanos = micros.parse::<i64>().ok().map(i128::from)? * 1_000;
+    Some((OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?, rest))
+}
+
+const fn micros(time: OffsetDateTime) -> i128 {
+    time.unix_timestamp_nanos() / 1_000
+}
+
+fn no_cursor() -> Failure {
+    Failure::usage("invalid-cursor", "--cursor is none of this list's")
 }
 
 async fn list(
@@ -157,8 +175,7 @@ async fn list(
     let more = found.len() as i64 > limit;
     found.truncate(limit as usize);
     let next_cursor = found.last().filter(|_| more).map(|last| {
-        let micros = last.row.first_at.unix_timestamp_nanos() / 1_000;
-        format!("{micros}/{}/{}", last.row.source, last.row.batch_id)
+        format!("{}/{}/{}", micros(last.row.first_at), last.row.source, last.row.batch_id)
     });
     let answer = List { items: found.iter().map(batches::object).collect(), next_cursor };
     context.output.answer(&answer, || {
@@ -218,7 +235,8 @@ async fn results(
     context: &Context,
 ) -> Result<Exit> {
     let batch = (name.source.as_str(), name.batch_id.as_str());
-    let (found, next_cursor) = batches::results(connection, batch, query).await?;
+    let (found, next) = batches::results(connection, batch, query).await?;
+    let next_cursor = next.map(|next| format!("{}/{}", micros(next.recorded_at), next.message_id));
     let answer = List { items: found.iter().map(Outcome::object).collect(), next_cursor };
     context.output.answer(&answer, || {
         let mut table = Table::new(&["message", "attempt", "outcome", "codes"]);

@@ -88,20 +88,32 @@ pub async fn firsts(connection: &mut PgConnection, keys: &Keys) -> Result<Vec<Oc
         .collect())
 }
 
-/// All who occupy one of these keys, up to `last`.
+/// Who occupies one of these keys, who is before them at any of theirs, and so on, up to `last`: each with all its keys.
 pub async fn queues(
     connection: &mut PgConnection,
     keys: &Keys,
     last: i64,
 ) -> Result<Vec<Occupant>> {
     let rows = sqlx::query!(
-        r#"SELECT names.kind, names.scope, names.value, names.parked_id, parked.why AS "why?", parked.program,
+        r#"WITH RECURSIVE involved (parked_id) AS (
+               SELECT names.parked_id
+               FROM UNNEST($1::text[], $2::text[], $3::text[]) AS asked (kind, scope, value)
+               JOIN parked_names AS names USING (kind, scope, value)
+               WHERE names.parked_id <= $4
+               UNION
+               SELECT before.parked_id
+               FROM involved
+               JOIN parked_names AS own USING (parked_id)
+               JOIN parked_names AS before
+                 ON before.kind = own.kind AND before.scope = own.scope AND before.value = own.value
+                AND before.parked_id < own.parked_id
+           )
+           SELECT names.kind, names.scope, names.value, names.parked_id, parked.why AS "why?", parked.program,
                   letter.source, letter.message_id
-           FROM UNNEST($1::text[], $2::text[], $3::text[]) AS asked (kind, scope, value)
-           JOIN parked_names AS names USING (kind, scope, value)
+           FROM involved
+           JOIN parked_names AS names USING (parked_id)
            LEFT JOIN parked_records AS parked ON parked.parked_id = names.parked_id AND parked.state = 'WAITING'
-           LEFT JOIN dead_letters AS letter ON letter.parked_id = names.parked_id
-           WHERE names.parked_id <= $4"#,
+           LEFT JOIN dead_letters AS letter ON letter.parked_id = names.parked_id"#,
         &keys.kinds as &[&str],
         &keys.scopes,
         &keys.values,

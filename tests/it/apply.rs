@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use rollcall::apply::{Record, SliceOutcome};
 use rollcall::contract::decode_own;
-use rollcall::contract::wire::{RequestResult, ResultStatus};
+use rollcall::contract::wire::{BatchRef, RequestResult, ResultStatus};
 use rollcall::lifecycle::clock::Clock;
 use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber;
@@ -340,13 +340,15 @@ async fn a_batch_takes_as_many_statements_whatever_its_size() {
     let fence = scene.lease(&at).await;
     let mut offset = 0;
     let mut counts = Vec::new();
-    for size in [10, 10, 1_000] {
+    for (size, batch) in [(10, false), (10, false), (1_000, false), (10, true), (1_000, true)] {
         let records = (0..size)
             .map(|n| {
                 let mut request =
                     enrollment(&format!("m{offset}-{n}"), &format!("r{offset}-{n}"), "CASH");
                 request.registrant.ids.push(identifier("NATIONAL", &format!("{offset}-{n}")));
                 request.program_memberships.push(item("FOOD"));
+                request.batch =
+                    batch.then(|| BatchRef { batch_id: "b".to_owned(), total_count: Some(1_010) });
                 record(&at, offset + n, &request)
             })
             .collect();
@@ -359,6 +361,12 @@ async fn a_batch_takes_as_many_statements_whatever_its_size() {
     }
     assert_eq!(counts[1], counts[2], "10 and 1,000 records");
     assert!((10..40).contains(&counts[2]), "{counts:?}");
+    assert_eq!(counts[3], counts[4], "10 and 1,000 records of a batch");
+    assert_eq!(
+        counts[3] - counts[2],
+        3,
+        "a batch is opened, locked and saved; without one, nothing is done"
+    );
 }
 
 /// Counts what sqlx logs: an event a statement.

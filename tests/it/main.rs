@@ -16,6 +16,7 @@ mod connections;
 mod crash;
 mod demo;
 mod embedded;
+mod examples;
 mod groups;
 mod join;
 mod letters;

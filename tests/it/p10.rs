@@ -1,22 +1,18 @@
 //! P10: cutting does not matter. The same records, one by one and cut at random over lanes that run at once and are
 //! crashed, leave the same rows, outcomes, versions and events.
 
+mod requests;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rollcall::apply::{Record, SliceOutcome, TopicPartition};
-use rollcall::contract::wire::{
-    Action, EnrollmentRequest, GroupMembershipRequest, GroupMode, IdentifierRef,
-    MembershipUpdateRequest, Millis, PhoneNumber, RegistrantIdentifier, RequestedState,
-};
 use tokio_util::sync::CancellationToken;
 
-use crate::scene::{
-    SENT, Scene, batch, carrying, enrollment, group, identifier, info, item, member, partition,
-    raw, record, update,
-};
+use crate::scene::{Scene, batch};
+use requests::sequence;
 
 /// Sequences that are tried; each is some dozens of records over few registrants, so that they collide.
 const SEQUENCES: u64 = 80;
@@ -24,13 +20,15 @@ const LANES: i32 = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn enrollments_cut_over_lanes_with_crashes_leave_what_one_by_one_leaves() {
-    same_rows(Kinds::Enrollments, &dump_queries(&[PEOPLE, SAID])).await;
+    Box::pin(same_rows(Kinds::Enrollments, &[SAID, PEOPLE].concat())).await;
 }
 
-/// Of records that waited the final outcome counts: whether they had to, and heard HELD, depends on the cutting.
+/// Of records that waited the final outcome counts: whether they had to, and heard HELD, depends on the cutting. So does
+/// whether a group's membership was there already when its head's facts changed, and with it the `PAYEE_CHANGED` that says
+/// so: the queue is emptied in transactions of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_kinds_cut_over_lanes_with_crashes_come_to_what_one_by_one_comes_to() {
-    same_rows(Kinds::All, &dump_queries(&[PEOPLE, CAME_TO])).await;
+    Box::pin(same_rows(Kinds::All, &[CAME_TO, PEOPLE].concat())).await;
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -59,205 +57,14 @@ async fn same_rows(kinds: Kinds, queries: &[Query]) {
         scene.drain().await;
     }
     let (one, other) = tokio::join!(dump(&serial, queries), dump(&cut, queries));
-    for (what, rows) in &one {
-        let others = &other[what];
+    for (what, _) in queries {
+        let (rows, others) = (&one[what], &other[what]);
         if let Some((left, right)) = rows.iter().zip(others).find(|(a, b)| a != b) {
             panic!("{what}: one by one {left}\ncut {right}");
         }
         assert_eq!(rows.len(), others.len(), "{what}");
         assert!(!rows.is_empty(), "{what}");
     }
-}
-
-/// A partition of its own for each sequence and lane; names are the lane's, so that lanes do not depend on each other.
-fn sequence(random: &mut StdRng, seed: u64, lane: i32, kinds: Kinds) -> Vec<Record> {
-    let at = partition(seed as i32 * LANES + lane);
-    let length = random.random_range(4..40);
-    let mut requests: Vec<Request> = Vec::new();
-    (0..length)
-        .map(|offset| match random.random_range(0..20) {
-            0 => raw(&at, offset, None, Some(bytes::Bytes::from_static(b"\xc3\x01garbage"))),
-            // The same again, perhaps as a later attempt, perhaps with other content.
-            1..=3 if !requests.is_empty() => {
-                let mut request = requests[random.random_range(0..requests.len())].clone();
-                // A greater attempt of what waits is a copy of it, of what was refused a new request: with the waiting,
-                // that depends on the cutting.
-                let attempts = random.random_range(0..3);
-                let attempts = if kinds == Kinds::All { 0 } else { attempts };
-                request.again(attempts, random.random_bool(0.2));
-                request.record(&at, offset)
-            }
-            _ => {
-                let scope = format!("s{seed}-{lane}");
-                let request = match random.random_range(0..10) {
-                    _ if kinds == Kinds::Enrollments => {
-                        Request::Enrollment(request(random, &scope, offset))
-                    }
-                    0..5 => Request::Enrollment(request(random, &scope, offset)),
-                    5..8 => Request::Update(an_update(random, &scope, offset)),
-                    _ => Request::Group(a_group(random, &scope, offset)),
-                };
-                requests.push(request.clone());
-                request.record(&at, offset)
-            }
-        })
-        .collect()
-}
-
-#[derive(Clone)]
-enum Request {
-    Enrollment(EnrollmentRequest),
-    Update(MembershipUpdateRequest),
-    Group(GroupMembershipRequest),
-}
-
-impl Request {
-    fn record(&self, at: &TopicPartition, offset: i64) -> Record {
-        match self {
-            Self::Enrollment(request) => record(at, offset, request),
-            Self::Update(request) => carrying(at, offset, None, request),
-            Self::Group(request) => carrying(at, offset, None, request),
-        }
-    }
-
-    fn again(&mut self, attempts: i32, other: bool) {
-        let actor = other.then(|| "somebody else".to_owned());
-        match self {
-            Self::Enrollment(request) => {
-                request.attempt += attempts;
-                request.actor = actor;
-            }
-            Self::Update(request) => {
-                request.attempt += attempts;
-                request.actor = actor;
-            }
-            Self::Group(request) => {
-                request.attempt += attempts;
-                request.actor = actor;
-            }
-        }
-    }
-}
-
-fn an_update(random: &mut StdRng, scope: &str, number: i64) -> MembershipUpdateRequest {
-    let actions = [
-        Action::Enroll,
-        Action::Pause,
-        Action::Resume,
-        Action::Exit,
-        Action::MarkNotEligible,
-        Action::MarkDuplicated,
-        Action::ResetToDraft,
-        Action::Reenroll,
-        Action::Correct,
-        Action::Remove,
-    ];
-    let programs = ["CASH", "CASH", "FOOD", "HOUSE", "NOWHERE"];
-    let mut request = update(
-        &format!("{scope}-{number}"),
-        "",
-        programs[random.random_range(0..programs.len())],
-        actions[random.random_range(0..actions.len())],
-    );
-    let house = request.program == "HOUSE";
-    let letter = if house { "g" } else { "r" };
-    request.registrant.reference = Some(format!("{scope}-{letter}{}", random.random_range(0..3)));
-    if random.random_bool(0.2) {
-        request.registrant.reference = None;
-        let value = format!("{scope}-{}", random.random_range(0..3));
-        request.registrant.ids.push(IdentifierRef { id_type: "A".to_owned(), value });
-    }
-    let day = |random: &mut StdRng| {
-        let date = SENT.date() + time::Duration::days(random.random_range(-2..3));
-        random.random_bool(0.3).then(|| date.into())
-    };
-    if matches!(request.action, Action::Enroll | Action::Reenroll | Action::Correct) {
-        request.enrollment_date = day(random);
-    }
-    if matches!(request.action, Action::Exit | Action::Correct) {
-        request.exit_date = day(random);
-    }
-    request.expected_version = random.random_bool(0.15).then(|| random.random_range(0..4));
-    request
-}
-
-fn a_group(random: &mut StdRng, scope: &str, number: i64) -> GroupMembershipRequest {
-    let mut request = group(
-        &format!("{scope}-{number}"),
-        &format!("{scope}-g{}", random.random_range(0..2)),
-        &[],
-    );
-    request.atomic = random.random_bool(0.3);
-    if random.random_bool(0.3) {
-        request.mode = GroupMode::Replace;
-    }
-    for person in 0..3 {
-        if random.random_bool(0.4) {
-            continue;
-        }
-        let kinds: &[&str] = if random.random_bool(0.4) { &["Head"] } else { &["Child"] };
-        let mut member = member(&format!("{scope}-r{person}"), kinds);
-        member.kinds = random.random_bool(0.8).then_some(member.kinds).flatten();
-        member.individual.payment_address =
-            random.random_bool(0.3).then(|| format!("acct:{}", random.random_range(0..2)));
-        member.ended_date = random.random_bool(0.2).then(|| SENT.date().into());
-        if random.random_bool(0.3) {
-            member.program_memberships.push(item("CASH"));
-        }
-        request.members.push(member);
-    }
-    if random.random_bool(0.6) {
-        request.program_memberships.push(item("HOUSE"));
-    }
-    request
-}
-
-fn request(random: &mut StdRng, scope: &str, number: i64) -> EnrollmentRequest {
-    let mut request = enrollment(&format!("{scope}-{number}"), "", "CASH");
-    request.sent_at = Millis::from(SENT + time::Duration::days(random.random_range(0..3)));
-    request.atomic = random.random_bool(0.3);
-    request.registrant = info();
-    let registrant = &mut request.registrant;
-    if random.random_bool(0.8) {
-        registrant.reference = Some(format!("{scope}-r{}", random.random_range(0..4)));
-    }
-    if random.random_bool(0.2) {
-        registrant.source = Some("other".to_owned());
-    }
-    for id_type in ["A", "B"] {
-        if random.random_bool(0.4) {
-            let value = format!("{scope}-{}", random.random_range(0..3));
-            registrant.ids.push(RegistrantIdentifier {
-                expiry_date: random.random_bool(0.3).then(|| SENT.date().into()),
-                ..identifier(id_type, &value)
-            });
-        }
-    }
-    if random.random_bool(0.15) && !registrant.ids.iter().any(|id| id.id_type == "A") {
-        registrant.clear.push("ids.A".to_owned());
-    }
-    registrant.payment_address =
-        random.random_bool(0.3).then(|| format!("acct:{}", random.random_range(0..2)));
-    registrant.disabled = random.random_bool(0.15).then(|| random.random_bool(0.5));
-    if random.random_bool(0.2) {
-        let phone_no = format!("+{}", random.random_range(0..3));
-        registrant.phone_numbers.push(PhoneNumber { phone_no, date_collected: None });
-    }
-    request.program_memberships = (0..random.random_range(0..4))
-        .map(|_| {
-            let programs = ["CASH", "FOOD", "OLD", "HOUSE", "NOWHERE"];
-            let mut item = item(programs[random.random_range(0..programs.len())]);
-            if random.random_bool(0.3) {
-                item.state = RequestedState::Draft;
-            }
-            if random.random_bool(0.2) {
-                let date = SENT.date() + time::Duration::days(random.random_range(-2..2));
-                item.enrollment_date = Some(date.into());
-            }
-            item
-        })
-        .collect();
-    request
 }
 
 async fn one_by_one(scene: &Scene, records: &[Record]) {
@@ -326,10 +133,6 @@ async fn stored_position(scene: &Scene, at: &TopicPartition) -> usize {
 
 type Query = (&'static str, &'static str);
 
-fn dump_queries(parts: &[&[Query]]) -> Vec<Query> {
-    parts.concat()
-}
-
 /// Who there is, in which state, and what was said of it.
 const PEOPLE: &[Query] = &[
     (
@@ -339,6 +142,14 @@ const PEOPLE: &[Query] = &[
     ("names", "SELECT to_jsonb(t)::text FROM names t ORDER BY kind, scope, value"),
     ("phone_numbers", "SELECT to_jsonb(t)::text FROM phone_numbers t ORDER BY 1"),
     (
+        "letters",
+        "SELECT to_jsonb(t)::text FROM dead_letters t ORDER BY topic, partition, \"offset\"",
+    ),
+];
+
+/// Every byte, every answer and every version.
+const SAID: &[Query] = &[
+    (
         "memberships",
         "SELECT (to_jsonb(t) - 'created_at' - 'updated_at')::text FROM memberships t ORDER BY membership_id",
     ),
@@ -346,14 +157,6 @@ const PEOPLE: &[Query] = &[
         "history",
         "SELECT (to_jsonb(t) - 'recorded_at')::text FROM membership_history t ORDER BY membership_id, version",
     ),
-    (
-        "letters",
-        "SELECT to_jsonb(t)::text FROM dead_letters t ORDER BY topic, partition, \"offset\"",
-    ),
-];
-
-/// Every byte and every answer.
-const SAID: &[Query] = &[
     ("inbox", "SELECT to_jsonb(t)::text FROM inbox t ORDER BY source, message_id"),
     (
         "attempts",
@@ -376,8 +179,6 @@ const SAID: &[Query] = &[
 
 /// What every record came to in the end.
 const CAME_TO: &[Query] = &[
-    ("members", "SELECT (to_jsonb(t) - 'created_at' - 'updated_at')::text FROM group_members t ORDER BY group_id, individual_id"),
-    ("inbox", "SELECT concat_ws(' ', source, message_id, attempt, status, outcome) FROM inbox ORDER BY source, message_id"),
     (
         "ledger",
         "SELECT concat_ws(' ', l.partition, n, coalesce(p.outcome, substr(convert_from(l.outcomes, 'UTF8'), (n - l.first_offset + 1)::int, 1)))
@@ -386,11 +187,17 @@ const CAME_TO: &[Query] = &[
          ORDER BY l.partition, n",
     ),
     (
-        "events by membership, in the order of their numbers",
-        "SELECT encode(o.key, 'escape') || ' ' || string_agg(o.id::text || (o.state_body IS NULL), ' ' ORDER BY r.first_seq + o.pos)
-         FROM outbox o JOIN outbox_runs r USING (batch, stream)
-         WHERE o.stream BETWEEN 1000 AND 1999 GROUP BY o.key ORDER BY o.key",
+        "memberships",
+        "SELECT concat_ws(' ', registrant_id, program_id, state, spell, enrollment_date, exit_date) FROM memberships
+         ORDER BY registrant_id, program_id",
     ),
+    (
+        "history",
+        "SELECT (to_jsonb(t) - 'recorded_at' - 'version' - 'membership_id')::text FROM membership_history t
+         WHERE change <> 'PAYEE_CHANGED' ORDER BY topic, partition, \"offset\", program_id, registrant_id, version",
+    ),
+    ("inbox", "SELECT concat_ws(' ', source, message_id, attempt, status, outcome) FROM inbox ORDER BY source, message_id"),
+    ("members", "SELECT (to_jsonb(t) - 'created_at' - 'updated_at')::text FROM group_members t ORDER BY group_id, individual_id"),
     ("waiting", "SELECT 'waits ' || count(*) FROM parked_names"),
 ];
 
@@ -400,6 +207,14 @@ async fn dump(scene: &Scene, queries: &[Query]) -> BTreeMap<&'static str, Vec<St
     for &(what, sql) in queries {
         dump.insert(what, sqlx::query_scalar(sql).fetch_all(&scene.pool).await.expect(what));
     }
+    let versions: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM (SELECT max(version) <> count(*) AS gap FROM membership_history GROUP BY membership_id) AS gaps
+         WHERE gap",
+    )
+    .fetch_one(&scene.pool)
+    .await
+    .unwrap();
+    assert_eq!(versions, 0, "versions adjoin");
     let gaps: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (SELECT first_seq - lag(first_seq + count, 1, 1::bigint)
              OVER (PARTITION BY stream ORDER BY first_seq) AS gap FROM outbox_runs) AS gaps WHERE gap <> 0",

@@ -4,7 +4,7 @@ use super::Unchecked;
 use super::report::{Check, Finding};
 use super::walk::Walk;
 use crate::domain::{BatchOutcome, Tally};
-use crate::store::batches::Row;
+use crate::store::batches::{Place, Row};
 use crate::store::reconcile::{self as read, BatchMessage};
 use time::Duration;
 
@@ -30,20 +30,10 @@ impl Walk<'_> {
                 continue;
             }
             let mut counted = Counted::default();
-            let mut last = String::new();
+            let mut last = Place::START;
             loop {
                 let page = read::batch_messages_after(&mut tx, name, &last, PAGE as i64).await?;
                 (self.watch)("batches", page.len() as u64);
-                let whole = page.len() < PAGE;
-                last = counted.add(page).unwrap_or(last);
-                if whole {
-                    break;
-                }
-            }
-            last = String::new();
-            loop {
-                let page = read::batch_letters_after(&mut tx, name, &last, PAGE as i64).await?;
-                counted.letters += page.len() as i32;
                 let whole = page.len() < PAGE;
                 last = counted.add(page).unwrap_or(last);
                 if whole {
@@ -69,15 +59,17 @@ struct Counted {
 }
 
 impl Counted {
-    /// Counts a page; gives its last message.
-    fn add(&mut self, page: Vec<BatchMessage>) -> Option<String> {
+    /// Counts a page; gives the place of its last message.
+    fn add(&mut self, page: Vec<BatchMessage>) -> Option<Place> {
         let mut last = None;
         for message in page {
-            let outcome = message.outcome.bytes().next().and_then(BatchOutcome::of_byte);
-            if let Some(outcome) = outcome {
+            let byte = message.outcome.bytes().next();
+            self.letters += i32::from(byte == Some(b'L'));
+            if let Some(outcome) = byte.and_then(BatchOutcome::of_byte) {
                 self.tally.change(&message.message_id, None, outcome);
             }
-            last = Some(message.message_id);
+            let BatchMessage { message_id, recorded_at, .. } = message;
+            last = Some(Place { recorded_at, message_id });
         }
         last
     }

@@ -4,7 +4,7 @@ mod due;
 mod read;
 
 pub use due::{Said, lock_due, next_due, said};
-pub use read::{Batch, Cursor, Filter, Message, by_id, list, messages, open_count};
+pub use read::{Batch, Cursor, Filter, Message, Place, by_id, list, messages, open_count};
 
 use super::{Result, error::expect_rows};
 use crate::domain::{BatchOutcome, Digest, Tally};

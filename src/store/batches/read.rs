@@ -136,12 +136,27 @@ pub struct Message {
     pub recorded_at: OffsetDateTime,
 }
 
-/// The messages of a batch after this id, by id; only those of an outcome (a byte of the inbox), if one is given.
+/// Where a page of messages begins: after this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns of the order")]
+pub struct Place {
+    pub recorded_at: OffsetDateTime,
+    pub message_id: String,
+}
+
+impl Place {
+    /// Before every message.
+    pub const START: Self =
+        Self { recorded_at: OffsetDateTime::UNIX_EPOCH, message_id: String::new() };
+}
+
+/// The messages of a batch after this place, as they were recorded; only those of an outcome (a byte of the inbox), if
+/// one is given.
 pub async fn messages(
     connection: &mut PgConnection,
     (source, batch_id): (&str, &str),
     outcome: Option<&str>,
-    after: &str,
+    after: &Place,
     limit: i64,
 ) -> Result<Vec<Message>> {
     Ok(sqlx::query_as!(
@@ -149,16 +164,19 @@ pub async fn messages(
         r#"(SELECT message_id AS "message_id!", outcome AS "outcome!", result AS "result?", NULL::uuid AS letter_id,
                    recorded_at AS "recorded_at!"
             FROM inbox
-            WHERE source = $1 AND batch_id = $2 AND message_id > $3 AND ($4::text IS NULL OR outcome = $4)
-            ORDER BY message_id LIMIT $5)
+            WHERE source = $1 AND batch_id = $2 AND recorded_at >= $3 AND (recorded_at, message_id) > ($3, $4)
+              AND ($5::text IS NULL OR outcome = $5)
+            ORDER BY recorded_at, message_id LIMIT $6)
            UNION ALL
            (SELECT message_id, 'K', NULL, letter_id, recorded_at FROM batch_letters
-            WHERE source = $1 AND batch_id = $2 AND message_id > $3 AND ($4::text IS NULL OR $4 = 'K')
-            ORDER BY message_id LIMIT $5)
-           ORDER BY 1 LIMIT $5"#,
+            WHERE source = $1 AND batch_id = $2 AND recorded_at >= $3 AND (recorded_at, message_id) > ($3, $4)
+              AND ($5::text IS NULL OR $5 = 'K')
+            ORDER BY recorded_at, message_id LIMIT $6)
+           ORDER BY 5, 1 LIMIT $6"#,
         source,
         batch_id,
-        after,
+        after.recorded_at,
+        after.message_id,
         outcome,
         limit,
     )

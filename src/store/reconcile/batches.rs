@@ -1,8 +1,9 @@
 //! Batches, and the messages that they count.
 
 use crate::store::Result;
-use crate::store::batches::{Row, by_id};
+use crate::store::batches::{Place, Row, by_id};
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 /// The next batch after (source, `batch_id`) that is counted or that a request of the inbox names.
 pub async fn batch_after(
@@ -38,42 +39,30 @@ pub async fn batch(
 pub struct BatchMessage {
     pub message_id: String,
     pub outcome: String,
+    pub recorded_at: OffsetDateTime,
 }
 
-/// The messages of a batch after this id that stand in the inbox, by id.
+/// The messages of a batch after this place, as they were recorded.
 pub async fn batch_messages_after(
     connection: &mut PgConnection,
     (source, batch_id): (&str, &str),
-    after: &str,
+    after: &Place,
     limit: i64,
 ) -> Result<Vec<BatchMessage>> {
     Ok(sqlx::query_as!(
         BatchMessage,
-        "SELECT message_id, outcome FROM inbox
-         WHERE source = $1 AND batch_id = $2 AND message_id > $3 ORDER BY message_id LIMIT $4",
+        r#"(SELECT message_id AS "message_id!", outcome AS "outcome!", recorded_at AS "recorded_at!" FROM inbox
+            WHERE source = $1 AND batch_id = $2 AND recorded_at >= $3 AND (recorded_at, message_id) > ($3, $4)
+            ORDER BY recorded_at, message_id LIMIT $5)
+           UNION ALL
+           (SELECT message_id, 'L', recorded_at FROM batch_letters
+            WHERE source = $1 AND batch_id = $2 AND recorded_at >= $3 AND (recorded_at, message_id) > ($3, $4)
+            ORDER BY recorded_at, message_id LIMIT $5)
+           ORDER BY 3, 1 LIMIT $5"#,
         source,
         batch_id,
-        after,
-        limit,
-    )
-    .fetch_all(connection)
-    .await?)
-}
-
-/// The messages of a batch after this id that letters hold.
-pub async fn batch_letters_after(
-    connection: &mut PgConnection,
-    (source, batch_id): (&str, &str),
-    after: &str,
-    limit: i64,
-) -> Result<Vec<BatchMessage>> {
-    Ok(sqlx::query_as!(
-        BatchMessage,
-        r#"SELECT message_id, 'L' AS "outcome!" FROM batch_letters
-           WHERE source = $1 AND batch_id = $2 AND message_id > $3 ORDER BY message_id LIMIT $4"#,
-        source,
-        batch_id,
-        after,
+        after.recorded_at,
+        after.message_id,
         limit,
     )
     .fetch_all(connection)

@@ -8,7 +8,7 @@ mod parked;
 mod references;
 mod streams;
 
-pub use batches::{BatchMessage, batch, batch_after, batch_letters_after, batch_messages_after};
+pub use batches::{BatchMessage, batch, batch_after, batch_messages_after};
 pub use groups::{MemberRow, members_after};
 pub use intake::{
     LedgerRow, Said, byte_at, ledger_after, ledger_between, ledger_with_after, letter_at,

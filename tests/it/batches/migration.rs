@@ -5,6 +5,9 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use super::digest;
 use crate::support;
 
+/// Batch, messages seen, digest, positions, state.
+type Row = (String, i32, Vec<u8>, Vec<i64>, String);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_migrated_inbox_is_counted_as_it_stands() {
     let database = support::database().await;
@@ -29,7 +32,6 @@ async fn a_migrated_inbox_is_counted_as_it_stands() {
     let ids: Vec<_> = (1..=400).map(|n| (format!("m{n}"), words[n % 4])).collect();
     let row = "SELECT batch_id, applied_count + unchanged_count + partial_count + rejected_count, digest, positions, state
                FROM batches";
-    type Row = (String, i32, Vec<u8>, Vec<i64>, String);
     let rows: Vec<Row> = sqlx::query_as(row).fetch_all(&mut connection).await.unwrap();
     let [(batch_id, seen, stored, positions, state)] = rows.as_slice() else {
         panic!("one batch: {rows:?}")
