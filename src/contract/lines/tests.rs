@@ -143,7 +143,6 @@ fn every_error_of_updates_and_groups_is_found() {
         [
             (1, "/program", "rjct.field.invalid"),
             (1, "/exit_date", "rjct.field.unsupported"),
-            (1, "/reason/code", "rjct.field.invalid"),
             (1, "/expected_version", "rjct.field.invalid"),
             (1, "/registrant", "rjct.registrant.unnamed"),
             (2, "/members/0/kinds/0", "rjct.field.invalid"),

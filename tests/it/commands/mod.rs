@@ -28,7 +28,8 @@ async fn migrate_may_run_again() {
     assert_eq!((code, stderr.contains("rollcall migrate")), (1, true), "{stderr}");
     for _ in 0..2 {
         let (code, stdout, stderr) = command(&setup, &["migrate", "--json"]).await;
-        assert_eq!((code, stdout.trim()), (0, r#"{"schema_version":3}"#), "{stderr}");
+        let version = format!(r#"{{"schema_version":{}}}"#, rollcall::store::SCHEMA_VERSION);
+        assert_eq!((code, stdout.trim()), (0, version.as_str()), "{stderr}");
     }
 }
 

@@ -28,7 +28,8 @@ async fn a_database_that_is_not_fit_is_refused_in_words() {
     // A newer schema that this worker is not too old for is fine.
     run("UPDATE schema_version SET current = 99, min_worker = 1".to_owned()).await;
     stage.done(&["programs", "list"]).await;
-    run("UPDATE schema_version SET current = 1".to_owned()).await;
+    let current = rollcall::store::SCHEMA_VERSION;
+    run(format!("UPDATE schema_version SET current = {current}")).await;
 
     let name: String =
         sqlx::query_scalar("SELECT current_database()").fetch_one(&stage.db.pool).await.unwrap();
