@@ -63,6 +63,14 @@ impl Scene {
         Self { _database: database, pool, applier, clock }
     }
 
+    /// Where nothing waits for what it names.
+    pub(crate) async fn without_grace() -> Self {
+        let scene = Self::new().await;
+        let options = Options { grace: time::Duration::ZERO, ..options() };
+        let clock = Arc::<ManualClock>::clone(&scene.clock);
+        Self { applier: applier_of(scene.pool.clone(), clock, options), ..scene }
+    }
+
     /// Takes the lease of a partition, as the consumer does.
     pub(crate) async fn lease(&self, at: &TopicPartition) -> Uuid {
         let fence = Uuid::new_v4();
@@ -132,12 +140,15 @@ pub(crate) fn applier(pool: PgPool) -> Applier {
 }
 
 pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
-    applier_capped(pool, clock, Caps { max_consecutive: 3, max_ratio: 0.0, ratio_window: 10 })
+    applier_of(pool, clock, options())
 }
 
 pub(crate) fn applier_capped(pool: PgPool, clock: Arc<dyn Clock>, caps: Caps) -> Applier {
-    let dates = Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: time::Duration::days(366) };
-    let options = Options {
+    applier_of(pool, clock, Options { caps, ..options() })
+}
+
+fn options() -> Options {
+    Options {
         inbox_retention: time::Duration::days(400),
         retry_max_delay: Duration::from_secs(1),
         takeover_after: Duration::from_secs(2),
@@ -147,9 +158,13 @@ pub(crate) fn applier_capped(pool: PgPool, clock: Arc<dyn Clock>, caps: Caps) ->
         grace: time::Duration::minutes(1),
         revise_after: time::Duration::seconds(5),
         shards: 12,
-        caps,
+        caps: Caps { max_consecutive: 3, max_ratio: 0.0, ratio_window: 10 },
         max_record_bytes: 512 * 1024,
-    };
+    }
+}
+
+fn applier_of(pool: PgPool, clock: Arc<dyn Clock>, options: Options) -> Applier {
+    let dates = Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: time::Duration::days(366) };
     Applier::new(
         pool,
         Arc::new(Schemas::embedded()),

@@ -25,10 +25,7 @@ pub(super) fn sequence(random: &mut StdRng, seed: u64, lane: i32, kinds: Kinds) 
             // The same again, perhaps as a later attempt, perhaps with other content.
             1..=3 if !requests.is_empty() => {
                 let mut request = requests[random.random_range(0..requests.len())].clone();
-                // A greater attempt of what waits is a copy of it, of what was refused a new request: with the waiting,
-                // that depends on the cutting.
                 let attempts = random.random_range(0..3);
-                let attempts = if kinds == Kinds::All { 0 } else { attempts };
                 request.again(attempts, random.random_bool(0.2));
                 request.record(&at, offset)
             }
