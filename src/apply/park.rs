@@ -208,11 +208,14 @@ impl<'a> Walk<'a> {
         }
         match decide(meta, command, &mut self.set, patience) {
             Verdict::Decided(decision) => {
-                if !ahead_of.is_empty() {
-                    self.went_ahead(meta, command, &ahead_of);
+                self.went_ahead(&ahead_of);
+                // Of what came out of the queue others may be behind, whom this batch does not know.
+                if !ahead_of.is_empty() || matches!(place, Place::Stored(_)) {
+                    self.met(meta, command);
                 }
                 for letter in superseded {
-                    self.queues.leave(Place::Stored(letter));
+                    // Who is behind it comes first, and this batch does not know who that is.
+                    self.queues.make_ready(Place::Stored(letter));
                     self.moves.superseded.push((letter, self.answers.len()));
                 }
                 Ok(decision)
@@ -223,7 +226,7 @@ impl<'a> Walk<'a> {
 
     /// Those that it went ahead of are looked at again: what they wait for may have come. Until then nobody else goes
     /// ahead of them, as nobody would had they been looked at at once (P10).
-    fn went_ahead(&mut self, meta: &Meta, command: &Command, ahead_of: &BTreeSet<Place>) {
+    fn went_ahead(&mut self, ahead_of: &BTreeSet<Place>) {
         for place in ahead_of {
             self.queues.make_ready(*place);
             match place {
@@ -241,6 +244,10 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+    }
+
+    /// Whoever waits at a name that means somebody now waits for that registrant: later records may name it otherwise.
+    fn met(&mut self, meta: &Meta, command: &Command) {
         for name in names_of(meta, command) {
             let Some(owner) = self.set.owner(&name) else { continue };
             let registrant = Occupied::Registrant(owner);
