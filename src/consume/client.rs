@@ -41,10 +41,12 @@ fn settings(config: &Config) -> ClientConfig {
         )
         .set("reconnect.backoff.max.ms", "2000")
         // A topic that is created, or that grows, after the start is noticed by this.
-        .set("topic.metadata.refresh.interval.ms", "30000")
+        .set("topic.metadata.refresh.interval.ms", "5000")
         // With librdkafka 2.12's default, an outage of all brokers can leave the group's coordinator without a
         // connection for ever (seen: a broker stopped for 9 s).
         .set("metadata.recovery.strategy", "none")
+        // Its default of ten minutes is how long a coordinator that was lost in an outage can stay unknown.
+        .set("coordinator.query.interval.ms", "5000")
         .set("check.crcs", "true");
     client.set_log_level(RDKafkaLogLevel::Warning);
     for (name, value) in config.properties.iter() {
