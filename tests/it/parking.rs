@@ -1,5 +1,6 @@
 //! Records that wait (P8): for what they name, or behind an earlier record of the same person.
 
+mod receipts;
 mod waiting;
 
 use rollcall::contract::wire::{Action, EnrollmentRequest, HeldWhy, RequestResult, ResultStatus};
