@@ -183,7 +183,7 @@ pub(super) async fn queues(
     for first in
         firsts.iter().filter(|first| first.why.as_deref().is_some_and(|why| why != "BEHIND"))
     {
-        if let Some(key) = Occupied::of_row(&first.key) {
+        if let Some(key) = Occupied::of_row(first) {
             open.push(key.row());
         }
     }
