@@ -6,7 +6,7 @@ use super::queues::{Awaits, Entry, Occupied, Place};
 use crate::contract::Identity;
 use crate::domain::{
     Action, Command, Decision, Meta, Missing, NameKey, Patience, RegistrantId, Verdict, WorkingSet,
-    decide,
+    decide, refused_at_once,
 };
 use crate::store::parked_names::Keys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -168,7 +168,10 @@ impl<'a> Walk<'a> {
         let patience = if self.grace.is_zero() { Patience::Over } else { Patience::Waits };
         match self.turn(meta, command, Place::New(self.answers.len()), patience) {
             Ok(decision) => Turn::Decided(decision),
-            Err(awaits) => Turn::Waits(awaits, occupied(meta, command, &self.set)),
+            Err(awaits) => match refused_at_once(meta, command, &self.set) {
+                Some(decision) => Turn::Decided(decision),
+                None => Turn::Waits(awaits, occupied(meta, command, &self.set)),
+            },
         }
     }
 

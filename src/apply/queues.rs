@@ -21,13 +21,13 @@ impl Occupied {
         }
     }
 
-    /// From kind, scope and value.
-    pub(super) fn of_row((kind, scope, value): &(String, String, String)) -> Option<Self> {
-        if kind == "REGISTRANT" {
-            return Some(Self::Registrant(RegistrantId(value.parse().ok()?)));
+    /// What one who is stored occupies.
+    pub(super) fn of_row(row: &Occupant) -> Option<Self> {
+        if row.kind == "REGISTRANT" {
+            return Some(Self::Registrant(RegistrantId(row.value.parse().ok()?)));
         }
-        let kind = NameKind::parse(kind)?;
-        Some(Self::Name(NameKey { kind, scope: scope.clone(), value: value.clone() }))
+        let kind = NameKind::parse(&row.kind)?;
+        Some(Self::Name(NameKey { kind, scope: row.scope.clone(), value: row.value.clone() }))
     }
 }
 
@@ -120,7 +120,7 @@ impl Queues {
     pub(super) fn of(occupants: Vec<Occupant>) -> Self {
         let mut queues = Self::default();
         for occupant in occupants {
-            let Some(key) = Occupied::of_row(&occupant.key) else { continue };
+            let Some(key) = Occupied::of_row(&occupant) else { continue };
             let place = Place::Stored(occupant.parked_id);
             queues.join(place, std::slice::from_ref(&key), &Awaits::stored(occupant));
         }

@@ -70,7 +70,7 @@ impl Save<'_, '_> {
         Ok(())
     }
 
-    /// History, inbox, letters, outbox, batches, numbers, ledger. Whether a receipt is due.
+    /// History, inbox, letters, outbox, queues, batches, numbers, ledger. Whether a receipt is due.
     pub(super) async fn said(
         &self,
         tx: &mut Transaction<'_, Postgres>,
@@ -94,11 +94,12 @@ impl Save<'_, '_> {
             inbox::keep(tx, &kept, self.recorded_at).await?;
         }
         self.outbound.insert(tx, self.batch, self.recorded_at).await?;
+        // Before batches and streams: records that wait may be locked by a drain, which goes on to these.
+        super::queue::save(tx, self.answers, self.moves, self.recorded_at).await?;
         let locked = self.counting.lock(tx, shards, self.recorded_at).await?;
         let first = self.outbound.number(tx, self.batch, self.recorded_at).await?;
         let events = self.outbound.events(&first);
         let due = self.counting.save(tx, locked, events, self.recorded_at).await?;
-        super::queue::save(tx, self.answers, self.moves, self.recorded_at).await?;
         self.ledger(tx).await?;
         Ok(due)
     }

@@ -288,7 +288,9 @@ async fn known<'a>(
             Intake::Refused(refused) => {
                 Some((&*refused.identity.source, &*refused.identity.message_id))
             }
-            Intake::Letter(_) | Intake::Condemned { .. } => None,
+            // It may have been held till now.
+            Intake::Condemned { identity, .. } => Some((&*identity.source, &*identity.message_id)),
+            Intake::Letter(_) => None,
         })
         .collect();
     if keys.is_empty() {

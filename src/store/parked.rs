@@ -93,10 +93,10 @@ pub async fn wake(
     parked_ids: &[i64],
     now: OffsetDateTime,
 ) -> Result<()> {
+    let waiting = lock(tx, parked_ids).await?;
     sqlx::query!(
-        "UPDATE parked_records SET due_at = $2, why = 'BEHIND', program = NULL
-         WHERE parked_id = ANY($1) AND state = 'WAITING'",
-        parked_ids,
+        "UPDATE parked_records SET due_at = $2, why = 'BEHIND', program = NULL WHERE parked_id = ANY($1)",
+        &waiting,
         now,
     )
     .execute(&mut **tx)
