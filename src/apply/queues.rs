@@ -131,6 +131,11 @@ impl Queues {
         self.entries.is_empty()
     }
 
+    /// Whether it waits, or is a letter.
+    pub(super) fn contains(&self, place: Place) -> bool {
+        self.entries.contains_key(&place)
+    }
+
     /// Who is in the queue behind this key before `place`, in order.
     pub(super) fn before(
         &self,
@@ -186,11 +191,15 @@ impl Queues {
         }
     }
 
-    pub(super) fn leave(&mut self, place: Place) {
+    /// It waits no longer; gives who is first now where it was.
+    pub(super) fn leave(&mut self, place: Place) -> BTreeSet<Place> {
+        let mut firsts = BTreeSet::new();
         for key in self.entries.remove(&place).into_iter().flat_map(|entry| entry.keys) {
             if let Some(queue) = self.at.get_mut(&key) {
                 queue.remove(&place);
+                firsts.extend(queue.first());
             }
         }
+        firsts
     }
 }

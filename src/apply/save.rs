@@ -6,7 +6,7 @@ use super::disposition::Failure;
 use super::load::Loaded;
 use super::outbound::Outbound;
 use super::outcome::outcome_symbol;
-use super::park::Moves;
+use super::park::{Moves, Parking};
 use super::receipts::Counting;
 use crate::domain::Registrant;
 use crate::store::{self, inbox, memberships::History};
@@ -186,7 +186,11 @@ impl Save<'_, '_> {
         let mut rows = store::intake::LedgerRows::default();
         for slice in slices {
             let mut outcomes = vec![b'-'; (slice.next_offset - slice.first_offset) as usize];
-            for answer in self.answers.iter().filter(|answer| answer.record.at == slice.at) {
+            // What came out of the queue was parked when its byte was written.
+            let here = |answer: &&Answer<'_>| {
+                answer.record.at == slice.at && !matches!(answer.parking, Parking::Through(_))
+            };
+            for answer in self.answers.iter().filter(here) {
                 let at = usize::try_from(answer.record.offset - slice.first_offset).ok();
                 if let Some(byte) = at.and_then(|at| outcomes.get_mut(at)) {
                     *byte = answer.outcome;
