@@ -6,6 +6,7 @@
 mod auth;
 mod cursor;
 mod extract;
+mod lane;
 mod openapi;
 mod page;
 mod probes;
@@ -13,17 +14,20 @@ mod problem;
 mod programs;
 mod router;
 mod server;
+mod writes;
 
 pub use auth::{Auth, KeysError, Options as AuthOptions};
+pub use lane::{Lane, LaneLimits, Work};
 pub use server::{Listener, Tls, TlsError, bind, serve, tls};
 
+use crate::contract::Dates;
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use crate::telemetry::metrics;
 use problem::{Code, Problem};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -55,6 +59,10 @@ pub struct Face {
     pub pool: PgPool,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// How dates are meant.
+    pub dates: Arc<Dates>,
+    /// Where writes go, once the database is there.
+    lane: Arc<OnceLock<Lane>>,
     /// Who calls.
     pub auth: Auth,
     /// What a client may take.
@@ -68,12 +76,19 @@ impl Face {
     pub fn new(
         health: Health,
         metrics: metrics::Handle,
-        (pool, clock): (PgPool, Arc<dyn Clock>),
+        (pool, clock, dates): (PgPool, Arc<dyn Clock>, Arc<Dates>),
         auth: Auth,
         limits: Limits,
     ) -> Self {
         let requests = Arc::new(Semaphore::new(limits.max_requests));
-        Self { health, metrics, pool, clock, auth, limits: Arc::new(limits), requests }
+        let lane = Arc::default();
+        Self { health, metrics, pool, clock, dates, lane, auth, limits: Arc::new(limits), requests }
+    }
+
+    /// Takes writes from now on.
+    pub fn open(&self, lane: Lane) {
+        // A face is opened once.
+        drop(self.lane.set(lane));
     }
 
     /// A connection for a read.

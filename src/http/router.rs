@@ -1,7 +1,7 @@
 //! All routes together, and what stands around them: figures, limits, time, panics, the errors of no route.
 
 use super::problem::{self, Code, Problem};
-use super::{Face, openapi, probes, programs};
+use super::{Face, openapi, probes, programs, writes};
 use crate::telemetry::metrics;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -19,7 +19,7 @@ const STREAMS: [&str; 1] = ["/v1/batches"];
 
 /// Every route but those of the probes: what is limited, and asks who calls.
 fn api() -> OpenApiRouter<Face> {
-    OpenApiRouter::with_openapi(openapi::base()).merge(programs::routes())
+    OpenApiRouter::with_openapi(openapi::base()).merge(writes::routes()).merge(programs::routes())
 }
 
 /// The whole face.
