@@ -1,6 +1,5 @@
 //! The composition root: what commands are made of.
 
-pub mod batches;
 pub mod demo;
 pub mod embedded;
 pub mod kafka;
@@ -13,6 +12,7 @@ pub mod submit;
 pub mod topics;
 pub mod worker;
 
+mod face;
 mod wiring;
 
 /// A part of the worker, for `run --only`.

@@ -125,7 +125,7 @@ impl<'a> Walk<'a> {
                     Some(Waiting { parked_at, released, .. }) => (*parked_at, *released),
                     None => (self.recorded_at, false),
                 };
-                let over = released || since + self.grace <= self.recorded_at;
+                let over = released || record.is_http() || since + self.grace <= self.recorded_at;
                 let patience = if over { Patience::Over } else { Patience::Waits };
                 match self.turn(meta, command, place, patience) {
                     Ok(decision) => (Identity::of(meta), *fingerprint, decision, Some(meta)),

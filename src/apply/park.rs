@@ -164,8 +164,15 @@ impl Passing<'_, '_> {
 
 impl<'a> Walk<'a> {
     /// Decides a command, unless it must wait for an earlier one or for what it names.
-    pub(super) fn decide_or_park(&mut self, meta: &Meta, command: &Command) -> Turn {
-        let patience = if self.grace.is_zero() { Patience::Over } else { Patience::Waits };
+    pub(super) fn decide_or_park(
+        &mut self,
+        meta: &Meta,
+        command: &Command,
+        record: &Record,
+    ) -> Turn {
+        // Over HTTP somebody waits for the answer: what is missing is missing.
+        let over = self.grace.is_zero() || record.is_http();
+        let patience = if over { Patience::Over } else { Patience::Waits };
         match self.turn(meta, command, Place::New(self.answers.len()), patience) {
             Ok(decision) => Turn::Decided(decision),
             Err(awaits) => match refused_at_once(meta, command, &self.set) {

@@ -11,6 +11,7 @@ use super::outcome::outcome_word;
 use super::park::{Moves, Parking};
 use super::queue::{AT_ONCE, numbers};
 use super::receipts::{Counting, Stored};
+use super::reply;
 use super::save::Save;
 use crate::contract::Intake;
 use crate::domain::BatchOutcome;
@@ -62,7 +63,7 @@ impl Applier {
         let mut outcomes = check(&mut tx, &batch.slices).await?;
         let slices: Vec<_> =
             outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
-        if slices.is_empty() && !batch.waiting {
+        if slices.is_empty() && !batch.slices.is_empty() {
             tx.rollback().await.map_err(store::Error::from)?;
             self.sessions.put(session);
         } else {
@@ -190,18 +191,19 @@ impl Applier {
         if receipt_due {
             self.receipts.notify_one();
         }
-        self.committed(&answers, &moves, recorded_at, started);
+        self.committed(&arrived, (&answers, &moves), recorded_at, started);
         Ok(None)
     }
 
-    /// After the commit: the relay wakes, the figures move.
+    /// After the commit: who waits for an answer gets it, the relay wakes, the figures move.
     fn committed(
         &self,
-        answers: &[Answer<'_>],
-        moves: &Moves,
+        arrived: &[&Taken],
+        (answers, moves): (&[Answer<'_>], &Moves),
         recorded_at: OffsetDateTime,
         started: Instant,
     ) {
+        reply::answer(arrived, answers);
         self.wake.notify_one();
         if !moves.is_empty() || answers.iter().any(|answer| answer.parking != Parking::None) {
             self.parked.notify_one();

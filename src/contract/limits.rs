@@ -11,7 +11,7 @@ use super::decode::Request;
 use super::intake::Identity;
 use crate::domain::{Command, Fault, Meta};
 use text::Checker;
-pub(super) use text::{is_source, is_token};
+pub use text::{is_source, is_token};
 use time::{Date, Duration, OffsetDateTime, UtcOffset};
 
 /// The settings that the meaning of a date depends on.
@@ -33,6 +33,12 @@ impl Dates {
         let offset = self.time_zone.to_offset(instant).seconds();
         (time + Duration::seconds(i64::from(offset))).date()
     }
+}
+
+/// The limits that a request breaks.
+pub fn faults(request: &Request, recorded_at: OffsetDateTime, dates: &Dates) -> Vec<Fault> {
+    let checked = command(request.clone(), recorded_at, dates);
+    checked.err().map(|(_, faults)| faults).unwrap_or_default()
 }
 
 /// Checks the limits of a request and makes it a command.

@@ -18,6 +18,7 @@ mod demo;
 mod embedded;
 mod examples;
 mod groups;
+mod http;
 mod join;
 mod letters;
 mod outages;
