@@ -5,6 +5,7 @@ mod codec;
 mod completions;
 mod config;
 mod database;
+mod dead_letters;
 mod demo;
 mod exit;
 mod migrate;
@@ -77,6 +78,8 @@ enum Command {
     Batches(batches::Command),
     Encode(codec::EncodeArgs),
     Decode(codec::DecodeArgs),
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
     #[command(subcommand)]
     Parked(parked::Command),
     Status(status::Args),
@@ -151,6 +154,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Batches(command) => batches::main(&command, context).await,
         Command::Encode(args) => codec::encode(&args, context),
         Command::Decode(args) => codec::decode(&args, context),
+        Command::DeadLetters(command) => dead_letters::main(command, context).await,
         Command::Parked(command) => parked::main(&command, context).await,
         Command::Status(args) => status::main(&args, context).await,
         Command::Reconcile(args) => reconcile::main(&args, context).await,
