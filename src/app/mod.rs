@@ -4,6 +4,7 @@ pub mod batches;
 pub mod demo;
 pub mod embedded;
 pub mod kafka;
+pub mod letters;
 pub mod parked;
 pub mod programs;
 pub mod reconcile;

@@ -1,5 +1,6 @@
 //! What apply takes and what it says of it.
 
+use super::replay::{OfLetter, Replay};
 use crate::contract::Intake;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub struct Taken {
     pub intake: Intake,
     /// Of a record that comes out of the queue.
     pub waiting: Option<Waiting>,
+    /// Of a record that a letter keeps.
+    pub letter: Option<OfLetter>,
 }
 
 /// A record's place in the queue.
@@ -100,6 +103,8 @@ pub struct Batch {
     pub slices: Vec<Slice>,
     /// The records: of each partition in the order of their offsets, each within its slice.
     pub records: Vec<Taken>,
+    /// Where the records are those of letters, and there are no slices: what is done to them.
+    pub replay: Option<Arc<Replay>>,
 }
 
 /// What became of a slice.

@@ -56,9 +56,15 @@ impl Applier {
                 Err(Stop::Fault(failure)) => {
                     let slices = part.slices.clone();
                     let waiting = queue::numbers(&part.records);
+                    let replay = part.replay.clone();
                     match self.judge(part, &failure, hard).await {
                         Ok(again) => parts.push(again),
                         Err(cause) if !waiting.is_empty() => self.postpone(&waiting, &cause).await,
+                        Err(cause) if let Some(replay) = replay => {
+                            // What follows may be of the same registrants.
+                            parts.clear();
+                            replay.stopped(cause);
+                        }
                         Err(cause) => stop(&mut outcomes, &mut parts, slices, &cause),
                     }
                 }
@@ -180,7 +186,7 @@ impl Applier {
         if let Err(error) = self.canary().await {
             return Err(format!("apply_failed: {code}; a canary write fails too: {error}"));
         }
-        if !self.tallies.accept(&part, &self.options.caps) {
+        if part.replay.is_none() && !self.tallies.accept(&part, &self.options.caps) {
             return Err(format!("{CAP} ({code})"));
         }
         tracing::error!(%failure, "a record fails for good: it becomes a dead letter");
@@ -217,9 +223,10 @@ fn halves(mut batch: Batch) -> (Batch, Batch) {
         return (batch, Batch { slices, ..Batch::default() });
     }
     let second_records = batch.records.split_off(batch.records.len() / 2);
-    let waiting = batch.waiting;
-    let mut first = Batch { waiting, slices: Vec::new(), records: batch.records };
-    let mut second = Batch { waiting, slices: Vec::new(), records: second_records };
+    let (waiting, replay) = (batch.waiting, batch.replay);
+    let mut first =
+        Batch { waiting, replay: replay.clone(), slices: Vec::new(), records: batch.records };
+    let mut second = Batch { waiting, replay, slices: Vec::new(), records: second_records };
     for slice in batch.slices {
         let last = |records: &[Taken]| {
             records.iter().rev().find(|taken| taken.record.at == slice.at).map(|t| t.record.offset)
@@ -315,7 +322,7 @@ mod tests {
         let timestamp = OffsetDateTime::UNIX_EPOCH;
         let (key, value, headers) = (None, None, Vec::new());
         let record = Record { at: at(partition), offset, timestamp, key, value, headers };
-        Taken { record, intake: Intake::Letter(letter::PANICKED), waiting: None }
+        Taken { record, intake: Intake::Letter(letter::PANICKED), waiting: None, letter: None }
     }
 
     type Part = (Vec<(i32, i64)>, Vec<(i32, i64, i64)>);

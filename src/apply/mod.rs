@@ -16,6 +16,7 @@ mod park;
 mod queue;
 mod queues;
 mod receipts;
+mod replay;
 mod save;
 mod transaction;
 
@@ -26,6 +27,7 @@ pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
 pub use receipts::{Closed, Receipts, close};
+pub use replay::{Deed, Done, Fate, Replay, Replayed};
 
 use crate::contract::{self, Dates, Intake, Schemas};
 use crate::lifecycle::clock::Clock;
@@ -131,7 +133,7 @@ impl Applier {
         // A record that the program cannot look at must not take it down at the same offset again and again.
         let intake = std::panic::catch_unwind(std::panic::AssertUnwindSafe(take));
         let intake = intake.unwrap_or(Intake::Letter(letter::PANICKED));
-        Taken { record, intake, waiting: None }
+        Taken { record, intake, waiting: None, letter: None }
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn names_of(meta: &Meta, command: &Command) -> Vec<NameKey> {
 }
 
 /// What a command occupies: its names, and whom they mean.
-fn occupied(meta: &Meta, command: &Command, set: &WorkingSet) -> Vec<Occupied> {
+pub(super) fn occupied(meta: &Meta, command: &Command, set: &WorkingSet) -> Vec<Occupied> {
     let names = names_of(meta, command);
     let registrants: BTreeSet<_> = names.iter().filter_map(|name| set.owner(name)).collect();
     let names: BTreeSet<_> = names.into_iter().collect();
@@ -165,10 +165,18 @@ impl Passing<'_, '_> {
 }
 
 impl<'a> Walk<'a> {
-    /// Decides a command, unless it must wait for an earlier one or for what it names.
-    pub(super) fn decide_or_park(&mut self, meta: &Meta, command: &Command) -> Turn {
-        let patience = if self.grace.is_zero() { Patience::Over } else { Patience::Waits };
-        match self.turn(meta, command, Place::New(self.answers.len()), patience) {
+    /// Decides a command, unless it must wait for an earlier one or for what it names. One that has its `place` already
+    /// has waited for what it names.
+    pub(super) fn decide_or_park(
+        &mut self,
+        meta: &Meta,
+        command: &Command,
+        place: Option<Place>,
+    ) -> Turn {
+        let over = place.is_some() || self.grace.is_zero();
+        let patience = if over { Patience::Over } else { Patience::Waits };
+        let place = place.unwrap_or(Place::New(self.answers.len()));
+        match self.turn(meta, command, place, patience) {
             Ok(decision) => Turn::Decided(decision),
             Err(awaits) => Turn::Waits(awaits, occupied(meta, command, &self.set)),
         }

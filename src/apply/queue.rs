@@ -195,7 +195,7 @@ impl Applier {
         }
         let records: Vec<_> = due.into_iter().map(|waiting| self.taken(waiting)).collect();
         let looked_at = records.len();
-        self.apply(Batch { waiting: true, slices: Vec::new(), records }, hard).await;
+        self.apply(Batch { waiting: true, records, ..Batch::default() }, hard).await;
         Ok(looked_at)
     }
 

@@ -22,11 +22,15 @@ pub(super) struct Save<'a, 'b> {
     pub(super) counting: &'b Counting<'b>,
     pub(super) slices: &'b [Slice],
     pub(super) batch: i64,
+    /// How the requests came.
+    pub(super) channel: &'static str,
     pub(super) recorded_at: OffsetDateTime,
 }
 
-/// How requests came that are read from Kafka.
-const CHANNEL: &str = "KAFKA";
+/// How requests come that are read from Kafka.
+pub(super) const KAFKA: &str = "KAFKA";
+/// How requests come that an operator has applied again, or gives up.
+pub(super) const REPLAY: &str = "REPLAY";
 
 impl Save<'_, '_> {
     /// Names, registrants, memberships.
@@ -70,29 +74,36 @@ impl Save<'_, '_> {
         Ok(())
     }
 
+    /// History and inbox: with [`Self::state`] all that a request can fail by.
+    pub(super) async fn facts(&self, tx: &mut Transaction<'_, Postgres>) -> Result<(), Failure> {
+        let history = self.history();
+        if !history.membership_ids.is_empty() {
+            store::memberships::insert_history(tx, &history, self.channel, self.recorded_at)
+                .await?;
+        }
+        let new = self.inbox(|write| write == Write::Insert);
+        if !new.is_empty() {
+            inbox::insert(tx, &new, self.channel, self.recorded_at).await?;
+        }
+        let anew = self.inbox(|write| matches!(write, Write::Replace(_)));
+        if !anew.is_empty() {
+            let previous = self.replaced();
+            inbox::replace(tx, &anew, &previous, self.channel, self.recorded_at).await?;
+        }
+        let kept = self.inbox(|write| write == Write::Keep);
+        if !kept.is_empty() {
+            inbox::keep(tx, &kept, self.recorded_at).await?;
+        }
+        Ok(())
+    }
+
     /// History, inbox, letters, outbox, batches, numbers, ledger. Whether a receipt is due.
     pub(super) async fn said(
         &self,
         tx: &mut Transaction<'_, Postgres>,
         shards: u32,
     ) -> Result<bool, Failure> {
-        let history = self.history();
-        if !history.membership_ids.is_empty() {
-            store::memberships::insert_history(tx, &history, CHANNEL, self.recorded_at).await?;
-        }
-        let new = self.inbox(|write| write == Write::Insert);
-        if !new.is_empty() {
-            inbox::insert(tx, &new, CHANNEL, self.recorded_at).await?;
-        }
-        let anew = self.inbox(|write| matches!(write, Write::Replace(_)));
-        if !anew.is_empty() {
-            let previous = self.replaced();
-            inbox::replace(tx, &anew, &previous, CHANNEL, self.recorded_at).await?;
-        }
-        let kept = self.inbox(|write| write == Write::Keep);
-        if !kept.is_empty() {
-            inbox::keep(tx, &kept, self.recorded_at).await?;
-        }
+        self.facts(tx).await?;
         self.outbound.insert(tx, self.batch, self.recorded_at).await?;
         let locked = self.counting.lock(tx, shards, self.recorded_at).await?;
         let first = self.outbound.number(tx, self.batch, self.recorded_at).await?;

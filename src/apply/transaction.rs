@@ -1,7 +1,7 @@
 //! One try of a batch: one transaction (P1).
 
 use super::Applier;
-use super::answer::{Answer, Known, Walk};
+use super::answer::{Answer, Known, Walk, attributed};
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::Failure;
 use super::load::{Also, Loading, load, queues};
@@ -10,7 +10,8 @@ use super::outcome::outcome_word;
 use super::park::{Moves, Parking};
 use super::queue::numbers;
 use super::receipts::{Counting, Stored};
-use super::save::Save;
+use super::replay::{self, Deed};
+use super::save::{KAFKA, REPLAY, Save};
 use crate::contract::Intake;
 use crate::domain::BatchOutcome;
 use crate::store;
@@ -42,15 +43,18 @@ impl Applier {
         let started = Instant::now();
         let mut session = self.sessions.take(&self.pool).await?;
         let mut tx = session.begin().await.map_err(store::Error::from)?;
-        let ticket = store::intake::ticket(&mut tx).await?;
+        let replay = batch.replay.as_deref();
+        let rehearsed = replay.is_some_and(|replay| replay.deed == Deed::Rehearse);
+        let ticket = store::intake::ticket(&mut tx, !rehearsed).await?;
         pid.store(ticket.pid, std::sync::atomic::Ordering::Relaxed);
         if let Some(halt) = ticket.halt {
             return Err(Failure::Halted(halt));
         }
+        let ended = !replay::goes_on(&mut tx, batch).await?;
         let mut outcomes = check(&mut tx, &batch.slices).await?;
         let slices: Vec<_> =
             outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
-        if slices.is_empty() && !batch.waiting {
+        if ended || (slices.is_empty() && !batch.waiting && replay.is_none()) {
             tx.rollback().await.map_err(store::Error::from)?;
         } else {
             // I1: a partition that moved away takes its own records with it, and no others.
@@ -66,7 +70,7 @@ impl Applier {
             let (inbox, stored) = known(&mut tx, &records).await?;
             let answered: HashSet<_> = inbox
                 .iter()
-                .filter(|(_, known)| !(known.open || batch.waiting))
+                .filter(|(_, known)| !(known.open || batch.waiting || replay.is_some()))
                 .map(|(key, _)| *key)
                 .collect();
             let to_decide = records.iter().copied().filter(|taken| match &taken.intake {
@@ -81,6 +85,9 @@ impl Applier {
                 Loading::Again(more) => return Ok(Ran::Again(more)),
             };
             let last = still_waiting(&mut tx, batch, &mut records).await?;
+            let last = last.or(replay.map(|_| i64::MAX));
+            let again = replay::sent_again(&mut tx, ticket.letters, batch, &records).await?;
+            let untouched = replay::begin(&mut tx, batch, &loaded, &mut records).await?;
             let queues = queues(&mut tx, &loaded, last).await?;
             metrics::stage("load", started.elapsed());
 
@@ -95,9 +102,11 @@ impl Applier {
                 queues,
                 answers: Vec::new(),
                 moves: Moves::default(),
+                replay,
+                replayed: untouched,
             };
             walk.run(&records)?;
-            let Walk { set, answers, moves, .. } = walk;
+            let Walk { set, answers, moves, replayed, .. } = walk;
             loaded.set = set;
             let unheld = loaded.name_changes().unheld;
             if !unheld.is_empty() {
@@ -117,15 +126,30 @@ impl Applier {
                 counting: &counting,
                 slices: &slices,
                 batch: ticket.batch,
+                channel: if replay.is_some() { REPLAY } else { KAFKA },
                 recorded_at,
             };
             save.state(&mut tx).await?;
+            if let Some(replay) = replay.filter(|_| rehearsed) {
+                save.facts(&mut tx).await?;
+                tx.rollback().await.map_err(store::Error::from)?;
+                self.sessions.put(session);
+                replay.did(replayed);
+                return Ok(Ran::Done(Vec::new()));
+            }
             let receipt_due = save.said(&mut tx, self.options.shards).await?;
+            again.save(&mut tx, &answers, &moves, recorded_at).await?;
+            if let Some(replay) = replay {
+                replay.save(&mut tx, &records, &replayed, recorded_at).await?;
+            }
             metrics::stage("save", saving.elapsed());
 
             let committing = Instant::now();
             tx.commit().await.map_err(store::Error::from)?;
             metrics::stage("commit", committing.elapsed());
+            if let Some(replay) = replay {
+                replay.did(replayed);
+            }
             if receipt_due {
                 self.receipts.notify_one();
             }
@@ -231,7 +255,11 @@ async fn known<'a>(
             Intake::Refused(refused) => {
                 Some((&*refused.identity.source, &*refused.identity.message_id))
             }
-            Intake::Letter(_) | Intake::Condemned { .. } => None,
+            // What is known of a letter's request decides how it is given up.
+            Intake::Letter(_) | Intake::Condemned { .. } => {
+                taken.letter.as_ref()?;
+                attributed(&taken.record).map(|(key, _)| key)
+            }
         })
         .collect();
     if keys.is_empty() {

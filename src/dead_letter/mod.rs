@@ -4,10 +4,15 @@
 //! row in the audit (P9).
 
 mod advice;
+mod desk;
 mod mask;
 mod show;
 
 /// The store's part: what is asked for and how much of it there is.
 pub use crate::store::letters_list::{Alike, Filter, Listed, Place, groups, list};
+pub use crate::store::letters_runs::{
+    Item, Run, counts as run_counts, left as left_of_run, list as runs,
+};
 pub use advice::Advice;
-pub use show::{Shown, group_object, object, show};
+pub use desk::{Desk, How, Preview, Refusal, Selection, Wish};
+pub use show::{Shown, group_object, object, run_object, show};

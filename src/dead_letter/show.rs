@@ -7,6 +7,7 @@ use crate::contract::wire::Millis;
 use crate::contract::{Schemas, decode_partly};
 use crate::store;
 use crate::store::letters_list::{self, Stored};
+use crate::store::letters_runs::Run;
 use crate::store::operator::{self, Action, By, Deeds};
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
@@ -63,6 +64,38 @@ pub fn group_object(group: &Alike) -> Value {
         "count": group.count,
         "first_failed_at": Millis::from(group.first_failed_at),
         "last_failed_at": Millis::from(group.last_failed_at),
+    })
+}
+
+/// A run, with what its letters came to so far.
+pub fn run_object(run: &Run, counts: &[(Uuid, String, i64)]) -> Value {
+    let mut by_outcome = Map::new();
+    for (_, outcome, count) in counts.iter().filter(|(run_id, ..)| *run_id == run.run_id) {
+        let word = match outcome.as_str() {
+            "A" => "applied",
+            "U" => "unchanged",
+            "P" => "partial",
+            "R" => "rejected",
+            "D" => "duplicate",
+            "K" => "parked",
+            "L" => "dead_lettered",
+            _ => "refused",
+        };
+        by_outcome.insert(word.to_owned(), (*count).into());
+    }
+    json!({
+        "run_id": run.run_id,
+        "state": run.state,
+        "selected": run.selected,
+        "counts": by_outcome,
+        "digest": hex::encode(&run.digest),
+        "force": run.force,
+        "rate": run.rate,
+        "actor": run.actor,
+        "reason": run.reason,
+        "cause": run.cause,
+        "started_at": Millis::from(run.started_at),
+        "ended_at": run.ended_at.map(Millis::from),
     })
 }
 

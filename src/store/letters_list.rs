@@ -181,14 +181,22 @@ pub async fn groups(
     .await?)
 }
 
-/// The ids of the open letters that are meant with how often each was tried, in the order in which they are replayed: by
-/// key and coordinates.
-pub async fn selection(
-    connection: &mut PgConnection,
-    filter: Filter<'_>,
-) -> Result<Vec<(Uuid, i32)>> {
-    let rows = sqlx::query!(
-        r#"SELECT letter_id, attempts
+/// A letter that is to be replayed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selected {
+    /// Which.
+    pub letter_id: Uuid,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// Its key, by its hash.
+    pub key: Option<Vec<u8>>,
+}
+
+/// The open letters that are meant, in the order in which they are replayed: by key and coordinates.
+pub async fn selection(connection: &mut PgConnection, filter: Filter<'_>) -> Result<Vec<Selected>> {
+    Ok(sqlx::query_as!(
+        Selected,
+        r#"SELECT letter_id, attempts, sha256(dead_letters.key) AS key
            FROM dead_letters
            WHERE state = 'OPEN' AND ($1::uuid IS NULL OR letter_id = $1)
              AND ($2::text IS NULL OR class = $2) AND ($3::text IS NULL OR stage = $3)
@@ -197,7 +205,7 @@ pub async fn selection(
              AND ($8::bigint IS NULL OR "offset" = $8) AND ($9::bytea IS NULL OR schema = $9)
              AND ($10::timestamptz IS NULL OR first_failed_at >= $10)
              AND ($11::timestamptz IS NULL OR first_failed_at < $11)
-           ORDER BY key, topic, partition, "offset", letter_id"#,
+           ORDER BY dead_letters.key, topic, partition, "offset", letter_id"#,
         filter.letter_id,
         filter.class,
         filter.stage,
@@ -211,8 +219,7 @@ pub async fn selection(
         filter.until,
     )
     .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.letter_id, row.attempts)).collect())
+    .await?)
 }
 
 /// A letter's record, as it came, with what else applying it again takes.

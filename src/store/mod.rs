@@ -8,6 +8,8 @@ pub mod intake;
 pub mod leases;
 pub mod letters;
 pub mod letters_list;
+pub mod letters_replay;
+pub mod letters_runs;
 pub mod memberships;
 pub mod names;
 pub mod operator;

@@ -17,7 +17,20 @@ pub struct Deeds<'a> {
     pub codes: Vec<Option<&'a str>>,
 }
 
-impl Deeds<'_> {
+impl<'a> Deeds<'a> {
+    /// With the last one a letter ended so.
+    pub fn ended(&mut self, outcome: Option<&'static str>, code: Option<&'a str>) {
+        set_last(&mut self.outcomes, outcome);
+        set_last(&mut self.codes, code);
+    }
+
+    /// With the last one a letter failed so.
+    pub fn failed(&mut self, class: &'a str, stage: &'a str, code: &'a str) {
+        set_last(&mut self.classes, Some(class));
+        set_last(&mut self.stages, Some(stage));
+        set_last(&mut self.codes, Some(code));
+    }
+
     /// Adds a deed of which nothing more is to be said.
     pub fn push(&mut self, letter_id: Uuid, action: &'static str) {
         self.letter_ids.push(letter_id);
@@ -26,6 +39,12 @@ impl Deeds<'_> {
         self.classes.push(None);
         self.stages.push(None);
         self.codes.push(None);
+    }
+}
+
+fn set_last<T>(column: &mut [T], value: T) {
+    if let Some(last) = column.last_mut() {
+        *last = value;
     }
 }
 

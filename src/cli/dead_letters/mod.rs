@@ -1,5 +1,6 @@
 //! `rollcall dead-letters`.
 
+mod replay;
 mod which;
 
 use super::exit::{Exit, Failure, Result};
@@ -39,6 +40,22 @@ pub(super) enum Command {
     ///
     /// The values of persons are masked. With --reveal they are shown, and the audit keeps who asked.
     Show(Show),
+    /// Say what would become of open letters if they were replayed now
+    ///
+    /// They are applied in transactions that are rolled back: nothing is left of it, and nothing is published. The
+    /// answer counts them by outcome and reason, and has a digest of the selection for `replay --digest`.
+    Preflight(replay::Preflight),
+    /// Apply open letters again, by key and in their order
+    ///
+    /// The selection is frozen as a run, which can be cancelled, and resumed if it is interrupted (Ctrl-C, a crash).
+    /// A letter whose registrant has changed since it failed is refused unless --force says otherwise, and stays a
+    /// letter, as does one that fails again. Exit code 1 if letters are left, or none was meant.
+    Replay(replay::Replay),
+    /// Give a letter up: its request is refused, finally, and what waits behind it goes on
+    Discard(replay::Discard),
+    /// Look at replays, end them, and go on with them
+    #[command(subcommand)]
+    Runs(replay::Runs),
 }
 
 /// Which state letters are in.
@@ -101,6 +118,10 @@ pub(super) async fn main(command: Command, context: &Context) -> Result<Exit> {
             let mut connection = database::verified(&settings).await?;
             show(&mut connection, &args, &schemas, context).await
         }
+        Command::Preflight(args) => replay::preflight(&settings, args, context).await,
+        Command::Replay(args) => replay::replay(&settings, args, context).await,
+        Command::Discard(args) => replay::discard(&settings, &args, context).await,
+        Command::Runs(command) => replay::runs(&settings, command, context).await,
     }
 }
 

@@ -76,6 +76,11 @@ impl Which {
         self.topic.as_ref().map(|topic| settings.topics.full(topic))
     }
 
+    /// Whether nothing says which.
+    pub(super) fn is_all(&self) -> bool {
+        self.filter(self.topic.as_deref()) == Filter::default()
+    }
+
     /// The same for the store, with the topic by its full name.
     pub(super) fn filter<'a>(&'a self, topic: Option<&'a str>) -> Filter<'a> {
         Filter {
