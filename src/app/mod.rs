@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod kafka;
 pub mod letters;
 pub mod parked;
+pub mod partitions;
 pub mod programs;
 pub mod reconcile;
 pub mod run;

@@ -13,11 +13,13 @@ use crate::telemetry::metrics;
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How often a race is run again before it counts as a fault of the batch.
 const RACES: u32 = 8;
+/// How much sooner the parts of a batch that stalled count as stalled too.
+const STALLED_PARTS: u32 = 10;
 /// The condition of `/readyz` that says whether commits succeed.
 pub(super) const CONDITION: &str = "postgres";
 
@@ -29,10 +31,11 @@ impl Applier {
         hard: &CancellationToken,
     ) -> Vec<(Slice, SliceOutcome)> {
         let mut outcomes = Vec::with_capacity(batch.slices.len());
+        let mut patience = self.options.stall_after;
         // Parts still to be applied, the next one last.
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            match self.attempt(&part, hard).await {
+            match self.attempt(&part, patience, hard).await {
                 Ok(ran) => {
                     self.tallies.count(&part, &ran, &self.options.caps);
                     settle(&mut outcomes, ran, &mut parts);
@@ -44,7 +47,12 @@ impl Applier {
                     }
                     return outcomes;
                 }
-                Err(Stop::Fault(failure)) if is_divisible(&part) => {
+                Err(Stop::Stalled(_)) if patience == self.options.stall_after => {
+                    // Found once: its parts need not be waited for as long.
+                    patience /= STALLED_PARTS;
+                    parts.push(part);
+                }
+                Err(Stop::Fault(failure) | Stop::Stalled(failure)) if is_divisible(&part) => {
                     tracing::warn!(
                         records = part.records.len(), %failure,
                         "a batch fails; it is divided until the record is found"
@@ -53,11 +61,11 @@ impl Applier {
                     parts.push(second);
                     parts.push(first);
                 }
-                Err(Stop::Fault(failure)) => {
+                Err(Stop::Fault(failure) | Stop::Stalled(failure)) => {
                     let slices = part.slices.clone();
                     let waiting = queue::numbers(&part.records);
                     let replay = part.replay.clone();
-                    match self.judge(part, &failure, hard).await {
+                    match self.judge(part, &failure, patience, hard).await {
                         Ok(again) => parts.push(again),
                         Err(cause) if !waiting.is_empty() => self.postpone(&waiting, &cause).await,
                         Err(cause) if let Some(replay) = replay => {
@@ -77,9 +85,11 @@ impl Applier {
     async fn attempt(
         &self,
         part: &Batch,
+        patience: Duration,
         hard: &CancellationToken,
     ) -> Result<Vec<(Slice, SliceOutcome)>, Stop> {
         let mut also = Also::default();
+        let mut stands: Option<(String, Instant)> = None;
         let mut races = 0;
         let mut late_before = false;
         let mut pauses = retry::outage(self.options.retry_max_delay);
@@ -118,6 +128,17 @@ impl Applier {
                     self.health.set_not_ready(CONDITION, failure.to_string());
                     tracing::warn!(%failure, "a batch waits: the system is away");
                 }
+            }
+            // The same for long, while others can write: it is the batch's.
+            let code = failure.code();
+            match &stands {
+                Some((same, since)) if *same == code => {
+                    let halted = matches!(failure, Failure::Halted(_));
+                    if !halted && since.elapsed() >= patience && self.canary().await.is_ok() {
+                        return Err(Stop::Stalled(failure));
+                    }
+                }
+                _ => stands = Some((code, Instant::now())),
             }
             let pause = pauses.next().unwrap_or(self.options.retry_max_delay);
             if hard.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -165,6 +186,7 @@ impl Applier {
         &self,
         mut part: Batch,
         failure: &Failure,
+        patience: Duration,
         hard: &CancellationToken,
     ) -> Result<Batch, String> {
         let code = failure.code();
@@ -176,12 +198,12 @@ impl Applier {
                 "apply_failed: {code}: even the letter of the record cannot be stored"
             ));
         }
-        match self.attempt(&part, hard).await {
+        match self.attempt(&part, patience, hard).await {
             Ok(_) | Err(Stop::Cancelled) => return Ok(part),
-            Err(Stop::Fault(again)) if again.code() != code => {
+            Err(Stop::Fault(again) | Stop::Stalled(again)) if again.code() != code => {
                 return Err(format!("apply_failed: {code}, then {}", again.code()));
             }
-            Err(Stop::Fault(_)) => {}
+            Err(Stop::Fault(_) | Stop::Stalled(_)) => {}
         }
         if let Err(error) = self.canary().await {
             return Err(format!("apply_failed: {code}; a canary write fails too: {error}"));
@@ -208,6 +230,8 @@ impl Applier {
 enum Stop {
     Cancelled,
     Fault(Failure),
+    /// For `apply.stall_after`.
+    Stalled(Failure),
 }
 
 /// Whether a failure may be of one part of a batch and not of another: what is stopped for it must be one partition.

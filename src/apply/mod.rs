@@ -42,6 +42,8 @@ use tokio::sync::Notify;
 pub struct Options {
     /// `inbox.retention`: what was sent before is refused as expired (P7).
     pub inbox_retention: time::Duration,
+    /// `apply.stall_after`: a batch that fails the same way for longer, while others can write, is at fault.
+    pub stall_after: Duration,
     /// The longest pause between two tries in an outage.
     pub retry_max_delay: Duration,
     /// After this long a transaction looks who blocks it, and ends stopped sessions of Rollcall's (I3).

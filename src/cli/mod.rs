@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod batches;
+mod because;
 mod codec;
 mod completions;
 mod config;
@@ -12,6 +13,7 @@ mod migrate;
 mod output;
 mod page;
 mod parked;
+mod partitions;
 mod programs;
 mod reconcile;
 mod reference;
@@ -82,6 +84,8 @@ enum Command {
     DeadLetters(dead_letters::Command),
     #[command(subcommand)]
     Parked(parked::Command),
+    #[command(subcommand)]
+    Partitions(partitions::Command),
     Status(status::Args),
     Reconcile(reconcile::Args),
     #[command(subcommand)]
@@ -156,6 +160,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Decode(args) => codec::decode(&args, context),
         Command::DeadLetters(command) => dead_letters::main(command, context).await,
         Command::Parked(command) => parked::main(&command, context).await,
+        Command::Partitions(command) => partitions::main(&command, context).await,
         Command::Status(args) => status::main(&args, context).await,
         Command::Reconcile(args) => reconcile::main(&args, context).await,
         Command::Schemas(command) => schemas::main(&command, context),

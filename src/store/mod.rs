@@ -18,6 +18,7 @@ pub mod outbox_partitions;
 pub mod parked;
 pub mod parked_list;
 pub mod parked_names;
+pub mod partitions;
 pub mod programs;
 pub mod reconcile;
 pub mod registrants;

@@ -20,6 +20,7 @@ mod examples;
 mod groups;
 mod join;
 mod letters;
+mod operator;
 mod outages;
 mod p10;
 mod parking;

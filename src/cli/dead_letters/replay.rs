@@ -2,13 +2,14 @@
 
 use super::which::{Which, cursor, place};
 use crate::app::letters::desk;
+use crate::cli::because::Because;
 use crate::cli::exit::{Exit, Failure, Result};
 use crate::cli::output::{List, Table, or_dash, push};
 use crate::cli::page::{Page, paged};
 use crate::cli::{Context, database};
 use crate::config::Settings;
 use crate::dead_letter::{
-    Desk, Filter, How, Preview, Refusal, Run, Selection, Wish, left_of_run, run_counts, run_object,
+    Desk, Filter, How, Preview, Refusal, Run, Selection, left_of_run, run_counts, run_object,
     runs as stored_runs,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,23 +21,6 @@ use uuid::Uuid;
 
 /// Letters that are left after a replay and shown to people.
 const SHOWN: i64 = 20;
-
-/// Who wants something, and why.
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Because {
-    /// Why; the audit keeps it
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    reason: String,
-    /// Who does it; the audit keeps it
-    #[arg(long, value_name = "NAME", env = "USER")]
-    actor: Option<String>,
-}
-
-impl Because {
-    pub(in crate::cli) fn wish(&self) -> Wish {
-        Wish { actor: self.actor.clone(), reason: self.reason.clone() }
-    }
-}
 
 /// Open letters.
 #[derive(Debug, clap::Args)]
