@@ -2,6 +2,7 @@
 
 use super::batch::{Record, Taken};
 use super::disposition::Failure;
+use super::freed::Freed;
 use super::outcome::{outcome_byte, status_symbol};
 use super::park::{Moves, Parking, Turn};
 use super::queues::{Occupied, Place, Queues};
@@ -126,6 +127,7 @@ pub(super) struct Walk<'a> {
     /// `parking.grace`: how long a record waits for what it names.
     pub(super) grace: Duration,
     pub(super) queues: Queues,
+    pub(super) freed: Freed<'a>,
     pub(super) answers: Vec<Answer<'a>>,
     pub(super) moves: Moves,
     /// What is done to letters, where the records are theirs.
@@ -134,35 +136,33 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Answers every record.
-    pub(super) fn run(&mut self, records: &[&'a Taken]) -> Result<(), Failure> {
-        self.answers.reserve(records.len());
-        for taken in records {
-            let answer = self.answer(taken)?;
-            self.answers.extend(answer);
+    /// Answers every record that arrived, and after each of them those whose turn has come by it.
+    pub(super) fn run(&mut self, arrived: &[&'a Taken]) -> Result<(), Failure> {
+        self.answers.reserve(arrived.len());
+        self.look_again()?;
+        for taken in arrived {
+            let answer = match (&taken.letter, self.replay) {
+                (Some(letter), Some(replay)) => self.letter_again(taken, letter, replay)?,
+                _ => Some(self.answer(taken)?),
+            };
+            let Some(answer) = answer else { continue };
+            if let Parking::Waits { .. } = answer.parking {
+                self.freed.waits(Place::New(self.answers.len()), taken);
+            }
+            self.answers.push(answer);
+            self.look_again()?;
         }
         Ok(())
     }
 
-    /// None for a record that goes on waiting.
-    fn answer(&mut self, taken: &'a Taken) -> Result<Option<Answer<'a>>, Failure> {
-        if let (Some(letter), Some(replay)) = (&taken.letter, self.replay) {
-            return self.letter_again(taken, letter, replay);
-        }
+    fn answer(&mut self, taken: &'a Taken) -> Result<Answer<'a>, Failure> {
         let record = &taken.record;
-        let waited = taken.waiting.as_ref();
-        if let (Some(waiting), Intake::Command { meta, command, fingerprint }) =
-            (waited, &taken.intake)
-        {
-            return self.waited(record, (meta, command), *fingerprint, waiting);
-        }
-        let answer = match &taken.intake {
+        match &taken.intake {
             Intake::Letter(cause) => self.letter(record, *cause, None),
             Intake::Condemned { identity, names, cause } => {
                 let mut answer = self.letter(record, *cause, Some(identity.clone()))?;
                 let occupied = names.iter().cloned().map(Occupied::Name).collect();
-                let waited = waited.map(|waiting| waiting.parked_id);
-                answer.parking = Parking::Failed { occupied, waited };
+                answer.parking = Parking::Failed { occupied, waited: None };
                 Ok(answer)
             }
             Intake::Refused(refused) => self.decided(Said::refused(record, refused)),
@@ -170,8 +170,7 @@ impl<'a> Walk<'a> {
                 let oldest = self.oldest();
                 self.decided(Said::command(record, (meta, command), *fingerprint, oldest))
             }
-        };
-        answer.map(Some)
+        }
     }
 
     /// What was sent before is no longer known of (P7).
@@ -251,7 +250,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What this batch says of a request id is known to what follows.
-    fn remember(&mut self, key: (&'a str, &'a str), answer: &Answer<'a>) {
+    pub(super) fn remember(&mut self, key: (&'a str, &'a str), answer: &Answer<'a>) {
         let (Some(identity), Some(fingerprint), Some(result)) =
             (&answer.identity, &answer.fingerprint, &answer.result)
         else {
@@ -314,7 +313,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A dead letter; whoever sent it hears HELD, if the record says who that is.
-    fn letter(
+    pub(super) fn letter(
         &self,
         record: &'a Record,
         cause: Unreadable,

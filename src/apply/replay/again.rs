@@ -1,7 +1,7 @@
 //! Letters whose record is sent again, by whatever tool: it is applied, and the letter is closed.
 
 use crate::apply::answer::{Answer, Write};
-use crate::apply::batch::{Batch, Record, Taken};
+use crate::apply::batch::{Record, Taken};
 use crate::apply::disposition::Failure;
 use crate::apply::park::Moves;
 use crate::contract::Intake;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 /// Open letters of what the batch says, locked: by id, with the number that each occupies its names under and the
 /// coordinates of the record that may close it.
 #[derive(Debug, Default)]
-pub(in crate::apply) struct Again(BTreeMap<Uuid, (Option<i64>, Place)>);
+pub(super) struct Again(BTreeMap<Uuid, (Option<i64>, Place)>);
 
 /// A record's topic, partition and offset.
 type Place = (std::sync::Arc<str>, i32, i64);
@@ -24,56 +24,52 @@ fn place(record: &Record) -> Place {
     (std::sync::Arc::clone(&record.at.topic), record.at.partition, record.offset)
 }
 
-/// Finds and locks them: letters that name the same request, and letters of the very same bytes. `any` says whether
-/// there are open letters at all.
-pub(in crate::apply) async fn sent_again(
-    tx: &mut Transaction<'_, Postgres>,
-    any: bool,
-    batch: &Batch,
-    records: &[&Taken],
-) -> Result<Again, Failure> {
-    let mut again = Again::default();
-    if !any || batch.replay.is_some() {
-        return Ok(again);
-    }
-    let (mut requests, mut values) = (Vec::new(), Vec::new());
-    let mut by_request: Vec<&Record> = Vec::new();
-    for taken in records {
-        let (source, message_id) = match &taken.intake {
-            Intake::Command { meta, .. } => (&meta.source, &meta.message_id),
-            Intake::Refused(refused) => (&refused.identity.source, &refused.identity.message_id),
-            Intake::Letter(_) | Intake::Condemned { .. } => continue,
-        };
-        let hash = Sha256::new().chain_update(source).chain_update([0]).chain_update(message_id);
-        requests.push(hash.finalize().to_vec());
-        values.push(Sha256::digest(taken.record.value.as_deref().unwrap_or_default()).to_vec());
-        by_request.push(&taken.record);
-    }
-    if requests.is_empty() {
-        return Ok(again);
-    }
-    let found = letters_replay::said_again(tx, &requests, &values).await?;
-    let mut ids: Vec<_> = found.iter().map(|found| found.letter_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    if ids.is_empty() {
-        return Ok(again);
-    }
-    let open: BTreeSet<_> = letters_replay::lock_open(tx, &ids).await?.into_iter().collect();
-    for found in found {
-        if let Some(record) = by_request.get(found.place as usize)
-            && open.contains(&found.letter_id)
-        {
-            // The last one that says it: whoever was before it has been answered too.
-            again.0.insert(found.letter_id, (found.parked_id, place(record)));
-        }
-    }
-    Ok(again)
-}
-
 impl Again {
+    /// Finds and locks them: letters that name the same request, and letters of the very same bytes.
+    pub(super) async fn find(
+        tx: &mut Transaction<'_, Postgres>,
+        records: &[&Taken],
+    ) -> Result<Self, Failure> {
+        let mut again = Self::default();
+        let (mut requests, mut values) = (Vec::new(), Vec::new());
+        let mut by_request: Vec<&Record> = Vec::new();
+        for taken in records {
+            let (source, message_id) = match &taken.intake {
+                Intake::Command { meta, .. } => (&meta.source, &meta.message_id),
+                Intake::Refused(refused) => {
+                    (&refused.identity.source, &refused.identity.message_id)
+                }
+                Intake::Letter(_) | Intake::Condemned { .. } => continue,
+            };
+            let hash =
+                Sha256::new().chain_update(source).chain_update([0]).chain_update(message_id);
+            requests.push(hash.finalize().to_vec());
+            values.push(Sha256::digest(taken.record.value.as_deref().unwrap_or_default()).to_vec());
+            by_request.push(&taken.record);
+        }
+        if requests.is_empty() {
+            return Ok(again);
+        }
+        let found = letters_replay::said_again(tx, &requests, &values).await?;
+        let mut ids: Vec<_> = found.iter().map(|found| found.letter_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() {
+            return Ok(again);
+        }
+        let open: BTreeSet<_> = letters_replay::lock_open(tx, &ids).await?.into_iter().collect();
+        for found in found {
+            if let Some(record) = by_request.get(found.place as usize)
+                && open.contains(&found.letter_id)
+            {
+                // The last one that says it: whoever was before it has been answered too.
+                again.0.insert(found.letter_id, (found.parked_id, place(record)));
+            }
+        }
+        Ok(again)
+    }
     /// Closes those whose record was answered, but for those that were closed on the way through the queue.
-    pub(in crate::apply) async fn save(
+    pub(super) async fn save(
         &self,
         tx: &mut Transaction<'_, Postgres>,
         answers: &[Answer<'_>],

@@ -7,12 +7,13 @@ mod again;
 mod save;
 mod walk;
 
-pub(super) use again::sent_again;
+use again::Again;
 
+use super::answer::Answer;
 use super::disposition::Failure;
 use super::load::Loaded;
 use super::outcome::outcome_word;
-use super::park::names_of;
+use super::park::{Moves, names_of};
 use super::{Batch, Taken, TopicPartition};
 use crate::contract::{Intake, LetterClass, Unreadable};
 use crate::store::{self, letters_list, letters_replay};
@@ -155,10 +156,6 @@ impl Replay {
         std::mem::take(&mut *self.lock())
     }
 
-    pub(super) fn did(&self, letters: Vec<Replayed>) {
-        self.lock().letters.extend(letters);
-    }
-
     pub(super) fn stopped(&self, cause: String) {
         self.lock().cause = Some(cause);
     }
@@ -172,7 +169,7 @@ impl super::Applier {
         replay: Arc<Replay>,
     ) -> Batch {
         let records = stored.into_iter().map(|stored| self.taken_of_letter(stored)).collect();
-        Batch { replay: Some(replay), records, ..Batch::default() }
+        Batch { replay: Some(replay), alone: true, records, ..Batch::default() }
     }
 
     fn taken_of_letter(&self, stored: letters_list::Stored) -> Taken {
@@ -199,36 +196,90 @@ impl super::Applier {
     }
 }
 
-/// Locks the letters of a batch and leaves out those that nothing is to be done to; gives what became of these. None if
-/// the run has ended.
-pub(super) async fn begin(
-    tx: &mut Transaction<'_, Postgres>,
-    batch: &Batch,
-    loaded: &Loaded,
-    records: &mut Vec<&Taken>,
-) -> Result<Vec<Replayed>, Failure> {
-    let Some(replay) = &batch.replay else { return Ok(Vec::new()) };
-    let mut ids: Vec<_> =
-        records.iter().filter_map(|taken| Some(taken.letter.as_ref()?.letter_id)).collect();
-    ids.sort_unstable();
-    let open: HashSet<_> = letters_replay::lock_open(tx, &ids).await?.into_iter().collect();
-    let changed = if replay.force || replay.deed == Deed::Discard {
-        HashSet::new()
-    } else {
-        changed(tx, replay, loaded, records).await?
-    };
-    let mut untouched = Vec::new();
-    records.retain(|taken| {
-        let Some(letter) = &taken.letter else { return false };
-        let why = match letter.letter_id {
-            id if !open.contains(&id) => NOT_OPEN,
-            id if changed.contains(&id) => CHANGED,
-            _ => return true,
+/// The letters that a transaction has to do with: locked, behind names and registrants.
+#[derive(Debug)]
+pub(super) struct Letters<'a> {
+    replay: Option<&'a Replay>,
+    records: Vec<&'a Taken>,
+    /// What became of those that the batch is of.
+    pub(super) replayed: Vec<Replayed>,
+    again: Again,
+}
+
+impl<'a> Letters<'a> {
+    /// Locks the letters of a batch and leaves those out of `records` that nothing is to be done to.
+    pub(super) async fn begin(
+        tx: &mut Transaction<'_, Postgres>,
+        replay: Option<&'a Replay>,
+        loaded: &Loaded,
+        records: &mut Vec<&'a Taken>,
+    ) -> Result<Self, Failure> {
+        let mut letters =
+            Self { replay, records: Vec::new(), replayed: Vec::new(), again: Again::default() };
+        let Some(replay) = replay else { return Ok(letters) };
+        let mut ids: Vec<_> =
+            records.iter().filter_map(|taken| Some(taken.letter.as_ref()?.letter_id)).collect();
+        ids.sort_unstable();
+        let open: HashSet<_> = letters_replay::lock_open(tx, &ids).await?.into_iter().collect();
+        let changed = if replay.force || replay.deed == Deed::Discard {
+            HashSet::new()
+        } else {
+            changed(tx, replay, loaded, records).await?
         };
-        untouched.push(Replayed { letter_id: letter.letter_id, fate: Fate::Refused(why) });
-        false
-    });
-    Ok(untouched)
+        records.retain(|taken| {
+            let Some(letter) = &taken.letter else { return false };
+            let why = match letter.letter_id {
+                id if !open.contains(&id) => NOT_OPEN,
+                id if changed.contains(&id) => CHANGED,
+                _ => return true,
+            };
+            let fate = Fate::Refused(why);
+            letters.replayed.push(Replayed { letter_id: letter.letter_id, fate });
+            false
+        });
+        letters.records.clone_from(records);
+        Ok(letters)
+    }
+
+    /// Locks the letters whose records are sent again by these; `any` says whether there are open ones at all.
+    pub(super) async fn sent_again(
+        &mut self,
+        tx: &mut Transaction<'_, Postgres>,
+        any: bool,
+        records: &[&Taken],
+    ) -> Result<(), Failure> {
+        if any && self.replay.is_none() {
+            self.again = Again::find(tx, records).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what became of them: before batches and streams, as what waits.
+    pub(super) async fn save(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        answers: &[Answer<'_>],
+        moves: &Moves,
+        now: OffsetDateTime,
+    ) -> Result<(), Failure> {
+        self.again.save(tx, answers, moves, now).await?;
+        match self.replay {
+            Some(replay) => replay.save(tx, &self.records, &self.replayed, now).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether nothing of it is to be left.
+    pub(super) fn is_rehearsed(&self) -> bool {
+        self.replay.is_some_and(|replay| replay.deed == Deed::Rehearse)
+    }
+
+    /// It is done: whoever wants it hears what came of it.
+    pub(super) fn did(self) {
+        if let Some(replay) = self.replay {
+            replay.lock().letters.extend(self.replayed);
+        }
+    }
 }
 
 /// Letters whose registrants have changed since.

@@ -41,7 +41,6 @@ impl<'a> Walk<'a> {
     }
 
     /// The decision on it; or why it stays a letter, with what its sender is to hear of that.
-    #[expect(clippy::type_complexity, reason = "said once, and read where it is said")]
     fn replayed(
         &mut self,
         taken: &'a Taken,
@@ -68,13 +67,14 @@ impl<'a> Walk<'a> {
                     if keys.iter().any(|key| self.queues.before(key, place).next().is_some()) {
                         return Ok(Err((Fate::Refused(BEHIND), None)));
                     }
-                    // Its own place is free for what follows in this batch; it is the first at all of its keys.
-                    self.queues.leave(place);
                 }
                 let place = letter.parked_id.map(Place::Stored);
                 let mut said = Said::command(record, (meta, command), *fingerprint, self.oldest());
                 said.place = place;
-                self.decided(said).map(Ok)
+                let answer = self.decided(said)?;
+                // Who is behind it is left to the drain; what follows in this batch is behind these.
+                place.map(|place| self.queues.leave(place));
+                Ok(Ok(answer))
             }
         }
     }
@@ -89,7 +89,14 @@ impl<'a> Walk<'a> {
             }
             Intake::Refused(refused) => Said::refused(record, refused),
             Intake::Letter(_) | Intake::Condemned { .. } => {
-                let Some((key, identity)) = attributed(record) else { return Ok(None) };
+                let attributed = match &taken.intake {
+                    Intake::Condemned { identity, .. } => Some((
+                        (identity.source.as_str(), identity.message_id.as_str()),
+                        identity.clone(),
+                    )),
+                    _ => attributed(record),
+                };
+                let Some((key, identity)) = attributed else { return Ok(None) };
                 if let Some(known) = self.inbox.get(&key) {
                     return duplicate(self.schemas, record, identity, &known.result).map(Some);
                 }
