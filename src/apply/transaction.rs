@@ -98,15 +98,7 @@ impl Applier {
         work: &Work<'_>,
     ) -> Result<Option<Also>, Failure> {
         let Work { batch, also, slices, number, started, .. } = *work;
-        // I1: a partition that moved away takes its own records with it, and no others.
-        let mut arrived: Vec<&Taken> = batch
-            .records
-            .iter()
-            .filter(|taken| {
-                slices.len() == batch.slices.len()
-                    || slices.iter().any(|slice| slice.at == taken.record.at)
-            })
-            .collect();
+        let mut arrived = of_slices(batch, slices);
         let recorded_at = self.clock.now();
         let whole: Vec<_> = also.parked.iter().copied().collect();
         let freed = self.waiting(&mut tx, &whole).await?;
@@ -247,6 +239,13 @@ impl Applier {
             );
         }
     }
+}
+
+/// I1: a partition that moved away takes its own records with it, and no others.
+fn of_slices<'a>(batch: &'a Batch, slices: &[Slice]) -> Vec<&'a Taken> {
+    let all = slices.len() == batch.slices.len();
+    let is_in = |taken: &&Taken| all || slices.iter().any(|slice| slice.at == taken.record.at);
+    batch.records.iter().filter(is_in).collect()
 }
 
 /// Whether one of these records is this request.

@@ -21,6 +21,9 @@ const AT_ONCE: usize = 500;
 /// Letters of one key that are looked at in one transaction, at most.
 const OF_ONE_KEY: usize = 2_000;
 
+/// Why nothing more is done, where nobody says otherwise.
+const ENDED: &str = "told to end";
+
 /// Who wants something, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wish {
@@ -159,15 +162,12 @@ impl Desk {
         replay.actor.clone_from(&wish.actor);
         replay.reason = Some(wish.reason.clone());
         let done = self.look_at(&[letter_id], &Arc::new(replay), hard).await?;
-        match done.letters.first() {
-            Some(letter) => match &letter.fate {
-                Fate::Refused(_) => Err(Refusal::NotOpen(letter_id)),
-                fate => Ok(fate.word()),
-            },
-            None => {
-                let cause = done.cause.unwrap_or_else(|| "told to end".to_owned());
-                Err(Refusal::Stopped(cause))
-            }
+        let Some(letter) = done.letters.first() else {
+            return Err(Refusal::Stopped(done.cause.unwrap_or_else(|| ENDED.to_owned())));
+        };
+        match &letter.fate {
+            Fate::Refused(_) => Err(Refusal::NotOpen(letter_id)),
+            fate => Ok(fate.word()),
         }
     }
 
@@ -210,8 +210,7 @@ impl Desk {
             let done = self.look_at(&ids, &replay, hard).await?;
             progress(done.letters.len() as u64);
             if done.letters.len() < ids.len() {
-                let cause = done.cause.unwrap_or_else(|| "told to end".to_owned());
-                return Err(Refusal::Stopped(cause));
+                return Err(Refusal::Stopped(done.cause.unwrap_or_else(|| ENDED.to_owned())));
             }
             for letter in &done.letters {
                 let word = letter.fate.word();
@@ -330,7 +329,6 @@ impl Desk {
         replay.actor.clone_from(&run.actor);
         replay.reason = Some(run.reason.clone());
         let replay = Arc::new(replay);
-        #[expect(clippy::cast_precision_loss, reason = "a rate is small")]
         let most = run.rate.map_or(AT_ONCE, |rate| (rate.ceil() as usize).clamp(1, AT_ONCE));
         let begun = Instant::now();
         let mut looked_at = 0.0;

@@ -156,10 +156,14 @@ impl Shown {
             .map(|(name, value)| {
                 let name = String::from_utf8_lossy(name).into_owned();
                 let open = self.revealed || is_open_header(&name);
-                let value = value.as_ref().map(|value| match open {
-                    true => String::from_utf8_lossy(value).into_owned(),
-                    false => MASKED.to_owned(),
-                });
+                let shown = |value: &Vec<u8>| {
+                    if open {
+                        String::from_utf8_lossy(value).into_owned()
+                    } else {
+                        MASKED.to_owned()
+                    }
+                };
+                let value = value.as_ref().map(shown);
                 (name, value)
             })
             .collect()
@@ -181,21 +185,21 @@ impl Shown {
         let shown = if self.revealed { value } else { value.get(..HEADER).unwrap_or(value) };
         // What is shorter than a header is no header, and may say anything.
         let shown = if self.revealed || value.starts_with(&[0xc3, 0x01]) { shown } else { &[] };
-        let mut text = String::new();
-        for (line, bytes) in shown.chunks(LINE).enumerate() {
+        let line = |(line, bytes): (usize, &[u8])| {
             let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             let printable = |byte: &u8| match *byte {
                 byte @ 0x20..0x7f => char::from(byte),
                 _ => '.',
             };
             let plain: String = bytes.iter().map(printable).collect();
-            text += &format!("{:06x}  {:47}  {plain}\n", line * LINE, digits.join(" "));
-        }
+            format!("{:06x}  {:47}  {plain}\n", line * LINE, digits.join(" "))
+        };
+        let mut lines: Vec<String> = shown.chunks(LINE).enumerate().map(line).collect();
         if shown.len() < value.len() {
-            text +=
-                &format!("{} bytes are masked; --reveal shows them\n", value.len() - shown.len());
+            let masked = value.len() - shown.len();
+            lines.push(format!("{masked} bytes are masked; --reveal shows them\n"));
         }
-        text
+        lines.concat()
     }
 
     /// Its request as far as it decodes; none if its schema is not known.

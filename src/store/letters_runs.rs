@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 /// A replay of letters.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the columns of the table")]
+#[expect(missing_docs, clippy::struct_field_names, reason = "the columns of the table")]
 pub struct Run {
     pub run_id: Uuid,
     /// RUNNING, DONE, CANCELLED or INTERRUPTED: also one whose process is gone.

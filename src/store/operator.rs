@@ -89,7 +89,7 @@ pub async fn insert_actions(
 
 /// What was done to a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the columns of the table")]
+#[expect(missing_docs, clippy::struct_field_names, reason = "the columns of the table")]
 pub struct Action {
     pub action: String,
     pub run_id: Option<Uuid>,

@@ -118,10 +118,10 @@ pub(super) async fn main(command: Command, context: &Context) -> Result<Exit> {
             let mut connection = database::verified(&settings).await?;
             show(&mut connection, &args, &schemas, context).await
         }
-        Command::Preflight(args) => replay::preflight(&settings, args, context).await,
-        Command::Replay(args) => replay::replay(&settings, args, context).await,
-        Command::Discard(args) => replay::discard(&settings, &args, context).await,
-        Command::Runs(command) => replay::runs(&settings, command, context).await,
+        Command::Preflight(args) => Box::pin(replay::preflight(&settings, args, context)).await,
+        Command::Replay(args) => Box::pin(replay::replay(&settings, args, context)).await,
+        Command::Discard(args) => Box::pin(replay::discard(&settings, &args, context)).await,
+        Command::Runs(command) => Box::pin(replay::runs(&settings, command, context)).await,
     }
 }
 

@@ -131,8 +131,8 @@ impl From<Refusal> for Failure {
 }
 
 /// Does it until it is done; Ctrl-C cancels `stop`: what is under way is rolled back.
-async fn until_ctrl_c<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
+async fn until_ctrl_c<T>(stop: &CancellationToken, work: impl Future<Output = T> + Unpin) -> T {
+    let mut work = work;
     tokio::select! {
         done = &mut work => done,
         // Where no signal can be heard, none is.
@@ -168,7 +168,7 @@ pub(super) async fn preflight(
     let bar = bar(selection.len());
     let stop = CancellationToken::new();
     let work = desk.preflight(&selection, args.meant.force, &stop, |n| bar.inc(n));
-    let preview = until_ctrl_c(&stop, work).await;
+    let preview = until_ctrl_c(&stop, Box::pin(work)).await;
     bar.finish_and_clear();
     let preview = preview?;
     context.output.answer(&preview.object(), || preview_text(&preview))?;
@@ -201,7 +201,7 @@ pub(super) async fn replay(settings: &Settings, args: Replay, context: &Context)
     let mut holder = database::open(settings).await?;
     let how = How { rate: args.rate, force: args.meant.force };
     let run = desk.begin(&mut holder, &selection, how, &args.because.wish()).await?;
-    go_on(&desk, &run, context).await
+    Box::pin(go_on(&desk, &run, context)).await
 }
 
 /// Goes on with a run, and says what it came to.
@@ -211,7 +211,7 @@ async fn go_on(desk: &Desk, run: &Run, context: &Context) -> Result<Exit> {
     }
     let bar = bar(usize::try_from(run.selected).unwrap_or_default());
     let stop = CancellationToken::new();
-    let done = until_ctrl_c(&stop, desk.go_on(run, &stop, |n| bar.inc(n))).await;
+    let done = until_ctrl_c(&stop, Box::pin(desk.go_on(run, &stop, |n| bar.inc(n)))).await;
     bar.finish_and_clear();
     done?;
     let (object, run) = say(desk, run.run_id, context).await?;
@@ -259,7 +259,7 @@ pub(super) async fn discard(
 ) -> Result<Exit> {
     let desk = desk(settings).await?;
     let (stop, wish) = (CancellationToken::new(), args.because.wish());
-    let outcome = until_ctrl_c(&stop, desk.discard(args.letter_id, &wish, &stop)).await?;
+    let outcome = until_ctrl_c(&stop, Box::pin(desk.discard(args.letter_id, &wish, &stop))).await?;
     let answer = json!({"letter_id": args.letter_id, "state": "DISCARDED", "outcome": outcome});
     context.output.answer(&answer, || match outcome {
         "duplicate" => "The letter is discarded; its request had been answered since.".to_owned(),
@@ -289,7 +289,7 @@ pub(super) async fn runs(settings: &Settings, command: Runs, context: &Context) 
             let desk = desk(settings).await?;
             let mut holder = database::open(settings).await?;
             let run = desk.resume(&mut holder, run_id).await?;
-            go_on(&desk, &run, context).await
+            Box::pin(go_on(&desk, &run, context)).await
         }
     }
 }
