@@ -94,6 +94,36 @@ async fn a_letter_is_tried_replayed_and_the_queue_behind_it_drains_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_operators_at_once_replay_each_letter_once() {
+    const LETTERS: usize = 12;
+    let stage = Stage::new().await;
+    sqlx::query("ALTER TABLE registrants ADD CONSTRAINT no_poison CHECK (name NOT LIKE 'Seeded%')")
+        .execute(&stage.db.pool)
+        .await
+        .unwrap();
+    let worker = Worker::start(&stage.setup);
+    let records: Vec<_> = (0..LETTERS).map(|n| record(Some(3), &request(n))).collect();
+    stage.topics.produce(REQUESTS, &records).await;
+    stage.decided(LETTERS as i64).await;
+    sqlx::query("ALTER TABLE registrants DROP CONSTRAINT no_poison")
+        .execute(&stage.db.pool)
+        .await
+        .unwrap();
+    let replay = ["dead-letters", "replay", "--class", "failed", "--reason", "x"];
+    let ((one, _, said), (other, _, also)) =
+        tokio::join!(stage.command(&replay), stage.command(&replay));
+    assert!([0, 1].contains(&one) && [0, 1].contains(&other), "{said}{also}");
+    let once =
+        "SELECT count(*) FROM dead_letter_actions WHERE action = 'REPLAYED' AND outcome = 'A'";
+    assert_eq!(stage.number(once).await, LETTERS as i64);
+    assert_eq!(stage.number("SELECT count(*) FROM membership_history").await, LETTERS as i64);
+    let open = "SELECT count(*) FROM dead_letters WHERE state <> 'RESOLVED'";
+    assert_eq!(stage.number(open).await, 0);
+    stage.prove(LETTERS as i64).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_stays_a_letter_and_keeps_its_history() {
     let stage = Stage::new().await;
     let worker = Worker::start(&stage.setup);
