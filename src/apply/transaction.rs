@@ -311,13 +311,16 @@ async fn known<'a>(
             Intake::Refused(refused) => {
                 Some((&*refused.identity.source, &*refused.identity.message_id))
             }
-            // It may have been held till now.
+            // They may have been held till now.
             Intake::Condemned { identity, .. } => Some((&*identity.source, &*identity.message_id)),
-            // What is known of a letter's request decides how it is given up.
-            Intake::Letter(_) => {
-                taken.letter.as_ref()?;
-                attributed(&taken.record).map(|(key, _)| key)
-            }
+            Intake::Letter(_) => match (&taken.letter, &taken.waiting) {
+                // What is known of a letter's request decides how it is given up.
+                (Some(_), _) => attributed(&taken.record).map(|(key, _)| key),
+                (None, waiting) => {
+                    let identity = waiting.as_ref()?.identity.as_ref()?;
+                    Some((&*identity.source, &*identity.message_id))
+                }
+            },
         })
         .collect();
     if keys.is_empty() {

@@ -29,6 +29,7 @@ mod privacy;
 mod reconcile;
 mod relay;
 mod release;
+mod rules;
 mod scene;
 mod shutdown;
 mod stage;

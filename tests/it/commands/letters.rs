@@ -40,8 +40,8 @@ fn ids(list: &Value) -> Vec<&str> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn letters_are_listed_grouped_and_shown() {
+/// A worker, three letters of an unknown schema, and one of a request that was cut off.
+async fn staged() -> (Stage, Worker) {
     let stage = Stage::new().await;
     let worker = Worker::start(&stage.setup);
     let (_, list) = stage.json(&["dead-letters", "list"]).await;
@@ -49,7 +49,12 @@ async fn letters_are_listed_grouped_and_shown() {
     let records: Vec<_> = (0..3).map(of_unknown_schema).chain([cut_off(7)]).collect();
     stage.topics.produce(REQUESTS, &records).await;
     stage.prove(4).await;
+    (stage, worker)
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_are_listed_and_grouped() {
+    let (stage, worker) = staged().await;
     // Page by page.
     let (code, all) = stage.json(&["dead-letters", "list"]).await;
     assert_eq!((code, ids(&all).len(), &all["next_cursor"]), (0, 4, &Value::Null));
@@ -112,7 +117,13 @@ async fn letters_are_listed_grouped_and_shown() {
     );
     assert_eq!((&groups[1]["source"], &groups[1]["count"]), (&json!("registry"), &json!(1)));
 
-    // One, masked.
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_is_shown_masked_unless_the_audit_keeps_who_asked() {
+    let (stage, worker) = staged().await;
+    let full = stage.topics.full(REQUESTS);
     let (_, list) = stage.json(&["dead-letters", "list", "--stage", "decode"]).await;
     let letter = ids(&list)[0];
     let (code, shown) = stage.json(&["dead-letters", "show", letter]).await;
