@@ -12,7 +12,7 @@ use crate::contract::{
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
 };
 use crate::domain::{ChangeEvent, Command, Decision, Fault, Meta, Reason, WorkingSet};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -163,7 +163,9 @@ impl<'a> Walk<'a> {
             Intake::Letter(cause) => self.letter(record, *cause, None),
             Intake::Condemned { identity, names, cause } => {
                 let mut answer = self.letter(record, *cause, Some(identity.clone()))?;
-                let occupied = names.iter().cloned().map(Occupied::Name).collect();
+                let owners = names.iter().filter_map(|name| self.set.owner(name));
+                let owners: BTreeSet<_> = owners.map(Occupied::Registrant).collect();
+                let occupied = names.iter().cloned().map(Occupied::Name).chain(owners).collect();
                 answer.parking = Parking::Failed { occupied, waited: None };
                 Ok(answer)
             }
@@ -250,7 +252,7 @@ impl<'a> Walk<'a> {
             record,
             outcome: outcome_byte(decision.status),
             status: status_symbol(decision.status),
-            result_id: result_id(&identity, record, true),
+            result_id: result_id(&identity, record, ""),
             identity: Some(identity),
             fingerprint: Some(fingerprint),
             result: Some(encode(&result)?),
@@ -296,6 +298,10 @@ impl<'a> Walk<'a> {
         why: HeldWhy,
         letter_id: Option<Uuid>,
     ) -> Result<Answer<'a>, Failure> {
+        let halt = match why {
+            HeldWhy::Parked => "/held",
+            HeldWhy::DeadLettered | HeldWhy::Unknown => "/letter",
+        };
         let result = encode(&RequestResult {
             message_id: identity.shown_message_id().to_owned(),
             source: identity.shown_source().to_owned(),
@@ -314,7 +320,7 @@ impl<'a> Walk<'a> {
             record,
             outcome: b'L',
             status: "HELD",
-            result_id: result_id(&identity, record, false),
+            result_id: result_id(&identity, record, halt),
             identity: Some(identity),
             fingerprint: None,
             result: Some(result),
@@ -374,7 +380,7 @@ pub(super) fn duplicate<'a>(
         record,
         outcome: b'D',
         status: "DUPLICATE",
-        result_id: result_id(&identity, record, true),
+        result_id: result_id(&identity, record, ""),
         identity: Some(identity),
         fingerprint: None,
         result: Some(encode(&result)?),
@@ -388,11 +394,10 @@ pub(super) fn duplicate<'a>(
 }
 
 /// A result's own id: one for each time that a request was said, the same if that is applied again. Where a record is
-/// held first, that answer has an id of its own.
-fn result_id(identity: &Identity, record: &Record, last: bool) -> Uuid {
-    let held = if last { "" } else { "/held" };
+/// held first, each `halt` on the way has an id of its own.
+fn result_id(identity: &Identity, record: &Record, halt: &str) -> Uuid {
     let said = format!(
-        "{}/{}/{}/{}/{}{held}",
+        "{}/{}/{}/{}/{}{halt}",
         identity.source, identity.message_id, record.at.topic, record.at.partition, record.offset
     );
     Uuid::new_v5(&RESULTS, said.as_bytes())

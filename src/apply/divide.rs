@@ -121,12 +121,12 @@ impl Applier {
             match failure.disposition() {
                 Disposition::Divide => return Err(Stop::Fault(failure)),
                 // A race is nobody's fault: a record alone goes on trying.
-                Disposition::Again if races >= RACES && is_divisible(part) => {
+                Disposition::Again if races >= RACES && is_reducible(part) => {
                     return Err(Stop::Fault(failure));
                 }
                 // Twice too slow: a smaller batch may do.
                 Disposition::Wait
-                    if failure == Failure::Late && late_before && is_divisible(part) =>
+                    if failure == Failure::Late && late_before && is_reducible(part) =>
                 {
                     return Err(Stop::Fault(failure));
                 }
@@ -247,6 +247,11 @@ enum Stop {
     Fault(Failure),
     /// For `apply.stall_after`.
     Stalled(Failure),
+}
+
+/// Whether there is a smaller transaction to try: of fewer records, or without those that it frees.
+fn is_reducible(part: &Batch) -> bool {
+    is_divisible(part) || !(part.alone || part.waiting)
 }
 
 /// Whether a failure may be of one part of a batch and not of another: what is stopped for it must be one partition.

@@ -4,7 +4,7 @@ use super::answer::{Answer, Walk, Write};
 use super::batch::{Taken, Waiting};
 use super::disposition::Failure;
 use super::park::{Parking, PutOff, occupied};
-use super::queues::{Occupied, Place};
+use super::queues::{Awaits, Occupied, Place};
 use crate::contract::{Identity, Intake};
 use crate::domain::{Decision, NameKey, Patience};
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,11 +109,11 @@ impl<'a> Walk<'a> {
             Intake::Letter(cause) => {
                 let identity = taken.waiting.as_ref().and_then(|waiting| waiting.identity.clone());
                 let answer = self.letter(record, *cause, identity)?;
-                return Ok(Some(failed(answer, place, &[])));
+                return Ok(Some(self.failed(answer, place, &[])));
             }
             Intake::Condemned { identity, names, cause } => {
                 let answer = self.letter(record, *cause, Some(identity.clone()))?;
-                return Ok(Some(failed(answer, place, names)));
+                return Ok(Some(self.failed(answer, place, names)));
             }
             // Limits were narrowed while it waited.
             Intake::Refused(refused) => {
@@ -177,15 +177,21 @@ impl<'a> Walk<'a> {
             }
         }
     }
-}
 
-/// A record that failed for good after it waited: what it occupied it occupies still.
-fn failed<'a>(mut answer: Answer<'a>, place: Place, names: &[NameKey]) -> Answer<'a> {
-    let occupied = names.iter().cloned().map(Occupied::Name).collect();
-    let waited = match place {
-        Place::Stored(parked_id) => Some(parked_id),
-        Place::New(_) => None,
-    };
-    answer.parking = Parking::Failed { occupied, waited };
-    answer
+    /// A record that failed for good after it waited: what it occupied it occupies still, as a letter.
+    fn failed(&mut self, mut answer: Answer<'a>, place: Place, names: &[NameKey]) -> Answer<'a> {
+        self.freed.loaded.remove(&place);
+        let (source, message_id) = match &answer.identity {
+            Some(who) => (who.source.as_bytes().to_vec(), who.message_id.as_bytes().to_vec()),
+            None => Default::default(),
+        };
+        let occupied: Vec<_> = names.iter().cloned().map(Occupied::Name).collect();
+        self.queues.join(place, &occupied, &Awaits::Replay(source, message_id));
+        let waited = match place {
+            Place::Stored(parked_id) => Some(parked_id),
+            Place::New(_) => None,
+        };
+        answer.parking = Parking::Failed { occupied, waited };
+        answer
+    }
 }

@@ -89,6 +89,32 @@ impl<'a> Mentioned<'a> {
         self.programs.extend(command.programs());
     }
 
+    /// What waiting records and letters occupy, besides what is mentioned: whoever joins their queues meanwhile must be
+    /// seen when they leave (I4). Gives the registrants.
+    async fn waiting(
+        &mut self,
+        tx: &mut Transaction<'_, Postgres>,
+        parked_ids: &[i64],
+    ) -> Result<BTreeSet<Uuid>, Failure> {
+        let mut registrants = BTreeSet::new();
+        if parked_ids.is_empty() {
+            return Ok(registrants);
+        }
+        for occupant in store::parked_names::of(tx, parked_ids).await? {
+            match Occupied::of_row(&occupant) {
+                Some(Occupied::Registrant(id)) => {
+                    registrants.insert(id.0);
+                }
+                Some(Occupied::Name(name)) => {
+                    let nobody = Mention { owner: Uuid::nil(), expiry_date: None, told_of: false };
+                    self.names.entry(name).or_insert(nobody);
+                }
+                None => {}
+            }
+        }
+        Ok(registrants)
+    }
+
     fn info(&mut self, meta: &Meta, info: &RegistrantInfo, pointer: &str) {
         let owner = registrant_id(meta.recorded_at, &meta.source, &meta.message_id, pointer).0;
         let mut mention = |name, expiry_date| {
@@ -104,6 +130,22 @@ impl<'a> Mentioned<'a> {
     }
 }
 
+/// Whom these names mean, though they are not claimed: what made a record fail must not make its letter fail.
+async fn owners_of(
+    tx: &mut Transaction<'_, Postgres>,
+    names: &BTreeSet<&NameKey>,
+) -> Result<Vec<Uuid>, Failure> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut asked = store::names::Rows::default();
+    for name in names {
+        asked.push(name, None, None);
+    }
+    let stored = store::names::read_locked(tx, &asked).await?;
+    Ok(stored.into_iter().filter_map(|name| name.registrant_id).collect())
+}
+
 /// Loads what the commands among `records` need, and `also`.
 pub(super) async fn load<'t>(
     tx: &mut Transaction<'_, Postgres>,
@@ -112,13 +154,20 @@ pub(super) async fn load<'t>(
     also: &Also,
 ) -> Result<Loading, Failure> {
     let mut mentioned = Mentioned::default();
+    let mut waits_for = Vec::new();
+    let mut failed = BTreeSet::new();
     for taken in records {
-        if let Intake::Command { meta, command, .. } = &taken.intake {
-            mentioned.command(meta, command);
+        waits_for.extend(taken.waiting.as_ref().map(|waiting| waiting.parked_id));
+        match &taken.intake {
+            Intake::Command { meta, command, .. } => mentioned.command(meta, command),
+            Intake::Condemned { names, .. } => failed.extend(names),
+            Intake::Refused(_) | Intake::Letter(_) => {}
         }
     }
     let mut loaded = Loaded { set: WorkingSet::new(head_kind), ..Loaded::default() };
-    let mut owners = BTreeSet::new();
+    waits_for.extend(&also.parked);
+    let mut owners = mentioned.waiting(tx, &waits_for).await?;
+    owners.extend(owners_of(tx, &failed).await?);
     let mut told_of = BTreeSet::new();
     for stored in claim(tx, &mentioned, &also.names).await? {
         let owner = stored.registrant_id.ok_or(INCONSISTENT_NAME)?;

@@ -2,14 +2,14 @@
 
 use super::answer::Walk;
 use super::batch::Record;
-use super::queues::{Awaits, Entry, Occupied, Place};
+use super::queues::{Awaits, Occupied, Place};
 use crate::contract::Identity;
 use crate::domain::{
     Action, Command, Decision, Meta, Missing, NameKey, Patience, RegistrantId, Verdict, WorkingSet,
     decide, refused_at_once,
 };
 use crate::store::parked_names::Keys;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use time::OffsetDateTime;
 
 /// What becomes of the queues by an answer.
@@ -29,6 +29,13 @@ pub(super) enum Parking {
     Through(Place),
     /// It failed for good: it occupies its names until it is replayed or discarded; under its number if it had waited.
     Failed { occupied: Vec<Occupied>, waited: Option<i64> },
+}
+
+impl Parking {
+    /// Whether it came out of the queue.
+    pub(super) const fn has_waited(&self) -> bool {
+        matches!(self, Self::Through(_) | Self::Failed { waited: Some(_), .. })
+    }
 }
 
 /// A record that came out of the queue and goes on waiting.
@@ -140,25 +147,32 @@ struct Passing<'w, 'a> {
     command: &'w Command,
     walk: &'w Walk<'a>,
     keys: &'w [Occupied],
-    known: BTreeMap<Place, bool>,
 }
 
 impl Passing<'_, '_> {
-    fn may_pass(&mut self, place: Place, entry: &Entry) -> bool {
-        if let Some(known) = self.known.get(&place) {
-            return *known;
-        }
+    /// Those before `place` who may not be passed. Who waits behind others may be if all of them may: in the order of
+    /// places that is known of each key by the time that it is asked.
+    fn barred(&self, place: Place) -> BTreeSet<Place> {
         let (meta, command, set) = (self.meta, self.command, &self.walk.set);
-        let may = if entry.awaits == Awaits::Predecessor {
-            let mut before = self.walk.queues.predecessors(place, entry).peekable();
-            // Nobody is before it: it is to be looked at.
-            before.peek().is_some() && before.all(|(place, entry)| self.may_pass(place, entry))
-        } else {
-            let mut shared = self.keys.iter().filter(|key| entry.is_at(key));
-            shared.any(|key| brings(meta, command, key, &entry.awaits, set))
-        };
-        self.known.insert(place, may);
-        may
+        let mut barred = BTreeSet::new();
+        let mut so_far: HashMap<&Occupied, bool> = HashMap::new();
+        for (before, entry) in self.walk.queues.entries_before(place) {
+            let may = if entry.awaits == Awaits::Predecessor {
+                let mut seen = entry.keys().filter_map(|key| so_far.get(key)).peekable();
+                // Nobody is before it: it is to be looked at.
+                seen.peek().is_some() && seen.all(|may| *may)
+            } else {
+                let mut shared = self.keys.iter().filter(|key| entry.is_at(key));
+                shared.any(|key| brings(meta, command, key, &entry.awaits, set))
+            };
+            for key in entry.keys() {
+                *so_far.entry(key).or_insert(true) &= may;
+            }
+            if !may {
+                barred.insert(before);
+            }
+        }
+        barred
     }
 }
 
@@ -196,13 +210,13 @@ impl<'a> Walk<'a> {
     ) -> Result<Decision, Awaits> {
         let mut ahead_of = BTreeSet::new();
         let mut superseded = BTreeSet::new();
-        if !self.queues.is_empty() {
-            let keys = occupied(meta, command, &self.set);
-            let mut passing =
-                Passing { meta, command, walk: self, keys: &keys, known: BTreeMap::new() };
+        let keys =
+            if self.queues.is_empty() { Vec::new() } else { occupied(meta, command, &self.set) };
+        if keys.iter().any(|key| self.queues.before(key, place).next().is_some()) {
+            let barred = Passing { meta, command, walk: self, keys: &keys }.barred(place);
             for key in &keys {
                 for (before, entry) in self.queues.before(key, place) {
-                    if !passing.may_pass(before, entry) {
+                    if barred.contains(&before) {
                         return Err(Awaits::Predecessor);
                     }
                     match (before, &entry.awaits) {
@@ -221,7 +235,7 @@ impl<'a> Walk<'a> {
             Verdict::Decided(decision) => {
                 self.went_ahead(&ahead_of);
                 // Of what came out of the queue others may be behind, whom this batch does not know.
-                if !ahead_of.is_empty() || self.queues.contains(place) {
+                if !(ahead_of.is_empty() && superseded.is_empty()) || self.queues.contains(place) {
                     self.met(meta, command);
                 }
                 for letter in superseded {

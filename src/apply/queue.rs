@@ -5,7 +5,7 @@ use super::answer::Answer;
 use super::batch::{Batch, Record, Taken, TopicPartition, Waiting};
 use super::disposition::Failure;
 use super::outcome::outcome_symbol;
-use super::park::{Moves, Parking, PutOff, rows};
+use super::park::{Moves, Parking, rows};
 use super::queues::{Occupied, Place};
 use crate::contract::Identity;
 use crate::lifecycle::retry;
@@ -85,10 +85,10 @@ pub(super) async fn save(
     if !new.parked_ids.is_empty() {
         parked::insert(tx, &new, recorded_at).await?;
     }
-    let is_through = |number: &i64| through.contains(number);
-    put_off(tx, moves.put_off.iter().filter(|(number, _)| is_through(number))).await?;
-    let staying = || moves.put_off.iter().filter(|(number, _)| !is_through(number));
-    let stay = staying().flat_map(|(number, off)| off.occupied.iter().map(|key| (key, *number)));
+    // Before whatever wakes: a wake that came later, or that this walk did not see, is never lost.
+    put_off(tx, moves).await?;
+    let staying = moves.put_off.iter().filter(|(number, _)| !through.contains(number));
+    let stay = staying.flat_map(|(number, off)| off.occupied.iter().map(|key| (key, *number)));
     let keys = rows(occupied.into_iter().chain(stay));
     if !keys.kinds.is_empty() {
         parked_names::occupy(tx, &keys).await?;
@@ -118,8 +118,7 @@ pub(super) async fn save(
             .unzip();
         parked::supersede(tx, &letters, &outcomes, recorded_at).await?;
     }
-    // Last: whoever has been looked at need not be again because of those who were before it.
-    put_off(tx, staying()).await
+    Ok(())
 }
 
 fn waits<'a>(rows: &mut parked::Rows<'a>, answer: &'a Answer<'_>, number: i64) {
@@ -142,17 +141,14 @@ fn waits<'a>(rows: &mut parked::Rows<'a>, answer: &'a Answer<'_>, number: i64) {
     }
 }
 
-async fn put_off(
-    tx: &mut Transaction<'_, Postgres>,
-    moves: impl Iterator<Item = (&i64, &PutOff)>,
-) -> Result<(), Failure> {
-    let (numbers, offs): (Vec<i64>, Vec<&PutOff>) = moves.unzip();
-    if numbers.is_empty() {
+async fn put_off(tx: &mut Transaction<'_, Postgres>, moves: &Moves) -> Result<(), Failure> {
+    if moves.put_off.is_empty() {
         return Ok(());
     }
-    let whys: Vec<_> = offs.iter().map(|off| off.awaits.why()).collect();
-    let programs: Vec<_> = offs.iter().map(|off| off.awaits.program()).collect();
-    let due: Vec<_> = offs.iter().map(|off| off.due).collect();
+    let numbers: Vec<_> = moves.put_off.keys().copied().collect();
+    let whys: Vec<_> = moves.put_off.values().map(|off| off.awaits.why()).collect();
+    let programs: Vec<_> = moves.put_off.values().map(|off| off.awaits.program()).collect();
+    let due: Vec<_> = moves.put_off.values().map(|off| off.due).collect();
     Ok(parked::put_off(tx, &numbers, &whys, &programs, &due).await?)
 }
 

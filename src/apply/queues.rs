@@ -101,6 +101,11 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// Where it waits.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Occupied> {
+        self.keys.iter()
+    }
+
     /// Whether it waits at this key.
     pub(super) fn is_at(&self, key: &Occupied) -> bool {
         self.keys.contains(key)
@@ -146,13 +151,9 @@ impl Queues {
         queue.filter_map(|place| Some((*place, self.entries.get(place)?)))
     }
 
-    /// Who is before this one at any of its keys.
-    pub(super) fn predecessors<'q>(
-        &'q self,
-        place: Place,
-        entry: &'q Entry,
-    ) -> impl Iterator<Item = (Place, &'q Entry)> + 'q {
-        entry.keys.iter().flat_map(move |key| self.before(key, place))
+    /// Who is before `place`, anywhere, in order.
+    pub(super) fn entries_before(&self, place: Place) -> impl Iterator<Item = (Place, &Entry)> {
+        self.entries.range(..place).map(|(place, entry)| (*place, entry))
     }
 
     /// It waits at these keys too.

@@ -210,9 +210,8 @@ impl Save<'_, '_> {
         for slice in slices {
             let mut outcomes = vec![b'-'; (slice.next_offset - slice.first_offset) as usize];
             // What came out of the queue was parked when its byte was written.
-            let here = |answer: &&Answer<'_>| {
-                answer.record.at == slice.at && !matches!(answer.parking, Parking::Through(_))
-            };
+            let here =
+                |answer: &&Answer<'_>| answer.record.at == slice.at && !answer.parking.has_waited();
             for answer in self.answers.iter().filter(here) {
                 let at = usize::try_from(answer.record.offset - slice.first_offset).ok();
                 if let Some(byte) = at.and_then(|at| outcomes.get_mut(at)) {

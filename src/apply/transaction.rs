@@ -113,19 +113,20 @@ impl Applier {
             inbox.iter().filter(|(_, known)| !known.open).map(|(key, _)| *key).collect();
         let to_decide = all.iter().copied().filter(|taken| match &taken.intake {
             _ if taken.waiting.is_some() || taken.letter.is_some() => true,
+            Intake::Condemned { .. } => true,
             Intake::Command { meta, .. } => {
                 !answered.contains(&(meta.source.as_str(), meta.message_id.as_str()))
             }
-            Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => false,
+            Intake::Refused(_) | Intake::Letter(_) => false,
         });
         let head_kind = &self.options.head_kind;
         let mut loaded = match load(&mut tx, to_decide, head_kind, also).await? {
             Loading::Done(loaded) => *loaded,
             Loading::Again(more) => return again(tx, more).await,
         };
-        let last = still_waiting(&mut tx, &mut queued).await?;
-        let last = last.filter(|_| batch.waiting).or(batch.replay.as_ref().map(|_| i64::MAX));
         let replay = batch.replay.as_deref();
+        let last = still_waiting(&mut tx, &mut queued).await?.filter(|_| batch.waiting);
+        let last = last.or(replay.map(|_| i64::MAX));
         let mut letters = Letters::begin(&mut tx, replay, &loaded, &mut arrived).await?;
         letters.sent_again(&mut tx, work.letters, &all).await?;
         let said = |source: &[u8], message_id: &[u8]| says(&all, source, message_id);
@@ -154,14 +155,11 @@ impl Applier {
         walk.run(&arrived)?;
         let Walk { set, answers, moves, freed, replayed, .. } = walk;
         (loaded.set, letters.replayed) = (set, replayed);
-        if !(batch.waiting || freed.missing.is_empty())
-            && let Some(more) = more_queues(&mut tx, &also.parked, freed.missing).await?
-        {
-            return again(tx, Also { parked: more, ..Also::default() }).await;
-        }
-        let unheld = loaded.name_changes().unheld;
-        if !unheld.is_empty() {
-            return again(tx, Also { names: unheld, ..Also::default() }).await;
+        let missing = if batch.waiting { BTreeSet::new() } else { freed.missing };
+        let parked = more_queues(&mut tx, &also.parked, missing).await?;
+        let names = loaded.name_changes().unheld;
+        if !(parked.is_empty() && names.is_empty()) {
+            return again(tx, Also { names, parked, ..Also::default() }).await;
         }
         let outbound = Outbound::build(&answers, &loaded.set, self.options.shards, recorded_at)?;
         metrics::stage("decide", deciding.elapsed());
@@ -369,15 +367,18 @@ async fn still_waiting(
     Ok(waiting.last().copied())
 }
 
-/// All who wait in the queues that a batch frees, besides those that it has loaded; none if there are too many for one
-/// transaction, or no others: then the drain comes to them.
+/// All who wait in the queues that a batch frees, if it has not loaded them all; none if there are too many for one
+/// transaction: then the drain comes to them.
 async fn more_queues(
     tx: &mut Transaction<'_, Postgres>,
     loaded: &BTreeSet<i64>,
     freed: BTreeSet<i64>,
-) -> Result<Option<BTreeSet<i64>>, Failure> {
+) -> Result<BTreeSet<i64>, Failure> {
+    if freed.is_empty() {
+        return Ok(freed);
+    }
     let asked: Vec<_> = loaded.iter().copied().chain(freed).collect();
     let involved = store::parked::queues_of(tx, &asked, AT_ONCE).await?;
-    let involved: Option<BTreeSet<_>> = involved.map(|ids| ids.into_iter().collect());
-    Ok(involved.filter(|involved| !involved.is_subset(loaded)))
+    let involved: BTreeSet<_> = involved.into_iter().flatten().collect();
+    Ok(if involved.is_subset(loaded) { BTreeSet::new() } else { involved })
 }

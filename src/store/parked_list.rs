@@ -142,6 +142,14 @@ pub async fn release(
         }
     }
     done.released = to_release.len();
+    // Those that were released before are looked at once more.
+    sqlx::query!(
+        "UPDATE parked_records SET due_at = $2 WHERE parked_id = ANY($1) AND released",
+        &got.iter().copied().collect::<Vec<_>>(),
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
     let rows = sqlx::query!(
         "UPDATE parked_records SET released = true, released_by = $2, released_reason = $3, due_at = $4
          WHERE parked_id = ANY($1)",

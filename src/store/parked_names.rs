@@ -118,6 +118,19 @@ pub async fn queues(
     .await?)
 }
 
+/// What these occupy; without what they wait for.
+pub async fn of(connection: &mut PgConnection, parked_ids: &[i64]) -> Result<Vec<Occupant>> {
+    Ok(sqlx::query_as!(
+        Occupant,
+        r#"SELECT kind, scope, value, parked_id, NULL::text AS why, NULL::text AS program, NULL::bytea AS source,
+                  NULL::bytea AS message_id
+           FROM parked_names WHERE parked_id = ANY($1)"#,
+        parked_ids,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
 /// Occupies keys; those that are occupied by the same record already stay so.
 pub async fn occupy(tx: &mut Transaction<'_, Postgres>, keys: &Keys) -> Result<()> {
     sqlx::query!(
