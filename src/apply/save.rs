@@ -173,6 +173,8 @@ impl Save<'_, '_> {
                 rows.partitions.push(Some(answer.record.at.partition));
                 rows.offsets.push(Some(answer.record.offset));
                 rows.occurred.push(meta.sent_at);
+                let payee = event.payee.as_ref().map(|payee| payee.registrant.registrant_id.0);
+                rows.payee_ids.push(payee);
             }
         }
         rows

@@ -15,6 +15,7 @@ pub mod parked;
 pub mod parked_list;
 pub mod parked_names;
 pub mod programs;
+pub mod reads;
 pub mod reconcile;
 pub mod registrants;
 pub mod relay;
