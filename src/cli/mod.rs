@@ -7,6 +7,7 @@ mod config;
 mod database;
 mod demo;
 mod exit;
+mod history;
 mod migrate;
 mod output;
 mod page;
@@ -80,6 +81,7 @@ enum Command {
     #[command(subcommand)]
     Parked(parked::Command),
     Status(status::Args),
+    History(history::Args),
     Reconcile(reconcile::Args),
     #[command(subcommand)]
     Schemas(schemas::Command),
@@ -153,6 +155,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Decode(args) => codec::decode(&args, context),
         Command::Parked(command) => parked::main(&command, context).await,
         Command::Status(args) => status::main(&args, context).await,
+        Command::History(args) => history::main(&args, context).await,
         Command::Reconcile(args) => reconcile::main(&args, context).await,
         Command::Schemas(command) => schemas::main(&command, context),
         Command::Config(command) => config::main(&command, context),

@@ -1,5 +1,7 @@
 //! The thin HTTP face. For now what keeps a worker running: `/livez`, `/readyz`, `/metrics`.
 
+pub mod reads;
+
 use crate::lifecycle::health::Health;
 use crate::telemetry::metrics;
 use axum::extract::{Request, State};

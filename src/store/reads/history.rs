@@ -85,11 +85,8 @@ pub struct Place {
 
 impl Place {
     /// Before every change.
-    pub const START: Self = Self {
-        recorded_at: OffsetDateTime::UNIX_EPOCH,
-        membership_id: Uuid::nil(),
-        version: 0,
-    };
+    pub const START: Self =
+        Self { recorded_at: OffsetDateTime::UNIX_EPOCH, membership_id: Uuid::nil(), version: 0 };
 }
 
 impl Row {
@@ -180,19 +177,14 @@ pub async fn list(
             program_id: row.program_id,
             program_code: row.code,
             program_name: row.name,
-            registrant: Named {
-                registrant_id: row.registrant_id,
-                kind: row.kind,
-                source: first(row.own_sources),
-                reference: first(row.own_references),
-                ids: pairs(row.own_types, row.own_values),
-            },
-            payee: row.payee_id.zip(row.payee_kind).map(|(registrant_id, kind)| Named {
-                registrant_id,
-                kind,
-                source: first(row.paid_sources),
-                reference: first(row.paid_references),
-                ids: pairs(row.paid_types, row.paid_values),
+            registrant: named(
+                (row.registrant_id, row.kind),
+                (row.own_sources, row.own_references),
+                (row.own_types, row.own_values),
+            ),
+            payee: row.payee_id.zip(row.payee_kind).map(|payee| {
+                let references = (row.paid_sources, row.paid_references);
+                named(payee, references, (row.paid_types, row.paid_values))
             }),
             enrollment_date: row.enrollment_date,
             exit_date: row.exit_date,
@@ -213,12 +205,22 @@ pub async fn list(
         .collect())
 }
 
-fn first(texts: Option<Vec<String>>) -> Option<String> {
-    texts.unwrap_or_default().into_iter().next()
-}
+type Texts = Option<Vec<String>>;
 
-fn pairs(types: Option<Vec<String>>, values: Option<Vec<String>>) -> Vec<(String, String)> {
-    types.unwrap_or_default().into_iter().zip(values.unwrap_or_default()).collect()
+/// By the first reference, with all identifiers.
+fn named(
+    (registrant_id, kind): (Uuid, String),
+    (sources, references): (Texts, Texts),
+    (types, values): (Texts, Texts),
+) -> Named {
+    let types = types.unwrap_or_default().into_iter();
+    Named {
+        registrant_id,
+        kind,
+        source: sources.and_then(|sources| sources.into_iter().next()),
+        reference: references.and_then(|references| references.into_iter().next()),
+        ids: types.zip(values.unwrap_or_default()).collect(),
+    }
 }
 
 /// Whether there is or was what the history is asked of: a page of nothing says no more.

@@ -120,8 +120,7 @@ pub async fn by_id(
     membership_id: Uuid,
     source: &str,
 ) -> Result<Option<Row>> {
-    let asked =
-        Asked { membership_id: Some(membership_id), limit: 1, source, ..Asked::default() };
+    let asked = Asked { membership_id: Some(membership_id), limit: 1, source, ..Asked::default() };
     Ok(rows(connection, asked).await?.pop())
 }
 

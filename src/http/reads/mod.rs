@@ -1,0 +1,3 @@
+//! Reads: memberships, their history, registrants, groups and members.
+
+pub mod json;
