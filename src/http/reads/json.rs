@@ -3,7 +3,6 @@
 use crate::contract::wire::{
     Day, IdentifierRef, Millis, PhoneNumber, ProgramRef, RegistrantIdentifier,
 };
-use crate::domain::{MembershipId, event_id};
 use crate::store::reads::{groups, history, memberships, registrants};
 use serde::Serialize;
 use uuid::Uuid;
@@ -129,7 +128,7 @@ pub struct HistoryItem {
 impl From<history::Row> for HistoryItem {
     fn from(row: history::Row) -> Self {
         Self {
-            event_id: event_id(MembershipId(row.membership_id), row.version),
+            event_id: row.event_id(),
             membership_id: row.membership_id,
             version: row.version,
             change: row.change,

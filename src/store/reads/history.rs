@@ -1,5 +1,6 @@
 //! Who changed what, when and why. Rows stay when their membership is removed.
 
+use crate::domain::{MembershipId, event_id};
 use crate::store::Result;
 use sqlx::PgConnection;
 use time::{Date, OffsetDateTime};
@@ -90,6 +91,11 @@ impl Place {
 }
 
 impl Row {
+    /// The id of its event.
+    pub fn event_id(&self) -> Uuid {
+        event_id(MembershipId(self.membership_id), self.version)
+    }
+
     /// Where the page after this change begins.
     pub const fn place(&self) -> Place {
         Place {

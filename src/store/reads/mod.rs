@@ -6,4 +6,5 @@
 pub mod groups;
 pub mod history;
 pub mod memberships;
+pub mod openg2p;
 pub mod registrants;
