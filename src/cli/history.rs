@@ -16,6 +16,9 @@ use uuid::Uuid;
 pub(super) struct Args {
     /// The membership's id
     membership: Uuid,
+    /// Show references, identifiers and notes too, instead of `***`
+    #[arg(long)]
+    reveal: bool,
     #[command(flatten)]
     page: Page,
 }
@@ -45,7 +48,8 @@ pub(super) async fn main(args: &Args, context: &Context) -> Result<Exit> {
     let more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| more).map(|last| last.version.to_string());
-    let items: Vec<_> = found.into_iter().map(HistoryItem::from).collect();
+    let shown = |item: HistoryItem| if args.reveal { item } else { item.masked() };
+    let items: Vec<_> = found.into_iter().map(|row| shown(row.into())).collect();
     let answer = List { items, next_cursor };
     context.output.answer(&answer, || paged(text(&answer.items), answer.next_cursor.as_deref()))?;
     Ok(Exit::Done)

@@ -34,7 +34,7 @@ pub(crate) const PROGRAMS: [(&str, rollcall::domain::RegistrantKind, ProgramStat
 ];
 
 pub(crate) struct Scene {
-    _database: TestDb,
+    pub(crate) database: TestDb,
     pub(crate) pool: PgPool,
     pub(crate) applier: Applier,
     pub(crate) clock: Arc<ManualClock>,
@@ -60,7 +60,7 @@ impl Scene {
         tx.commit().await.expect("a commit");
         let clock = Arc::new(ManualClock::new(NOW));
         let applier = applier_with(pool.clone(), Arc::<ManualClock>::clone(&clock));
-        Self { _database: database, pool, applier, clock }
+        Self { database, pool, applier, clock }
     }
 
     /// Where nothing waits for what it names.

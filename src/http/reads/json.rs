@@ -1,14 +1,13 @@
 //! What is read, as JSON says it.
 
-use crate::contract::wire::{
-    Day, IdentifierRef, Millis, PhoneNumber, ProgramRef, RegistrantIdentifier,
-};
+use crate::contract::wire::{Day, Millis};
 use crate::store::reads::{groups, history, memberships, registrants};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     /// What is listed.
     pub items: Vec<T>,
@@ -16,8 +15,46 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+/// A program.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProgramName)]
+#[expect(missing_docs, clippy::struct_field_names, reason = "the names are those of the contract")]
+pub struct Program {
+    pub program_id: Uuid,
+    #[schema(example = "CASH")]
+    pub code: String,
+    pub name: String,
+}
+
+/// An identifier.
+#[derive(Serialize, ToSchema)]
+#[expect(missing_docs, reason = "the names are those of the contract")]
+pub struct Identifier {
+    pub id_type: String,
+    pub value: String,
+}
+
+/// An identifier with the last day on which it is valid.
+#[derive(Serialize, ToSchema)]
+#[expect(missing_docs, reason = "the names are those of the contract")]
+pub struct OwnIdentifier {
+    pub id_type: String,
+    pub value: String,
+    #[schema(value_type = Option<String>, format = Date)]
+    pub expiry_date: Option<Day>,
+}
+
+/// A phone number, and the day it was collected.
+#[derive(Serialize, ToSchema)]
+#[expect(missing_docs, reason = "the names are those of the contract")]
+pub struct PhoneNumber {
+    pub phone_no: String,
+    #[schema(value_type = Option<String>, format = Date)]
+    pub date_collected: Option<Day>,
+}
+
 /// A registrant by its names.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the names are those of the contract")]
 pub struct RegistrantName {
     pub registrant_id: Uuid,
@@ -27,18 +64,22 @@ pub struct RegistrantName {
 }
 
 /// A membership as it is now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(missing_docs, clippy::struct_field_names, reason = "the names are those of the contract")]
 pub struct Membership {
     pub membership_id: Uuid,
     pub version: i32,
     pub state: String,
     pub spell: i32,
-    pub program: ProgramRef,
+    pub program: Program,
     pub registrant: RegistrantName,
+    #[schema(value_type = Option<String>, format = Date)]
     pub enrollment_date: Option<Day>,
+    #[schema(value_type = Option<String>, format = Date)]
     pub exit_date: Option<Day>,
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Millis,
+    #[schema(value_type = String, format = DateTime)]
     pub updated_at: Millis,
 }
 
@@ -64,19 +105,19 @@ impl From<memberships::Row> for Membership {
     }
 }
 
-fn program(program_id: Uuid, code: String, name: String) -> ProgramRef {
-    ProgramRef { program_id: program_id.to_string(), code, name }
+fn program(program_id: Uuid, code: String, name: String) -> Program {
+    Program { program_id, code, name }
 }
 
 /// A registrant as events name it, with the names of now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the names are those of the contract")]
 pub struct Named {
     pub registrant_id: Uuid,
     pub kind: String,
     pub source: Option<String>,
     pub reference: Option<String>,
-    pub ids: Vec<IdentifierRef>,
+    pub ids: Vec<Identifier>,
 }
 
 impl From<history::Named> for Named {
@@ -87,13 +128,13 @@ impl From<history::Named> for Named {
             kind: named.kind,
             source: named.source,
             reference: named.reference,
-            ids: ids.map(|(id_type, value)| IdentifierRef { id_type, value }).collect(),
+            ids: ids.map(|(id_type, value)| Identifier { id_type, value }).collect(),
         }
     }
 }
 
 /// A change of a membership: what its event said, who made it, through which channel, and from which record.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the names are those of the contract")]
 pub struct HistoryItem {
     pub event_id: Uuid,
@@ -103,19 +144,24 @@ pub struct HistoryItem {
     pub previous_state: Option<String>,
     pub state: Option<String>,
     pub spell: i32,
-    pub program: ProgramRef,
+    pub program: Program,
     pub registrant: Named,
     /// Who was paid after the change; null: nobody.
     pub payee: Option<Named>,
+    #[schema(value_type = Option<String>, format = Date)]
     pub enrollment_date: Option<Day>,
+    #[schema(value_type = Option<String>, format = Date)]
     pub exit_date: Option<Day>,
+    #[schema(value_type = String, format = Date)]
     pub effective_date: Day,
     pub reason_code: Option<String>,
     pub reason_note: Option<String>,
     pub source: String,
     pub message_id: String,
     pub batch_id: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
     pub occurred_at: Millis,
+    #[schema(value_type = String, format = DateTime)]
     pub recorded_at: Millis,
     pub channel: String,
     pub actor: Option<String>,
@@ -157,8 +203,30 @@ impl From<history::Row> for HistoryItem {
     }
 }
 
+/// What stands for a value of a person that is not shown.
+const MASK: &str = "***";
+
+impl Named {
+    fn mask(&mut self) {
+        let values = self.reference.iter_mut().chain(self.ids.iter_mut().map(|id| &mut id.value));
+        values.for_each(|value| MASK.clone_into(value));
+    }
+}
+
+impl HistoryItem {
+    /// Without values of persons (P9): for eyes that need not see them.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        self.registrant.mask();
+        self.payee.iter_mut().for_each(Named::mask);
+        // A note is free text.
+        self.reason_note.iter_mut().for_each(|note| MASK.clone_into(note));
+        self
+    }
+}
+
 /// A reference of a registrant, and whose it is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the names are those of the contract")]
 pub struct Reference {
     pub source: String,
@@ -166,7 +234,7 @@ pub struct Reference {
 }
 
 /// A registrant with all that is known of it but its memberships.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(missing_docs, clippy::struct_field_names, reason = "the names are those of the contract")]
 pub struct Registrant {
     pub registrant_id: Uuid,
@@ -174,23 +242,27 @@ pub struct Registrant {
     pub source: Option<String>,
     pub reference: Option<String>,
     pub references: Vec<Reference>,
-    pub ids: Vec<RegistrantIdentifier>,
+    pub ids: Vec<OwnIdentifier>,
     pub name: Option<String>,
     pub given_name: Option<String>,
     pub family_name: Option<String>,
     pub addl_name: Option<String>,
     pub gender: Option<String>,
+    #[schema(value_type = Option<String>, format = Date)]
     pub birthdate: Option<Day>,
     pub birth_place: Option<String>,
     pub email: Option<String>,
     pub address: Option<String>,
+    #[schema(value_type = Option<String>, format = Date)]
     pub registration_date: Option<Day>,
     pub payment_address: Option<String>,
     pub disabled: bool,
     pub phone_numbers: Vec<PhoneNumber>,
     pub group_kind: Option<String>,
     pub is_partial_group: Option<bool>,
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Millis,
+    #[schema(value_type = String, format = DateTime)]
     pub updated_at: Millis,
 }
 
@@ -211,7 +283,7 @@ impl Registrant {
                 .map(|(source, reference)| Reference { source, reference })
                 .collect(),
             ids: ids
-                .map(|(id_type, value, expiry_date)| RegistrantIdentifier {
+                .map(|(id_type, value, expiry_date)| OwnIdentifier {
                     id_type,
                     value,
                     expiry_date: expiry_date.map(Day::from),
@@ -244,7 +316,7 @@ impl Registrant {
 }
 
 /// A member of a group by its names.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the names are those of the contract")]
 pub struct MemberName {
     pub registrant_id: Uuid,
@@ -258,14 +330,16 @@ pub struct MemberName {
 }
 
 /// Who is or was a member of a group, as what, and its memberships.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the names are those of the contract")]
 pub struct Member {
     pub individual: MemberName,
     pub kinds: Vec<String>,
     /// Whether the group is paid to this person.
     pub is_head: bool,
+    #[schema(value_type = String, format = Date)]
     pub start_date: Day,
+    #[schema(value_type = Option<String>, format = Date)]
     pub ended_date: Option<Day>,
     pub memberships: Vec<Membership>,
 }
@@ -304,6 +378,10 @@ macro_rules! redacted_debug {
 }
 
 redacted_debug!(
+    Program,
+    Identifier,
+    OwnIdentifier,
+    PhoneNumber,
     RegistrantName,
     Membership,
     Named,

@@ -117,3 +117,13 @@ pub async fn members(
     }
     Ok(members)
 }
+
+/// Whether there is such a group.
+pub async fn exists(connection: &mut PgConnection, group_id: Uuid) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM registrants WHERE registrant_id = $1 AND kind = 'GROUP') AS "exists!""#,
+        group_id,
+    )
+    .fetch_one(connection)
+    .await?)
+}
