@@ -5,8 +5,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
-/// The longest code and name, in characters, as for any text of the contract.
-const MAX_TEXT: usize = 1_000;
 const FIELDS: [&str; 4] = ["code", "name", "target_type", "state"];
 
 /// The form of a file of programs.
@@ -203,7 +201,7 @@ fn text<'a>(
     errors: &mut Vec<LineError>,
 ) -> Option<&'a str> {
     let text = fields.get(field).and_then(Value::as_str).unwrap_or_default();
-    let fits = (1..=MAX_TEXT).contains(&text.chars().count()) && !text.contains('\0');
+    let fits = Program::is_text(text);
     if !fits {
         errors.push(LineError::new(line, field, "it must be a text of 1 to 1,000 characters"));
     }

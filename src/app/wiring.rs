@@ -1,14 +1,19 @@
 //! Settings as each module takes them: the modules do not know of each other's.
 
 use crate::apply::{self, Caps};
-use crate::config::Settings;
+use crate::config::{Error, Settings};
 use crate::consume;
 use crate::contract::Dates;
+use crate::http;
 use crate::publish::{self, PartitionSettings};
+use std::path::Path;
 use std::time::Duration;
 
 /// Longer than any single statement may take: after it a transaction's connection is given up.
 const DEADLINE_FACTOR: u32 = 3;
+
+/// The issuer of tokens is asked no more often for keys, whatever tokens come.
+const KEYS_REFRESH: Duration = Duration::from_secs(30);
 
 pub(super) fn time_duration(duration: Duration) -> time::Duration {
     time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)
@@ -100,4 +105,69 @@ pub(super) fn relay_partitions(settings: &Settings) -> PartitionSettings {
         keep: settings.outbox.keep,
         interval: Duration::from_secs(10),
     }
+}
+
+/// What a caller over HTTP may take.
+pub(super) fn http_limits(settings: &Settings) -> http::Limits {
+    let limits = &settings.http;
+    http::Limits {
+        max_body: limits.max_body,
+        max_header: limits.max_header,
+        header_timeout: limits.header_timeout,
+        body_timeout: limits.body_timeout,
+        request_timeout: limits.request_timeout,
+        max_requests: limits.max_requests,
+        max_connections: limits.max_connections,
+        cors_origins: limits.cors_origins.clone(),
+    }
+}
+
+/// How the routes for OpenG2P's clients answer.
+pub(super) fn http_openg2p(settings: &Settings) -> http::Openg2pOptions {
+    let openg2p = &settings.openg2p;
+    http::Openg2pOptions {
+        auth: openg2p.auth,
+        unknown_program: openg2p.unknown_program,
+        dates: dates(settings),
+    }
+}
+
+/// Who may call over HTTP.
+///
+/// # Errors
+/// When the keys' file cannot be used.
+pub(super) fn http_auth(settings: &Settings) -> Result<http::Auth, Error> {
+    let auth = &settings.auth;
+    let options = http::AuthOptions {
+        jwks_file: auth.jwks_file.clone(),
+        jwks_url: auth.jwks_url.clone(),
+        hs256_secret: auth.hs256_secret.clone(),
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
+        source_claim: auth.source_claim.clone(),
+        actor_claim: auth.actor_claim.clone(),
+        scope_claim: auth.scope_claim.clone(),
+        refresh_at_most: KEYS_REFRESH,
+    };
+    let key = if auth.jwks_file.is_empty() { "auth.jwks_url" } else { "auth.jwks_file" };
+    let value = if auth.jwks_file.is_empty() { &auth.jwks_url } else { &auth.jwks_file };
+    http::Auth::new(options).map_err(|error| Error::of(key, value, &error))
+}
+
+/// TLS, if it is set.
+///
+/// # Errors
+/// When a file cannot be used.
+pub(super) fn http_tls(settings: &Settings) -> Result<Option<http::Tls>, Error> {
+    let http = &settings.http;
+    if http.tls_cert.is_empty() {
+        return Ok(None);
+    }
+    let tls = http::tls(Path::new(&http.tls_cert), Path::new(&http.tls_key));
+    tls.map(Some).map_err(|error| match error {
+        http::TlsError::Certificate => Error::of("http.tls_cert", &http.tls_cert, &error),
+        http::TlsError::Key | http::TlsError::Mismatch => {
+            Error::of("http.tls_key", &http.tls_key, &error)
+        }
+    })
 }

@@ -2,7 +2,8 @@
 
 use super::Part;
 use super::wiring::{
-    apply_options, consume_config, dates, relay_config, relay_partitions, time_duration,
+    apply_options, consume_config, dates, http_auth, http_limits, http_openg2p, http_tls,
+    relay_config, relay_partitions, time_duration,
 };
 use crate::apply::{Applier, Receipts};
 use crate::config::Settings;
@@ -129,17 +130,8 @@ pub async fn start(
 
     let mut http = None;
     if parts.contains(&Part::Http) {
-        let address = settings.http.listen;
-        let listen = |error| StartError::Listen(address, error);
-        let listener = http::bind(address).await.map_err(listen)?;
-        http = Some(listener.local_addr().map_err(listen)?);
-        let face = http::Face { health: health.clone(), metrics: figures.clone() };
-        let stop = lifecycle.token(Group::Rest).clone();
-        lifecycle.spawn(Group::Rest, "http", async move {
-            if let Err(error) = http::serve(listener, face, stop).await {
-                tracing::error!(%error, "http: the listener failed");
-            }
-        });
+        let around = (pool.clone(), Arc::clone(&clock), health.clone());
+        http = Some(start_http(settings, lifecycle, figures.clone(), around).await?);
     }
     let shards = wait_for_database(settings, lifecycle, &pool, &health).await?;
     let relay_config = relay_config(settings, &owner);
@@ -216,6 +208,28 @@ pub async fn start(
     });
     health.set_ready("start");
     Ok(Worker { http, owner })
+}
+
+/// Opens the port and serves; `/livez` answers from now on.
+async fn start_http(
+    settings: &Settings,
+    lifecycle: &Lifecycle,
+    figures: metrics::Handle,
+    (pool, clock, health): (PgPool, Arc<dyn Clock>, Health),
+) -> Result<SocketAddr, StartError> {
+    let address = settings.http.listen;
+    let listen = |error| StartError::Listen(address, error);
+    let (auth, tls) = (http_auth(settings)?, http_tls(settings)?);
+    if !auth.is_on() {
+        tracing::warn!("http: nobody is asked who calls, as [auth] names no keys; loopback only");
+    }
+    let listener = http::bind(address, tls).await.map_err(listen)?;
+    let address = listener.address().map_err(listen)?;
+    let face = http::Face::new(health, figures, (pool, clock), auth, http_limits(settings))
+        .with_openg2p(http_openg2p(settings));
+    let stop = lifecycle.token(Group::Rest).clone();
+    lifecycle.spawn(Group::Rest, "http", http::serve(listener, face, stop));
+    Ok(address)
 }
 
 async fn wait_for_database(

@@ -33,6 +33,19 @@ pub struct Error {
     pub mistakes: Vec<Mistake>,
 }
 
+impl Error {
+    /// One mistake that is found when a setting is used.
+    pub fn of(key: &str, value: &str, allowed: &impl fmt::Display) -> Self {
+        let mistake = Mistake {
+            key: key.to_owned(),
+            value: Some(format!("{value:?}")),
+            origin: "the settings".to_owned(),
+            allowed: allowed.to_string(),
+        };
+        Self { mistakes: vec![mistake] }
+    }
+}
+
 fn listed(mistakes: &[Mistake]) -> String {
     let noun = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
     let mut text = format!("{} {noun} in the configuration", mistakes.len());

@@ -66,11 +66,41 @@ impl Settings {
             reader::Reader { flat, file_name: &name, mistakes, origins: BTreeMap::new() };
         let settings = Self::read(&mut reader);
         reader.refuse_rest(KEYS);
+        let open = settings.mistakes_between(&reader.origins);
+        reader.mistakes.extend(open);
         if reader.mistakes.is_empty() {
             Ok(Loaded { settings, origins: reader.origins })
         } else {
             Err(Error { mistakes: reader.mistakes })
         }
+    }
+
+    /// What is wrong of several keys together.
+    fn mistakes_between(&self, origins: &BTreeMap<String, String>) -> Vec<Mistake> {
+        let mistake = |key: &str, value: String, allowed: &str| Mistake {
+            key: key.to_owned(),
+            value: Some(value),
+            origin: origins.get(key).map_or("default", String::as_str).to_owned(),
+            allowed: allowed.to_owned(),
+        };
+        let mut mistakes = Vec::new();
+        let http = &self.http;
+        if !(self.auth.is_on() || http.listen.ip().is_loopback()) {
+            let allowed = "a loopback address such as 127.0.0.1:8080 or [::1]:8080, as long as nothing is set of \
+                           auth.jwks_file, auth.jwks_url and auth.hs256_secret: without authentication the server \
+                           must not be reachable from other machines";
+            mistakes.push(mistake("http.listen", format!("\"{}\"", http.listen), allowed));
+        }
+        for (key, value, other, there) in [
+            ("http.tls_cert", &http.tls_cert, "http.tls_key", &http.tls_key),
+            ("http.tls_key", &http.tls_key, "http.tls_cert", &http.tls_cert),
+        ] {
+            if value.is_empty() && !there.is_empty() {
+                let allowed = format!("a PEM file, as {other} is set");
+                mistakes.push(mistake(key, "\"\"".to_owned(), &allowed));
+            }
+        }
+        mistakes
     }
 
     /// The database's URL, for commands that need one.

@@ -206,16 +206,14 @@ impl Rule for Listen {
     type Value = SocketAddr;
 
     fn allowed(&self) -> String {
-        "a loopback address and port such as 127.0.0.1:8080 or [::1]:8080 \
-         (without authentication the server must not be reachable from other machines)"
-            .to_owned()
+        "an address and port such as 127.0.0.1:8080 or [::1]:8080".to_owned()
     }
 
     fn read(&self, value: &Value) -> Option<SocketAddr> {
         let text = text(value)?;
         let text =
             text.strip_prefix("localhost:").map_or(text.clone(), |p| format!("127.0.0.1:{p}"));
-        text.parse().ok().filter(|address: &SocketAddr| address.ip().is_loopback())
+        text.parse().ok()
     }
 
     fn show(&self, value: &SocketAddr) -> Json {
@@ -239,6 +237,30 @@ impl Rule for Zone {
 
     fn show(&self, value: &jiff::tz::TimeZone) -> Json {
         Json::from(value.iana_name())
+    }
+}
+
+/// What must not be shown; empty means not set.
+pub(super) struct Secret;
+
+impl Rule for Secret {
+    type Value = SecretString;
+
+    fn allowed(&self) -> String {
+        "a text".to_owned()
+    }
+
+    fn read(&self, value: &Value) -> Option<SecretString> {
+        text(value).map(SecretString::from)
+    }
+
+    fn show(&self, value: &SecretString) -> Json {
+        let set = !value.expose_secret().is_empty();
+        Json::from(if set { redact::REDACTED } else { "" })
+    }
+
+    fn show_refused(&self, _: &Value) -> String {
+        redact::REDACTED.to_owned()
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     reader::Reader,
     rule::{
-        DatabaseUrl, Listen, OneOf, Properties, Props, Ratio, Rule as _, Size, Span, Text, Whole,
-        Zone,
+        DatabaseUrl, Listen, OneOf, Properties, Props, Ratio, Rule as _, Secret, Size, Span, Text,
+        Whole, Zone,
     },
     show::Entry,
 };
@@ -26,6 +26,24 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+/// What the OpenG2P-compatible routes do about a program that nobody knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownProgram {
+    /// The request is refused.
+    Reject,
+    /// The rest is done and the answer says so.
+    Report,
+}
+
+/// How callers of the OpenG2P-compatible routes authenticate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Openg2pAuth {
+    /// `Authorization: Bearer`.
+    Bearer,
+    /// `Authorization: Basic`.
+    Basic,
 }
 
 /// Checks that text has at most `most` characters, all of them ASCII letters, digits or in `more`.
@@ -64,6 +82,37 @@ fn is_kind(text: &str) -> bool {
 
 fn is_path(text: &str) -> bool {
     !text.contains('\0')
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() <= 1_000 && !text.chars().any(char::is_control)
+}
+
+fn is_claim(text: &str) -> bool {
+    !text.is_empty() && is_word(text)
+}
+
+fn is_origins(text: &str) -> bool {
+    let is_origin = |origin: &str| {
+        let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && plain(host, 255, ".-:[]"))
+    };
+    text.is_empty() || text == "*" || text.split(',').all(|origin| is_origin(origin.trim()))
+}
+
+/// Keys that come over a network without TLS are anybody's keys.
+fn is_key_url(text: &str) -> bool {
+    let after = |scheme: &str| text.strip_prefix(scheme).filter(|rest| !rest.starts_with('/'));
+    let host = |rest: &str| {
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        ["localhost", "127.0.0.1", "[::1]"].contains(&name)
+    };
+    let graphic = text.chars().all(|c| c.is_ascii_graphic());
+    text.is_empty()
+        || graphic
+            && (after("https://").is_some_and(|rest| !rest.is_empty())
+                || after("http://").is_some_and(host))
 }
 
 fn is_filter(text: &str) -> bool {
@@ -180,8 +229,58 @@ sections! {
     }
     /// `[http]`: the HTTP server.
     http: Http {
-        /// Address and port; port 0 takes a free one.
+        /// Address and port; port 0 takes a free one. Loopback only, unless `[auth]` says who may come.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)), Listen;
+        /// A PEM file with the server's certificate and those between it and the root; empty: no TLS.
+        tls_cert: String = String::new(), Text(is_path, "a PEM file, or nothing");
+        /// A PEM file with the certificate's private key.
+        tls_key: String = String::new(), Text(is_path, "a PEM file, or nothing");
+        /// The largest body of a request, batches aside.
+        max_body: usize = MIB, Size(KIB, 256 * MIB);
+        /// The largest head of a request: line and headers.
+        max_header: usize = 16 * KIB, Size(8 * KIB, MIB);
+        /// How long a client may take to send the head of a request, and between two requests.
+        header_timeout: Duration = SECS(10), Span(MS(100), SECS(3600));
+        /// How long it may take to send a body; of a batch: between two pieces of it.
+        body_timeout: Duration = SECS(10), Span(MS(100), SECS(3600));
+        /// How long a request may take in all, batches aside.
+        request_timeout: Duration = SECS(30), Span(MS(100), SECS(3600));
+        /// Requests under way; beyond it the answer is 429.
+        max_requests: usize = 512, Whole(1, 100_000);
+        /// Open connections; beyond it new ones wait.
+        max_connections: usize = 2_048, Whole(1, 1_000_000);
+        /// Origins whose pages may call, as `https://example.org`, several with commas, `*` for all; empty: none.
+        cors_origins: String = String::new(),
+            Text(is_origins, "origins such as https://example.org, several with commas, or * alone, or nothing");
+    }
+    /// `[auth]`: who may call over HTTP. Nothing set means no authentication, and loopback only.
+    auth: Auth {
+        /// A file with the JSON Web Key Set of the issuer.
+        jwks_file: String = String::new(), Text(is_path, "a file with a JSON Web Key Set, or nothing");
+        /// Where the issuer serves its JSON Web Key Set.
+        jwks_url: String = String::new(),
+            Text(is_key_url, "an https URL (http on loopback only), or nothing");
+        /// A shared secret for HS256 tokens; for development.
+        hs256_secret: SecretString = SecretString::default(), Secret;
+        /// The `iss` that tokens must have; empty: any.
+        issuer: String = String::new(), Text(is_word, "a text without control characters, or nothing");
+        /// The `aud` that tokens must have; empty: any.
+        audience: String = String::new(), Text(is_word, "a text without control characters, or nothing");
+        /// The claim that says for which source the caller speaks.
+        source_claim: String = "source".to_owned(), Text(is_claim, "the name of a claim");
+        /// The claim that says who the caller is; it stands in the history.
+        actor_claim: String = "sub".to_owned(), Text(is_claim, "the name of a claim");
+        /// The claim that says what the caller may do: one text with spaces, or a list.
+        scope_claim: String = "scope".to_owned(), Text(is_claim, "the name of a claim");
+    }
+    /// `[openg2p]`: the routes that answer as the OpenG2P module does.
+    openg2p: Openg2p {
+        /// What a program that nobody knows leads to: a refusal, or a note beside what was done.
+        unknown_program: UnknownProgram = UnknownProgram::Reject,
+            OneOf(&[("reject", UnknownProgram::Reject), ("report", UnknownProgram::Report)]);
+        /// How callers say who they are: a bearer token, or a token as the password of basic authentication.
+        auth: Openg2pAuth = Openg2pAuth::Bearer,
+            OneOf(&[("bearer", Openg2pAuth::Bearer), ("basic", Openg2pAuth::Basic)]);
     }
     /// `[batch]`: what one transaction holds at most.
     batch: Batch {
@@ -293,6 +392,14 @@ sections! {
         /// Levels by target, such as `info,rollcall::publish=debug`; `RUST_LOG` wins over it.
         filter: String = "info".to_owned(),
             Text(is_filter, "levels by target such as info or warn,rollcall=debug");
+    }
+}
+
+impl Auth {
+    /// Whether callers must say who they are.
+    pub fn is_on(&self) -> bool {
+        let texts = [&self.jwks_file, &self.jwks_url];
+        texts.iter().any(|text| !text.is_empty()) || !self.hs256_secret.expose_secret().is_empty()
     }
 }
 

@@ -119,7 +119,7 @@ fn every_mistake_is_reported_at_once() {
         "nonsense (",
         "empty (",
         "typo (from ROLLCALL_TYPO)",
-        "http.listen = \"0.0.0.0:8080\"",
+        "http.listen = \"0.0.0.0:8080\" (from",
         "dates.time_zone = \"Mars/Olympus\"",
         "log.format = a list or table",
         "kafka.properties.group.id",

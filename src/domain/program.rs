@@ -45,6 +45,9 @@ impl ProgramState {
     }
 }
 
+/// The longest code and name, in characters, as for any text of the contract.
+const MAX_TEXT: usize = 1_000;
+
 /// A program as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_field_names, reason = "fields have the names of the contract")]
@@ -59,4 +62,11 @@ pub struct Program {
     pub target_type: RegistrantKind,
     /// Active or ended.
     pub state: ProgramState,
+}
+
+impl Program {
+    /// Whether a text can be a code or a name.
+    pub fn is_text(text: &str) -> bool {
+        (1..=MAX_TEXT).contains(&text.chars().count()) && !text.contains('\0')
+    }
 }

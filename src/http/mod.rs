@@ -1,119 +1,97 @@
-//! The thin HTTP face. For now what keeps a worker running: `/livez`, `/readyz`, `/metrics`.
+//! The thin HTTP face: synchronous callers, reads, operators, probes. Each group of routes is a module that gives its
+//! routes with their description; `router` puts them together.
+//!
+//! Every error is a problem document (RFC 9457), and none says anything of a person (P9).
 
+mod auth;
+mod cursor;
+mod extract;
+mod openapi;
+mod openg2p;
+mod page;
+mod probes;
+mod problem;
+mod programs;
 pub mod reads;
+mod router;
+mod server;
 
+pub use auth::{Auth, KeysError, Options as AuthOptions};
+pub use openg2p::Options as Openg2pOptions;
+pub use server::{Listener, Tls, TlsError, bind, serve, tls};
+
+use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use crate::telemetry::metrics;
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::json;
-use std::net::SocketAddr;
-use std::time::Instant;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use problem::{Code, Problem};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
 
-/// What the routes answer from.
+/// A connection is waited for so long: who asks is to hear within a second that the database is away.
+const CONNECTION: Duration = Duration::from_millis(800);
+
+/// What a client may take of time and room.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the keys of `[http]`, as the settings describe them")]
+pub struct Limits {
+    pub max_body: usize,
+    pub max_header: usize,
+    pub header_timeout: Duration,
+    pub body_timeout: Duration,
+    pub request_timeout: Duration,
+    pub max_requests: usize,
+    pub max_connections: usize,
+    pub cors_origins: String,
+}
+
+/// What the routes answer from; clones share it.
 #[derive(Debug, Clone)]
 pub struct Face {
     /// Progress of the tasks, and what readiness depends on.
     pub health: Health,
     /// The figures.
     pub metrics: metrics::Handle,
+    /// The database, for reads.
+    pub pool: PgPool,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who calls.
+    pub auth: Auth,
+    /// What a client may take.
+    pub limits: Arc<Limits>,
+    /// How the routes for OpenG2P's clients answer.
+    pub openg2p: Arc<Openg2pOptions>,
+    /// Room for requests.
+    requests: Arc<Semaphore>,
 }
 
-/// Opens the listener, so that a port that is taken stops the start.
-///
-/// # Errors
-/// When the address cannot be bound.
-pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
-}
+impl Face {
+    /// A face over what the worker has.
+    pub fn new(
+        health: Health,
+        metrics: metrics::Handle,
+        (pool, clock): (PgPool, Arc<dyn Clock>),
+        auth: Auth,
+        limits: Limits,
+    ) -> Self {
+        let requests = Arc::new(Semaphore::new(limits.max_requests));
+        let (limits, openg2p) = (Arc::new(limits), Arc::default());
+        Self { health, metrics, pool, clock, auth, limits, openg2p, requests }
+    }
 
-/// Serves until `stop`; requests under way are answered.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    face: Face,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
-    axum::serve(listener, router(face)).with_graceful_shutdown(stop.cancelled_owned()).await
-}
+    /// With what `[openg2p]` says.
+    #[must_use]
+    pub fn with_openg2p(self, options: Openg2pOptions) -> Self {
+        Self { openg2p: Arc::new(options), ..self }
+    }
 
-fn router(face: Face) -> Router {
-    Router::new()
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(figures))
-        .fallback(not_found)
-        .layer(axum::middleware::from_fn(measure))
-        .with_state(face)
-}
-
-/// 200 while every task makes progress, else 503 and which does not: the process is to be restarted.
-async fn livez(State(face): State<Face>) -> Response {
-    let stalled = face.health.stalled();
-    let body = json!({
-        "live": stalled.is_empty(),
-        "stalled": stalled.iter().map(|task| json!({
-            "task": task.task,
-            "silent_seconds": task.silent.as_secs(),
-        })).collect::<Vec<_>>(),
-    });
-    answer(stalled.is_empty(), body)
-}
-
-/// 200 while commits are possible and published, else 503 and why not.
-async fn readyz(State(face): State<Face>) -> Response {
-    let conditions = face.health.conditions();
-    let ready = face.health.is_ready();
-    let body = json!({
-        "ready": ready,
-        "conditions": conditions.iter().map(|(name, reason)| json!({
-            "name": name,
-            "ready": reason.is_none(),
-            "reason": reason,
-        })).collect::<Vec<_>>(),
-    });
-    answer(ready, body)
-}
-
-fn answer(good: bool, body: serde_json::Value) -> Response {
-    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(body)).into_response()
-}
-
-async fn figures(State(face): State<Face>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, face.metrics.render()).into_response()
-}
-
-/// RFC 9457, like every error of this face.
-async fn not_found() -> Response {
-    let problem = json!({
-        "type": "/problems/not-found",
-        "title": "there is nothing at this path",
-        "status": 404,
-    });
-    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-    (StatusCode::NOT_FOUND, kind, problem.to_string()).into_response()
-}
-
-async fn measure(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let method = request.method().as_str().to_owned();
-    let route = match request.uri().path() {
-        "/livez" => "/livez",
-        "/readyz" => "/readyz",
-        "/metrics" => "/metrics",
-        _ => "other",
-    };
-    let response = next.run(request).await;
-    metrics::http_request(&method, route, response.status().as_u16(), started.elapsed());
-    response
+    /// A connection for a read.
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, Problem> {
+        let acquired = tokio::time::timeout(CONNECTION, self.pool.acquire()).await;
+        let away = || Problem::of(Code::Unavailable).because("the database cannot be reached");
+        acquired.map_err(|_late| away())?.map_err(|error| crate::store::Error::from(error).into())
+    }
 }

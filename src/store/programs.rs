@@ -1,7 +1,7 @@
 //! Programs: read by every batch, written by operators.
 
 use super::{Error, Result};
-use crate::domain::{Program, ProgramId, ProgramState, RegistrantKind};
+pub use crate::domain::{Program, ProgramId, ProgramState, RegistrantKind};
 use sqlx::{PgConnection, Postgres, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -62,6 +62,51 @@ pub async fn list(connection: &mut PgConnection) -> Result<Vec<Program>> {
     rows.into_iter()
         .map(|row| program(row.program_id, row.code, row.name, &row.target_type, &row.state))
         .collect()
+}
+
+/// Up to `limit` programs whose codes come after `after`, by code.
+pub async fn page(
+    connection: &mut PgConnection,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Program>> {
+    let rows = sqlx::query!(
+        "SELECT program_id, code, name, target_type, state FROM programs
+         WHERE $1::text IS NULL OR code > $1 ORDER BY code LIMIT $2",
+        after,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|row| program(row.program_id, row.code, row.name, &row.target_type, &row.state))
+        .collect()
+}
+
+/// The program with this code.
+pub async fn find(connection: &mut PgConnection, code: &str) -> Result<Option<Program>> {
+    let row = sqlx::query!(
+        "SELECT program_id, code, name, target_type, state FROM programs WHERE code = $1",
+        code,
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| program(row.program_id, row.code, row.name, &row.target_type, &row.state))
+        .transpose()
+}
+
+/// How many memberships of a program are in each state; states without any are not named.
+pub async fn counts(
+    connection: &mut PgConnection,
+    program_id: ProgramId,
+) -> Result<Vec<(String, i64)>> {
+    let rows = sqlx::query!(
+        r#"SELECT state, count(*) AS "members!" FROM memberships WHERE program_id = $1 GROUP BY state"#,
+        program_id.0,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.state, row.members)).collect())
 }
 
 /// What an import did.

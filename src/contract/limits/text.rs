@@ -104,12 +104,12 @@ impl Checker {
 }
 
 /// `[A-Za-z0-9._~-]{1,64}`
-pub(in crate::contract) fn is_source(value: &str) -> bool {
+pub fn is_source(value: &str) -> bool {
     (1..=MAX_SOURCE).contains(&value.len()) && value.bytes().all(is_unreserved)
 }
 
 /// `[A-Za-z0-9._~:-]{1,99}`
-pub(in crate::contract) fn is_token(value: &str) -> bool {
+pub fn is_token(value: &str) -> bool {
     (1..=MAX_TOKEN).contains(&value.len())
         && value.bytes().all(|byte| is_unreserved(byte) || byte == b':')
 }

@@ -31,7 +31,8 @@ pub(super) async fn basic(State(face): State<Face>, mut request: Request, next: 
 /// `Bearer`, and the password of `Authorization: Basic`.
 fn password(headers: &HeaderMap) -> Option<HeaderValue> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().filter(|_| headers.get_all(header::AUTHORIZATION).iter().count() == 1);
+    let value =
+        values.next().filter(|_| headers.get_all(header::AUTHORIZATION).iter().count() == 1);
     let (scheme, credentials) = value?.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

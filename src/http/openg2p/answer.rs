@@ -1,6 +1,5 @@
 //! Registrants as that module answers them.
 
-use super::command::Unmade;
 use crate::contract::wire::Day;
 use crate::store::Result;
 use crate::store::reads::openg2p::{self, Key, Member, Membership};
@@ -80,6 +79,7 @@ struct MemberOut {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the module")]
 pub(super) struct Group {
     #[serde(flatten)]
     registrant: Registrant,
@@ -95,18 +95,6 @@ pub(super) enum Answer {
     Individual(Box<Individual>),
     Group(Box<Group>),
     Short(Box<Registrant>),
-}
-
-/// What a POST made, and what it did not.
-#[derive(Serialize)]
-pub(super) struct Made {
-    #[serde(flatten)]
-    pub(super) answer: Answer,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) program_membership_errors: Vec<Unmade>,
-    /// JSON Pointers to what the body says beyond what is known here.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) ignored_fields: Vec<String>,
 }
 
 /// Which form is answered.

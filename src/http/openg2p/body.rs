@@ -31,6 +31,7 @@ pub(super) struct Individual {
 
 /// A group with its members.
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the module")]
 pub(super) struct Group {
     name: Option<String>,
     ids: Option<Vec<Identifier>>,
@@ -137,11 +138,7 @@ fn email(given: Option<&String>) -> Result<Option<String>, Fault> {
         let parts = email.rsplit_once('@');
         plain && parts.is_some_and(|(who, host)| !who.is_empty() && host.contains('.'))
     });
-    if fits {
-        Ok(email)
-    } else {
-        Err(Fault::new(codes::EMAIL, "The email address is not valid."))
-    }
+    if fits { Ok(email) } else { Err(Fault::new(codes::EMAIL, "The email address is not valid.")) }
 }
 
 fn registration_date(given: Option<Day>, today: Day) -> Result<Option<Day>, Fault> {

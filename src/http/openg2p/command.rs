@@ -7,8 +7,8 @@ use crate::contract::wire::{
     ProgramMembershipIn, RequestedState,
 };
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Codes of programs by name, of those that take individuals and of those that take groups.
 #[derive(Debug, Default)]
@@ -250,7 +250,8 @@ mod tests {
             }])
         );
         // By the exact name of a program that takes individuals.
-        for name in [json!("4ps"), json!("4Ps "), json!("P4"), json!("Household Cash"), Value::Null] {
+        for name in [json!("4ps"), json!("4Ps "), json!("P4"), json!("Household Cash"), Value::Null]
+        {
             let mut body = maria();
             body["program_memberships"] = json!([{"name": name}]);
             assert_eq!(individual(&body).unwrap().1.len(), 1, "{name}");

@@ -80,8 +80,7 @@ pub(super) async fn translated(request: Request, next: Next) -> Response {
 
 /// The codes of that module which can come of what is known here, each with its message; and ours.
 pub(super) mod codes {
-    pub(in crate::http::openg2p) const KIND: (&str, &str) =
-        ("G2P-REQ-001", "Invalid kind field.");
+    pub(in crate::http::openg2p) const KIND: (&str, &str) = ("G2P-REQ-001", "Invalid kind field.");
     pub(in crate::http::openg2p) const MANDATORY: (&str, &str) =
         ("G2P-REQ-002", "Field is mandatory.");
     pub(in crate::http::openg2p) const IDENTIFIER: (&str, &str) =
@@ -100,6 +99,4 @@ pub(super) mod codes {
         ("ROLLCALL-PRG-002", "Program is named twice.");
     pub(in crate::http::openg2p) const BODY: (&str, &str) =
         ("ROLLCALL-REQ-001", "Invalid request body.");
-    pub(in crate::http::openg2p) const PARAMETER: (&str, &str) =
-        ("ROLLCALL-REQ-002", "Invalid parameter.");
 }

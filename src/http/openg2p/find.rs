@@ -8,15 +8,14 @@ use crate::http::extract::{FromQuery, Parameters, Query};
 use crate::http::problem::Problem;
 use crate::store;
 use crate::store::reads::openg2p::{self, Search};
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use axum::Json;
 use bytes::Bytes;
 use futures::stream::try_unfold;
 use std::collections::VecDeque;
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -107,7 +106,7 @@ async fn one(face: &Face, id: &str, form: Form) -> Result<Response, Refusal> {
 }
 
 /// Which individuals are asked for.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Individuals {
     /// The integer of one.
@@ -117,7 +116,7 @@ struct Individuals {
 }
 
 /// Which groups are asked for.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Groups {
     /// The integer of one.
@@ -228,8 +227,7 @@ impl Walk {
     /// Reads the next part.
     async fn read(&mut self) -> Result<(), Problem> {
         let mut connection = self.face.connection().await?;
-        let search =
-            Search { kind: self.form.kind(), id: self.id, name: self.name.as_deref() };
+        let search = Search { kind: self.form.kind(), id: self.id, name: self.name.as_deref() };
         let found = openg2p::search(&mut connection, search, self.after, PAGE).await?;
         self.more = found.len() as i64 == PAGE;
         self.after = found.last().copied().unwrap_or(self.after);

@@ -24,14 +24,13 @@ pub(super) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Vec<String
             serde_json::error::Category::Data => {
                 let path = track.path().to_string();
                 let missing = error.to_string().starts_with("missing field");
-                let what = if missing { "a field is missing in it" } else { "it does not fit the field" };
+                let what =
+                    if missing { "a field is missing in it" } else { "it does not fit the field" };
                 wrong(format!("{}: {what}.", if path == "." { "body".to_owned() } else { path }))
             }
-            _ => wrong(format!(
-                "It is no JSON, at line {} column {}.",
-                error.line(),
-                error.column()
-            )),
+            _ => {
+                wrong(format!("It is no JSON, at line {} column {}.", error.line(), error.column()))
+            }
         }
     })?;
     reader.end().map_err(|_error| wrong("Something follows the JSON.".to_owned()))?;
@@ -64,7 +63,10 @@ mod tests {
         assert_eq!(ignored, ["/bank_ids", "/members/0/a~1b"]);
         for (text, description) in [
             (r#"{"name": "H"}"#, "body: a field is missing in it."),
-            (r#"{"name": "H", "members": [{"name": 7}]}"#, "members[0].name: it does not fit the field."),
+            (
+                r#"{"name": "H", "members": [{"name": 7}]}"#,
+                "members[0].name: it does not fit the field.",
+            ),
             (r#"{"name": "H", "members": []"#, "It is no JSON, at line 1 column 27."),
             (r#"{"name": "H", "members": []} x"#, "Something follows the JSON."),
         ] {

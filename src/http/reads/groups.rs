@@ -51,8 +51,7 @@ async fn members(
     let after = listing.after_id()?;
     let mut connection = face.connection().await?;
     let source = asking(&caller);
-    let rows =
-        groups::members(&mut connection, group_id, after, listing.rows(), source).await?;
+    let rows = groups::members(&mut connection, group_id, after, listing.rows(), source).await?;
     if rows.is_empty() && !groups::exists(&mut connection, group_id).await? {
         return Err(missing(UNKNOWN));
     }

@@ -9,11 +9,10 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use std::str::FromStr;
-use utoipa::IntoParams;
 use uuid::Uuid;
 
 /// Which part of a list.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Part {
     /// How many items: 1 to 500.
@@ -23,18 +22,12 @@ pub(super) struct Part {
     pub(super) cursor: Option<String>,
 }
 
-impl Part {
-    pub(super) fn of(parameters: &Parameters) -> Result<Self, Problem> {
-        let limit = parameters.limit()?;
-        Ok(Self { limit, cursor: parameters.one("cursor", "a cursor")? })
-    }
-}
-
 impl FromQuery for Part {
     const NAMES: &'static [&'static str] = &["limit", "cursor"];
 
     fn read(parameters: &Parameters) -> Result<Self, Problem> {
-        Self::of(parameters)
+        let limit = parameters.limit()?;
+        Ok(Self { limit, cursor: parameters.one("cursor", "a cursor")? })
     }
 }
 

@@ -17,16 +17,12 @@ use axum::response::{IntoResponse as _, Response};
 use std::collections::BTreeSet;
 use std::str::FromStr;
 use time::OffsetDateTime;
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub(super) fn routes() -> OpenApiRouter<Face> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(get))
-        .routes(routes!(history_of))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(history_of))
 }
 
 /// One membership
@@ -103,22 +99,23 @@ impl FromStr for After {
 }
 
 /// Which memberships are listed.
-#[derive(Debug, IntoParams)]
+#[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Choice {
     /// The code of a program.
     #[param(example = "CASH")]
     program: Option<String>,
-    /// A state: DRAFT, ENROLLED, PAUSED, EXITED, NOT_ELIGIBLE or DUPLICATED; may repeat.
+    /// A state: DRAFT, ENROLLED, PAUSED, EXITED, `NOT_ELIGIBLE` or DUPLICATED; may repeat.
     state: Vec<String>,
     /// The id of a registrant.
     registrant: Option<Uuid>,
-    #[param(inline)]
-    #[into_params(ignore)]
-    part: Part,
 }
 
-impl FromQuery for Choice {
+/// A choice, and which part of the list.
+#[derive(Debug)]
+struct Chosen(Choice, Part);
+
+impl FromQuery for Chosen {
     const NAMES: &'static [&'static str] = &["program", "state", "registrant", "limit", "cursor"];
 
     fn read(parameters: &Parameters) -> Result<Self, Problem> {
@@ -129,13 +126,13 @@ impl FromQuery for Choice {
                 Problem::parameter("state", format!("one of {all}"))
             })
         });
-        Ok(Self {
+        let choice = Choice {
             program: parameters.one("program", "the code of a program")?,
             // Each once, in one order: the same choice is the same list.
             state: states.collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect(),
             registrant: parameters.one("registrant", "a registrant_id")?,
-            part: Part::of(parameters)?,
-        })
+        };
+        Ok(Self(choice, Part::read(parameters)?))
     }
 }
 
@@ -144,10 +141,10 @@ impl FromQuery for Choice {
     params(Choice, Part), responses((status = 200, description = "A page of memberships", body = Page<Membership>)))]
 async fn list(
     caller: Caller<MembershipsRead>,
-    Query(choice): Query<Choice>,
+    Query(Chosen(choice, part)): Query<Chosen>,
     State(face): State<Face>,
 ) -> Result<Response, Problem> {
-    let Choice { program, state: states, registrant: registrant_id, part } = choice;
+    let Choice { program, state: states, registrant: registrant_id } = choice;
     let registrant = registrant_id.map(|id| id.to_string());
     let chosen = (program.iter().map(|program| ("program", program.as_str())))
         .chain(states.iter().map(|state| ("state", state.as_str())))
@@ -161,8 +158,7 @@ async fn list(
     }
     let mut connection = face.connection().await?;
     let source = asking(&caller);
-    let rows =
-        memberships::list(&mut connection, &filter, after, listing.rows(), source).await?;
+    let rows = memberships::list(&mut connection, &filter, after, listing.rows(), source).await?;
     if let (true, Some(code)) = (rows.is_empty(), &filter.program)
         && !memberships::program_exists(&mut connection, code).await?
     {

@@ -67,8 +67,7 @@ async fn memberships_of(
     let filter = Filter { registrant_id: Some(registrant_id), ..Filter::default() };
     let mut connection = face.connection().await?;
     let source = asking(&caller);
-    let rows =
-        memberships::list(&mut connection, &filter, after, listing.rows(), source).await?;
+    let rows = memberships::list(&mut connection, &filter, after, listing.rows(), source).await?;
     if rows.is_empty() && !registrants::exists(&mut connection, registrant_id).await? {
         return Err(missing(UNKNOWN));
     }
@@ -144,8 +143,11 @@ impl Lookup {
                 let detail = "there may be 100 identifiers";
                 flaws.push(Flaw::of("/ids", Reason::FieldInvalid, detail));
             }
-            let (types, values) =
-                self.ids.into_iter().map(|id| (id.id_type, id.value)).unzip::<_, _, Vec<_>, Vec<_>>();
+            let (types, values) = self
+                .ids
+                .into_iter()
+                .map(|id| (id.id_type, id.value))
+                .unzip::<_, _, Vec<_>, Vec<_>>();
             if types.is_empty() {
                 let reason = Reason::RegistrantUnnamed;
                 flaws.push(Flaw::of("", reason, reason.detail()));

@@ -180,11 +180,11 @@ pub fn parked(records: u64) {
 }
 
 /// Records how long an HTTP request took; `route` is the pattern, never the path.
-pub fn http_request(method: &str, route: &'static str, status: u16, took: Duration) {
+pub fn http_request(method: &str, route: &str, status: u16, took: Duration) {
     histogram!(
         HTTP_REQUEST.name,
         "method" => method.to_owned(),
-        "route" => route,
+        "route" => route.to_owned(),
         "status" => status.to_string()
     )
     .record(took.as_secs_f64());

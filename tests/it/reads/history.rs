@@ -17,8 +17,7 @@ async fn a_change_says_what_its_event_said_and_who_made_it() {
     read.apply(&request).await;
     let mut request = update("m2", "r1", "CASH", Action::Pause);
     request.actor = Some("officer-7".to_owned());
-    request.reason =
-        Some(ReasonIn { code: "MOVED".to_owned(), note: Some("said so".to_owned()) });
+    request.reason = Some(ReasonIn { code: "MOVED".to_owned(), note: Some("said so".to_owned()) });
     read.apply(&request).await;
     let id = read.membership("r1", "CASH").await;
     let registrant = read.registrant("r1").await;
@@ -79,9 +78,9 @@ async fn a_registrants_history_holds_what_was_removed() {
     read.apply(&request).await;
     read.apply(&enrollment("m2", "r2", "CASH")).await;
     let first = read.membership("r1", "CASH").await;
-    read.scene.clock.set(crate::scene::NOW + time::Duration::hours(1));
+    read.scene.clock.advance(time::Duration::hours(1));
     read.apply(&update("m3", "r1", "CASH", Action::Remove)).await;
-    read.scene.clock.set(crate::scene::NOW + time::Duration::hours(2));
+    read.scene.clock.advance(time::Duration::hours(1));
     read.apply(&enrollment("m4", "r1", "CASH")).await;
     let second = read.membership("r1", "CASH").await;
     assert_ne!(first, second);
@@ -99,7 +98,8 @@ async fn a_registrants_history_holds_what_was_removed() {
             (text("message_id"), text("change"), item["version"].as_i64().unwrap())
         })
         .collect();
-    let change = |message: &str, change: &str, version| (message.to_owned(), change.to_owned(), version);
+    let change =
+        |message: &str, change: &str, version| (message.to_owned(), change.to_owned(), version);
     assert_eq!(
         said,
         [
@@ -168,15 +168,21 @@ async fn the_command_says_it_in_pages_for_eyes_and_programs() {
     let cursor = first["next_cursor"].as_str().expect("a next page");
     let rest = json(&["--cursor", cursor]).await;
     assert_eq!(rest["next_cursor"], Value::Null);
-    let both: Vec<_> =
-        [&first, &rest].iter().flat_map(|page| page["items"].as_array().unwrap()).cloned().collect();
+    let both: Vec<_> = [&first, &rest]
+        .iter()
+        .flat_map(|page| page["items"].as_array().unwrap())
+        .cloned()
+        .collect();
     assert_eq!(both, read.walk(&format!("/v1/memberships/{id}/history"), 500).await);
 
     // Values of persons are shown to who asks for them only (P9).
     let (_, masked, _) = command(&read.setup, &["history", &id, "--json"]).await;
     let masked: Value = serde_json::from_str(&masked).expect("one object");
     let exit = &masked["items"][1];
-    assert_eq!((&exit["registrant"]["reference"], &exit["reason_note"]), (&json!("***"), &json!("***")));
+    assert_eq!(
+        (&exit["registrant"]["reference"], &exit["reason_note"]),
+        (&json!("***"), &json!("***"))
+    );
     assert_eq!(exit["registrant"]["registrant_id"], both[1]["registrant"]["registrant_id"]);
 
     let nil = Uuid::nil().to_string();

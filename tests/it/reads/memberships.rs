@@ -100,7 +100,11 @@ async fn memberships_are_listed_by_what_is_asked_for_and_never_more() {
             all.iter().filter(|item| fits(item, program, states, whose)).cloned().collect();
         assert_eq!(expected.len(), found, "{query}");
         for limit in [1, 2, 500] {
-            assert_eq!(read.walk(&format!("/v1/memberships?{query}"), limit).await, expected, "{query}");
+            assert_eq!(
+                read.walk(&format!("/v1/memberships?{query}"), limit).await,
+                expected,
+                "{query}"
+            );
         }
     }
 

@@ -47,7 +47,7 @@ async fn a_registrant_is_read_with_all_that_is_known_of_it() {
                 {"source": "other", "reference": "o1"},
                 {"source": "registry", "reference": "r1"},
             ],
-            "ids": [{"id_type": "NATIONAL", "value": "n1", "expiry_date": null}],
+            "ids": [{"id_type": "NATIONAL", "value": "n1", "expiry_date": "2030-12-31"}],
             "name": "Seeded Name r1",
             "given_name": "Seeded",
             "family_name": null,

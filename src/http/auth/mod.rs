@@ -1,0 +1,191 @@
+//! Who calls: bearer tokens (JWT) with scopes, and the source for which the caller speaks.
+
+mod keys;
+mod scope;
+mod signatures;
+mod token;
+
+pub use keys::KeysError;
+pub(super) use scope::ALL as SCOPES;
+pub(super) use scope::{
+    MembershipsRead, MembershipsWrite, OpsRead, OpsReplay, ProgramsWrite, Scope,
+};
+
+use super::Face;
+use super::problem::{Code, Problem};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use keys::Keys;
+use secrecy::SecretString;
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The source of a caller who says none.
+const SOURCE: &str = "http";
+const SOURCE_HEADER: HeaderName = HeaderName::from_static("rollcall-source");
+
+/// How callers are known; all of it empty: nobody is asked.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the keys of `[auth]`, as the settings describe them")]
+pub struct Options {
+    pub jwks_file: String,
+    pub jwks_url: String,
+    pub hs256_secret: SecretString,
+    pub issuer: String,
+    pub audience: String,
+    pub source_claim: String,
+    pub actor_claim: String,
+    pub scope_claim: String,
+    /// The least time between two looks at the key set.
+    pub refresh_at_most: Duration,
+}
+
+/// Knows who calls; clones share the keys.
+#[derive(Debug, Clone, Default)]
+pub struct Auth(Option<Arc<Verifier>>);
+
+#[derive(Debug)]
+struct Verifier {
+    options: Options,
+    keys: Keys,
+}
+
+/// What a token says of its holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Claims {
+    source: Option<String>,
+    actor: Option<String>,
+    scopes: BTreeSet<String>,
+}
+
+impl Auth {
+    /// Tokens by these options; nobody is asked if they name no keys.
+    ///
+    /// # Errors
+    /// When the keys' file cannot be used. A URL that is away is asked again when a token comes.
+    pub fn new(options: Options) -> Result<Self, KeysError> {
+        let Some(keys) = Keys::of(&options)? else { return Ok(Self(None)) };
+        Ok(Self(Some(Arc::new(Verifier { options, keys }))))
+    }
+
+    /// Whether callers must say who they are.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Who calls with this token; none as long as nobody is asked.
+    async fn claims(&self, headers: &HeaderMap) -> Result<Option<Claims>, Problem> {
+        let Some(verifier) = &self.0 else { return Ok(None) };
+        let token = bearer(headers).ok_or_else(|| unauthorized("Bearer realm=\"rollcall\""))?;
+        verifier.claims(token).await.map(Some)
+    }
+}
+
+/// The token of `Authorization: Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let alone = values.next().is_none() && scheme.eq_ignore_ascii_case("bearer");
+    alone.then(|| token.trim())
+}
+
+fn unauthorized(challenge: &'static str) -> Problem {
+    Problem::of(Code::Unauthorized)
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+}
+
+/// A token that does not hold.
+fn invalid_token(detail: &'static str) -> Problem {
+    unauthorized("Bearer realm=\"rollcall\", error=\"invalid_token\"").because(detail)
+}
+
+/// A caller who may do what `S` allows. As the first that a handler takes, it is known before anything else of the
+/// request is looked at: who may not read learns nothing from what is wrong with it.
+#[derive(Debug)]
+pub(super) struct Caller<S> {
+    /// Whose requests these are; none for a token that names no source.
+    source: Option<String>,
+    /// Who it is, if the token says so.
+    pub(super) actor: Option<String>,
+    scope: PhantomData<fn() -> S>,
+}
+
+impl<S> Caller<S> {
+    /// The source of what the caller says.
+    ///
+    /// # Errors
+    /// 403 for a token that names none.
+    pub(super) fn source(&self) -> Result<&str, Problem> {
+        self.source.as_deref().ok_or_else(|| {
+            Problem::of(Code::Forbidden).because("the token names no source for which it speaks")
+        })
+    }
+
+    /// Whether the caller may name this source.
+    ///
+    /// # Errors
+    /// 403 for a token of another one; a token without a source is an operator's.
+    pub(super) fn may_name(&self, source: &str) -> Result<(), Problem> {
+        match &self.source {
+            Some(own) if own != source => Err(another_source()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn another_source() -> Problem {
+    Problem::of(Code::Forbidden).because("the token speaks for another source")
+}
+
+impl<S: Scope> FromRequestParts<Face> for Caller<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, face: &Face) -> Result<Self, Problem> {
+        let claims = face.auth.claims(&parts.headers).await?;
+        if let Some(claims) = &claims
+            && !claims.scopes.contains(S::NAME)
+        {
+            let challenge = format!(
+                "Bearer realm=\"rollcall\", error=\"insufficient_scope\", scope=\"{}\"",
+                S::NAME
+            );
+            let problem = Problem::of(Code::Forbidden)
+                .because(format!("the token does not have the scope {}", S::NAME));
+            return Err(match HeaderValue::from_str(&challenge) {
+                Ok(challenge) => problem.with_header(header::WWW_AUTHENTICATE, challenge),
+                Err(_not_text) => problem,
+            });
+        }
+        let named = named_source(&parts.headers)?;
+        let scope = PhantomData;
+        let Some(claims) = claims else {
+            let source = named.unwrap_or_else(|| SOURCE.to_owned());
+            return Ok(Self { source: Some(source), actor: None, scope });
+        };
+        if named.is_some() && named != claims.source {
+            return Err(another_source());
+        }
+        Ok(Self { source: claims.source, actor: claims.actor, scope })
+    }
+}
+
+/// The source that the header names.
+fn named_source(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let wrong = || {
+        Problem::parameter(
+            "Rollcall-Source",
+            "1 to 64 letters, digits, dots, underscores, tildes or dashes",
+        )
+    };
+    let mut values = headers.get_all(&SOURCE_HEADER).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(wrong());
+    }
+    let text = value.to_str().map_err(|_error| wrong())?.trim();
+    if crate::contract::is_source(text) { Ok(Some(text.to_owned())) } else { Err(wrong()) }
+}

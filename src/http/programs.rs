@@ -1,0 +1,232 @@
+//! Program definitions, and how many members each has.
+
+use super::Face;
+use super::auth::{Caller, MembershipsRead, ProgramsWrite};
+use super::cursor::{self, Page};
+use super::extract::{FromQuery, Json, NoQuery, Parameters, Path, Query};
+use super::problem::{Code, Flaw, Problem};
+use crate::contract::Reason;
+use crate::store::{self, programs};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The name of the list in cursors.
+const LIST: &str = "programs";
+/// The states of memberships, all of which are counted.
+const STATES: [&str; 6] = ["DRAFT", "ENROLLED", "PAUSED", "EXITED", "NOT_ELIGIBLE", "DUPLICATED"];
+
+/// The group's routes.
+pub(super) fn routes() -> OpenApiRouter<Face> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get, put)).routes(routes!(counts))
+}
+
+/// A program.
+#[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "fields have the names of the contract")]
+struct Program {
+    /// Its id, a function of its code.
+    program_id: uuid::Uuid,
+    /// By this requests name it.
+    #[schema(example = "CASH")]
+    code: String,
+    /// For people.
+    #[schema(example = "Cash for all")]
+    name: String,
+    /// Of which kind its registrants are: INDIVIDUAL or GROUP.
+    #[schema(example = "INDIVIDUAL")]
+    target_type: &'static str,
+    /// ACTIVE, or ENDED: it takes nobody any more.
+    #[schema(example = "ACTIVE")]
+    state: &'static str,
+}
+
+impl From<programs::Program> for Program {
+    fn from(program: programs::Program) -> Self {
+        Self {
+            program_id: program.program_id.0,
+            target_type: program.target_type.as_str(),
+            state: program.state.as_str(),
+            code: program.code,
+            name: program.name,
+        }
+    }
+}
+
+/// What a program shall be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "Cash for all", "target_type": "INDIVIDUAL", "state": "ACTIVE"}))]
+struct Definition {
+    /// The code, if it is said here too: the one of the path.
+    code: Option<String>,
+    /// For people.
+    name: String,
+    /// INDIVIDUAL or GROUP.
+    target_type: String,
+    /// ACTIVE if nothing is said, or ENDED.
+    state: Option<String>,
+}
+
+impl Definition {
+    fn program(self, code: String) -> Result<programs::Program, Problem> {
+        let mut flaws = Vec::new();
+        let mut flaw = |pointer, detail| {
+            flaws.push(Flaw::of(pointer, Reason::FieldInvalid, detail));
+        };
+        if !programs::Program::is_text(&code)
+            || self.code.as_ref().is_some_and(|said| *said != code)
+        {
+            flaw("/code", "it must be the code of the path, a text of 1 to 1,000 characters");
+        }
+        if !programs::Program::is_text(&self.name) {
+            flaw("/name", "it must be a text of 1 to 1,000 characters");
+        }
+        let target_type = programs::RegistrantKind::parse(&self.target_type);
+        if target_type.is_none() {
+            flaw("/target_type", "it must be one of INDIVIDUAL, GROUP");
+        }
+        let state = self.state.as_deref().map_or(Some(programs::ProgramState::Active), |state| {
+            programs::ProgramState::parse(state)
+        });
+        if state.is_none() {
+            flaw("/state", "it must be one of ACTIVE, ENDED");
+        }
+        let program_id = programs::ProgramId::of(&code);
+        match (target_type, state) {
+            (Some(target_type), Some(state)) if flaws.is_empty() => {
+                Ok(programs::Program { program_id, code, name: self.name, target_type, state })
+            }
+            _ => Err(Problem::misfit(flaws)),
+        }
+    }
+}
+
+/// Programs by code.
+#[derive(Debug, Serialize, ToSchema)]
+struct Programs {
+    /// Those of this page.
+    items: Vec<Program>,
+    /// Where the next page begins; null: there is none.
+    next_cursor: Option<String>,
+}
+
+/// A page of programs.
+#[derive(Debug)]
+struct Listing {
+    limit: i64,
+    after: Option<String>,
+}
+
+impl FromQuery for Listing {
+    const NAMES: &'static [&'static str] = &["limit", "cursor"];
+
+    fn read(parameters: &Parameters) -> Result<Self, Problem> {
+        let cursor: Option<String> = parameters.one("cursor", "a cursor")?;
+        let after = cursor.map(|cursor| cursor::open(LIST, &cursor)).transpose()?;
+        Ok(Self { limit: parameters.limit()?, after })
+    }
+}
+
+/// How many members a program has.
+#[derive(Debug, Serialize, ToSchema)]
+struct Counts {
+    /// The program's code.
+    #[schema(example = "CASH")]
+    program: String,
+    /// Members by state.
+    #[schema(example = json!({"DRAFT": 0, "ENROLLED": 12, "PAUSED": 1, "EXITED": 3, "NOT_ELIGIBLE": 0, "DUPLICATED": 0}))]
+    counts: BTreeMap<String, i64>,
+}
+
+/// All programs, by code
+#[utoipa::path(get, path = "/v1/programs", operation_id = "listPrograms", tag = "Programs", params(Page),
+    responses((status = 200, description = "A page of programs", body = Programs)))]
+async fn list(
+    _: Caller<MembershipsRead>,
+    Query(Listing { limit, after }): Query<Listing>,
+    State(face): State<Face>,
+) -> Result<Response, Problem> {
+    let mut connection = face.connection().await?;
+    // One more than asked for says whether there is another page.
+    let mut found = programs::page(&mut connection, after.as_deref(), limit + 1).await?;
+    let more = found.len() as i64 > limit;
+    found.truncate(limit as usize);
+    let last = found.last().filter(|_| more).map(|program| cursor::seal(LIST, &program.code));
+    let items = found.into_iter().map(Program::from).collect();
+    let link = last.as_ref().map(|cursor| {
+        [(header::LINK, format!("</v1/programs?limit={limit}&cursor={cursor}>; rel=\"next\""))]
+    });
+    let body = axum::Json(Programs { items, next_cursor: last });
+    Ok(match link {
+        Some(link) => (link, body).into_response(),
+        None => body.into_response(),
+    })
+}
+
+/// One program
+#[utoipa::path(get, path = "/v1/programs/{code}", operation_id = "getProgram", tag = "Programs",
+    params(("code" = String, Path, description = "The program's code", example = "CASH")),
+    responses((status = 200, description = "The program", body = Program)))]
+async fn get(
+    _: Caller<MembershipsRead>,
+    Path(code): Path<String>,
+    _: NoQuery,
+    State(face): State<Face>,
+) -> Result<axum::Json<Program>, Problem> {
+    let mut connection = face.connection().await?;
+    let program = programs::find(&mut connection, &code).await?.ok_or_else(unknown)?;
+    Ok(axum::Json(program.into()))
+}
+
+/// Define a program, or change its definition
+#[utoipa::path(put, path = "/v1/programs/{code}", operation_id = "putProgram", tag = "Programs",
+    params(("code" = String, Path, description = "The program's code", example = "CASH")),
+    request_body = Definition,
+    responses(
+        (status = 200, description = "It was there; now it is so", body = Program),
+        (status = 201, description = "It is new", body = Program),
+    ))]
+async fn put(
+    _: Caller<ProgramsWrite>,
+    Path(code): Path<String>,
+    _: NoQuery,
+    State(face): State<Face>,
+    Json(definition): Json<Definition>,
+) -> Result<Response, Problem> {
+    let program = definition.program(code)?;
+    let mut connection = face.connection().await?;
+    let mut tx = sqlx::Connection::begin(&mut *connection).await.map_err(store::Error::from)?;
+    let now = face.clock.now();
+    let imported = programs::import(&mut tx, std::slice::from_ref(&program), now).await?;
+    tx.commit().await.map_err(store::Error::from)?;
+    let status = if imported.created > 0 { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, axum::Json(Program::from(program))).into_response())
+}
+
+/// How many members a program has in each state
+#[utoipa::path(get, path = "/v1/programs/{code}/counts", operation_id = "countMembers", tag = "Programs",
+    params(("code" = String, Path, description = "The program's code", example = "CASH")),
+    responses((status = 200, description = "Members by state", body = Counts)))]
+async fn counts(
+    _: Caller<MembershipsRead>,
+    Path(code): Path<String>,
+    _: NoQuery,
+    State(face): State<Face>,
+) -> Result<axum::Json<Counts>, Problem> {
+    let mut connection = face.connection().await?;
+    let program = programs::find(&mut connection, &code).await?.ok_or_else(unknown)?;
+    let found = programs::counts(&mut connection, program.program_id).await?;
+    let mut counts: BTreeMap<_, _> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
+    counts.extend(found);
+    Ok(axum::Json(Counts { program: program.code, counts }))
+}
+
+fn unknown() -> Problem {
+    Problem::of(Code::NotFound).because("no program has this code")
+}

@@ -1,0 +1,119 @@
+//! All routes together, and what stands around them: figures, limits, time, panics, the errors of no route.
+
+use super::problem::{self, Code, Problem};
+use super::{Face, openapi, openg2p, probes, programs, reads};
+use crate::telemetry::metrics;
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa_axum::router::OpenApiRouter;
+
+/// Routes that take as long as their streams do.
+const STREAMS: [&str; 1] = ["/v1/batches"];
+
+/// Every route but those of the probes: what is limited, and asks who calls.
+fn api(face: &Face) -> OpenApiRouter<Face> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(programs::routes())
+        .merge(reads::routes())
+        .merge(openg2p::routes(face))
+}
+
+/// The whole face.
+pub(super) fn router(face: Face) -> Router {
+    let (probes, of_probes) = probes::routes().split_for_parts();
+    let (api, mut description) = api(&face).split_for_parts();
+    description.merge(of_probes);
+    let pages = openapi::routes(&description).merge(problem::routes());
+    let limited = api.merge(pages).layer(from_fn_with_state(face.clone(), limited));
+    limited
+        .merge(probes)
+        .fallback(async || Problem::of(Code::NotFound).because("no route has this path"))
+        .method_not_allowed_fallback(async || Problem::of(Code::MethodNotAllowed))
+        .layer(from_fn(guarded))
+        .layer(cors(&face.limits.cors_origins))
+        .layer(from_fn(measured))
+        .with_state(face)
+}
+
+/// What browsers may do from pages of other origins: nothing, unless these are named.
+fn cors(origins: &str) -> CorsLayer {
+    let origins: Vec<_> = origins.split(',').map(str::trim).filter(|o| !o.is_empty()).collect();
+    let layer = CorsLayer::new();
+    if origins.is_empty() {
+        return layer;
+    }
+    let allowed = if origins == ["*"] {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    let headers =
+        ["idempotency-key", "rollcall-attempt", "rollcall-source"].map(HeaderName::from_static);
+    let common = [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH];
+    let shown = [header::ETAG, header::LINK, header::LOCATION, header::RETRY_AFTER];
+    layer
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers(common.into_iter().chain(headers).collect::<Vec<_>>())
+        .expose_headers(shown)
+}
+
+/// So many requests at once, each for so long.
+async fn limited(State(face): State<Face>, request: Request, next: Next) -> Response {
+    let Ok(_room) = face.requests.try_acquire() else {
+        return Problem::of(Code::TooManyRequests).into_response();
+    };
+    if STREAMS.contains(&route(&request).as_str()) {
+        return next.run(request).await;
+    }
+    match tokio::time::timeout(face.limits.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_late) => {
+            let problem = Problem::of(Code::Unavailable);
+            problem.because("the request took longer than http.request_timeout").into_response()
+        }
+    }
+}
+
+/// A request at which the program fails takes nothing else with it.
+async fn guarded(request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        // What the panic says may hold values (P9).
+        Err(_panic) => {
+            tracing::error!("http: the program failed while it answered a request");
+            Problem::of(Code::InternalError).into_response()
+        }
+    }
+}
+
+async fn measured(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let route = route(&request);
+    let response = next.run(request).await;
+    let method = match method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::DELETE
+        | Method::OPTIONS => method.as_str(),
+        _ => "other",
+    };
+    metrics::http_request(method, &route, response.status().as_u16(), started.elapsed());
+    response
+}
+
+/// The pattern of the route, never the path: a path holds identifiers.
+fn route(request: &Request) -> String {
+    let matched = request.extensions().get::<MatchedPath>();
+    matched.map_or("other", MatchedPath::as_str).to_owned()
+}

@@ -1,0 +1,153 @@
+//! Every error is a problem document, whatever went wrong before a handler was reached.
+
+use hyper::Method;
+use serde_json::json;
+
+use super::Served;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_error_is_a_problem_with_a_page_of_its_own() {
+    let served = Served::with(&[("ROLLCALL_HTTP__MAX_BODY", "1KiB")]).await;
+    let client = &served.client;
+    let program = json!({"name": "Cash", "target_type": "INDIVIDUAL"});
+    let json = [("content-type", "application/json")];
+
+    client.get("/nowhere").await.problem(404, "not-found");
+    client.get("/v1/programs/NONE").await.problem(404, "not-found");
+    let answer = client.json(Method::PATCH, "/v1/programs/CASH", &program).await;
+    answer.problem(405, "method-not-allowed");
+    let mut allowed: Vec<_> = answer.header("allow").split(',').collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, ["GET", "HEAD", "PUT"]);
+    client
+        .send(Method::PUT, "/v1/programs/CASH", &[], "{}")
+        .await
+        .problem(415, "unsupported-media-type");
+    let wrong = [("content-type", "text/plain")];
+    client
+        .send(Method::PUT, "/v1/programs/CASH", &wrong, "{}")
+        .await
+        .problem(415, "unsupported-media-type");
+    let large = format!("{{\"name\": \"{}\"}}", "x".repeat(2_000));
+    client
+        .send(Method::PUT, "/v1/programs/CASH", &json, &large)
+        .await
+        .problem(413, "payload-too-large");
+    let chunked = format!(
+        "PUT /v1/programs/CASH HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{large}\r\n0\r\n\r\n",
+        large.len()
+    );
+    assert!(client.raw(chunked.as_bytes()).await.starts_with("HTTP/1.1 413 "));
+    for (text, place) in [("", "line 1"), ("{\n\"name\": Maria}", "line 2"), ("[1,", "line 1")] {
+        let problem = client.send(Method::PUT, "/v1/programs/CASH", &json, text).await;
+        let problem = problem.problem(400, "malformed-json");
+        assert!(problem["detail"].as_str().unwrap().contains(place), "{problem}");
+        assert!(!problem.to_string().contains("Maria"));
+    }
+    for path in [
+        "/v1/programs?colour=red",
+        "/v1/programs?limit=0",
+        "/v1/programs?limit=501",
+        "/v1/programs?limit=x",
+        "/v1/programs?limit=1&limit=2",
+        "/v1/programs/CASH?x",
+        "/v1/programs/%ff",
+    ] {
+        client.get(path).await.problem(400, "invalid-parameter");
+    }
+    client.get("/v1/programs?cursor=x").await.problem(400, "invalid-cursor");
+
+    // Each type leads to a page that says what to do; so does each reason code.
+    for code in ["not-found", "malformed-json", "rjct.field.invalid", "idempotency-key-missing"] {
+        let page = client.get(&format!("/problems/{code}")).await;
+        assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+        assert!(String::from_utf8_lossy(&page.body).contains(code));
+    }
+    client.get("/problems/rjct.unheard.of").await.problem(404, "not-found");
+    assert!(
+        String::from_utf8_lossy(&client.get("/problems").await.body).contains("rjct.program.ended")
+    );
+    served.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_name_all_that_is_wrong_and_no_value() {
+    let served = Served::new().await;
+    let put = async |body| served.client.json(Method::PUT, "/v1/programs/CASH", &body).await;
+    let body = json!({"code": "FOOD", "name": "", "target_type": "PERSON", "state": "GONE"});
+    let problem = put(body).await.problem(422, "rjct.field.invalid");
+    let at: Vec<_> =
+        problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].clone()).collect();
+    assert_eq!(at, ["/code", "/name", "/target_type", "/state"]);
+    let problem = put(json!({"name": "a", "target_type": "GROUP", "colour": "Maria"})).await;
+    let problem = problem.problem(422, "rjct.field.unsupported");
+    assert_eq!(problem["errors"][0]["pointer"], "/colour");
+    assert!(!problem.to_string().contains("Maria"));
+    put(json!({"name": 5, "target_type": "GROUP"})).await.problem(422, "rjct.field.invalid");
+    put(json!({"name": "a"})).await.problem(422, "rjct.field.invalid");
+    put(json!([])).await.problem(422, "rjct.field.invalid");
+    served.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_clients_and_large_heads_are_cut() {
+    let served = Served::with(&[
+        ("ROLLCALL_HTTP__HEADER_TIMEOUT", "200ms"),
+        ("ROLLCALL_HTTP__BODY_TIMEOUT", "200ms"),
+    ])
+    .await;
+    let client = &served.client;
+    // `raw` returns only when the server closes.
+    assert_eq!(client.raw(b"").await, "");
+    assert_eq!(client.raw(b"GET /livez HTTP/1.1\r\nHost: x\r\n").await, "");
+    let late = client
+        .raw(b"PUT /v1/programs/CASH HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
+        .await;
+    assert!(
+        late.starts_with("HTTP/1.1 408 ") && late.contains("/problems/request-timeout"),
+        "{late}"
+    );
+    let large =
+        format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Large: {}\r\n\r\n", "x".repeat(40_000));
+    assert!(client.raw(large.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+    served.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_beyond_the_limit_hear_when_to_come_again() {
+    let served = Served::with(&[("ROLLCALL_HTTP__MAX_REQUESTS", "1")]).await;
+    // One that waits for its body takes the only place.
+    let mut slow = tokio::net::TcpStream::connect(served.client.address()).await.unwrap();
+    let head = b"PUT /v1/programs/CASH HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut slow, head).await.unwrap();
+    let answer =
+        crate::support::eventually(crate::support::PATIENCE, "the place is taken", async || {
+            let answer = served.client.get("/v1/programs").await;
+            (answer.status != 200).then_some(answer)
+        })
+        .await;
+    answer.problem(429, "too-many-requests");
+    assert_eq!(answer.header("retry-after"), "1");
+    // Probes are not counted.
+    assert_eq!(served.client.get("/livez").await.status, 200);
+    drop(slow);
+    served.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_of_other_origins_are_let_in_only_where_they_are_named() {
+    let served = Served::new().await;
+    let origin = [("origin", "https://example.org")];
+    let answer = served.client.send(Method::GET, "/v1/programs", &origin, "").await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, ""));
+    served.worker.stop().await;
+
+    let served = Served::with(&[("ROLLCALL_HTTP__CORS_ORIGINS", "https://example.org")]).await;
+    let answer = served.client.send(Method::GET, "/v1/programs", &origin, "").await;
+    assert_eq!(answer.header("access-control-allow-origin"), "https://example.org");
+    let other = [("origin", "https://example.com")];
+    let answer = served.client.send(Method::GET, "/v1/programs", &other, "").await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+    served.worker.stop().await;
+}
