@@ -144,6 +144,7 @@ impl<'a> Rows<'a> {
             rows.partitions.push(Some(record.partition));
             rows.offsets.push(Some(record.offset));
             rows.occurred.push(record.meta.sent_at);
+            rows.channels.push("KAFKA");
         }
     }
 
@@ -160,6 +161,7 @@ impl<'a> Rows<'a> {
         rows.topics.push(Some(TOPIC));
         rows.partitions.push(Some(record.partition));
         rows.offsets.push(Some(record.offset));
+        rows.channels.push("KAFKA");
     }
 
     fn outbox_of(&mut self, records: &'a [Prepared]) {
@@ -197,9 +199,9 @@ impl<'a> Rows<'a> {
             self.names.insert(tx).await?;
             registrants::insert(tx, &self.registrants, now).await?;
             memberships::insert(tx, self.memberships.iter().copied(), now).await?;
-            memberships::insert_history(tx, &self.history, "KAFKA", now).await?;
+            memberships::insert_history(tx, &self.history, now).await?;
         }
-        inbox::insert(tx, &self.inbox, "KAFKA", now).await?;
+        inbox::insert(tx, &self.inbox, now).await?;
         outbox::insert(tx, self.batch, &self.outbox).await?;
         if !self.runs.0.is_empty() {
             let (streams, firsts, counts) = &self.runs;

@@ -58,6 +58,8 @@ pub(super) struct Answer<'a> {
     pub(super) events: Vec<ChangeEvent>,
     pub(super) letter: Option<(Uuid, Unreadable)>,
     pub(super) parking: Parking,
+    /// Of a request over HTTP: whether something came into being by it.
+    pub(super) created: bool,
 }
 
 /// The namespace of results' own ids.
@@ -162,13 +164,14 @@ impl<'a> Walk<'a> {
                 (false, None) => Write::Insert,
             };
         }
+        let registrants = self.registrants_created(record);
         let decision = match (refusal, write, command) {
             // Limits and age are checked before the inbox: who breaks them hears of that first.
             (Some(faults), _, _) => Decision::rejected(faults),
             (None, Write::Keep, _) | (None, _, None) => {
                 Decision::rejected(vec![Fault::at("/message_id", Reason::MessageIdReused)])
             }
-            (None, _, Some((meta, command))) => match self.decide_or_park(meta, command) {
+            (None, _, Some((meta, command))) => match self.decide_or_park(meta, command, record) {
                 Turn::Decided(decision) => decision,
                 Turn::Waits(awaits, occupied) => {
                     let parking = self.parked(record, &identity, (awaits, occupied));
@@ -183,11 +186,19 @@ impl<'a> Walk<'a> {
             },
         };
         let meta = command.map(|(meta, _)| meta);
-        let answer = self.decision(record, (identity, fingerprint), decision, write, meta)?;
+        let mut answer = self.decision(record, (identity, fingerprint), decision, write, meta)?;
+        answer.created = record.is_http()
+            && (self.registrants_created(record) > registrants
+                || answer.events.iter().any(|event| event.membership.version == 1));
         if write != Write::Keep {
             self.remember(key, &answer);
         }
         Ok(answer)
+    }
+
+    /// How many registrants this batch has created so far; counted only for who waits for the answer.
+    fn registrants_created(&self, record: &Record) -> usize {
+        if record.is_http() { self.set.created().count() } else { 0 }
     }
 
     /// The answer that a decision is.
@@ -213,6 +224,7 @@ impl<'a> Walk<'a> {
             events: decision.events,
             letter: None,
             parking: Parking::None,
+            created: false,
         })
     }
 
@@ -276,6 +288,7 @@ impl<'a> Walk<'a> {
             events: Vec::new(),
             letter: None,
             parking: Parking::None,
+            created: false,
         })
     }
 
@@ -304,6 +317,7 @@ impl<'a> Walk<'a> {
                 events: Vec::new(),
                 letter: None,
                 parking: Parking::None,
+                created: false,
             },
         };
         answer.letter = Some((letter_id, cause));
@@ -333,6 +347,7 @@ fn duplicate<'a>(
         events: Vec::new(),
         letter: None,
         parking: Parking::None,
+        created: false,
     })
 }
 

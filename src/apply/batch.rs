@@ -1,10 +1,14 @@
 //! What apply takes and what it says of it.
 
+use super::reply::Reply;
 use crate::contract::Intake;
 use bytes::Bytes;
 use std::sync::Arc;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+/// The log under which requests that come over HTTP are known where coordinates must be: partition 0, by their numbers.
+pub(super) const HTTP: &str = "http";
 
 /// A partition of a request topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +43,24 @@ impl Record {
         header.1.as_deref()
     }
 
+    /// Whether it came over HTTP: then its coordinates are a number of its own, and no place in Kafka.
+    pub fn is_http(&self) -> bool {
+        &*self.at.topic == HTTP
+    }
+
+    /// Where it stands in Kafka, if it does: topic, partition and offset.
+    pub(super) fn coordinates(&self) -> (Option<&str>, Option<i32>, Option<i64>) {
+        if self.is_http() {
+            return (None, None, None);
+        }
+        (Some(&self.at.topic), Some(self.at.partition), Some(self.offset))
+    }
+
+    /// How it came, as the tables say it.
+    pub(super) fn channel(&self) -> &'static str {
+        if self.is_http() { "HTTP" } else { "KAFKA" }
+    }
+
     /// How much memory its bytes take.
     pub fn size(&self) -> usize {
         let headers = self.headers.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Bytes::len));
@@ -64,6 +86,8 @@ pub struct Taken {
     pub intake: Intake,
     /// Of a record that comes out of the queue.
     pub waiting: Option<Waiting>,
+    /// Of a record that somebody waits for: where the answer goes.
+    pub reply: Option<Reply>,
 }
 
 /// A record's place in the queue.

@@ -55,10 +55,15 @@ impl Applier {
                 }
                 Err(Stop::Fault(failure)) => {
                     let slices = part.slices.clone();
+                    let asked = part.records.iter().any(|taken| taken.reply.is_some());
                     let waiting = queue::numbers(&part.records);
                     match self.judge(part, &failure, hard).await {
                         Ok(again) => parts.push(again),
                         Err(cause) if !waiting.is_empty() => self.postpone(&waiting, &cause).await,
+                        // The part is dropped, by which whoever waits for its answer hears that there is none.
+                        Err(cause) if asked => {
+                            tracing::error!(cause, "a request over HTTP cannot be applied");
+                        }
                         Err(cause) => stop(&mut outcomes, &mut parts, slices, &cause),
                     }
                 }
@@ -111,6 +116,9 @@ impl Applier {
                     metrics::transaction_retry("outage");
                     self.health.set_not_ready(CONDITION, failure.to_string());
                     tracing::warn!(%failure, "a batch waits: the system is away");
+                    if !self.waits {
+                        return Err(Stop::Cancelled);
+                    }
                 }
             }
             let pause = pauses.next().unwrap_or(self.options.retry_max_delay);
@@ -315,7 +323,7 @@ mod tests {
         let timestamp = OffsetDateTime::UNIX_EPOCH;
         let (key, value, headers) = (None, None, Vec::new());
         let record = Record { at: at(partition), offset, timestamp, key, value, headers };
-        Taken { record, intake: Intake::Letter(letter::PANICKED), waiting: None }
+        Taken { record, intake: Intake::Letter(letter::PANICKED), waiting: None, reply: None }
     }
 
     type Part = (Vec<(i32, i64)>, Vec<(i32, i64, i64)>);

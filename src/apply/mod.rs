@@ -16,6 +16,7 @@ mod park;
 mod queue;
 mod queues;
 mod receipts;
+mod reply;
 mod save;
 mod transaction;
 
@@ -26,6 +27,7 @@ pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
 pub use receipts::{Closed, Receipts, close};
+pub use reply::{Replied, Reply, request};
 
 use crate::contract::{self, Dates, Intake, Schemas};
 use crate::lifecycle::clock::Clock;
@@ -79,6 +81,8 @@ pub struct Applier {
     tallies: Arc<letter::Tallies>,
     /// Poked when records may be ready that waited.
     parked: Arc<Notify>,
+    /// Whether an outage is waited for (P6), or ends the batch: who waits for its answer asks again.
+    waits: bool,
 }
 
 impl Applier {
@@ -108,7 +112,14 @@ impl Applier {
             sessions: Arc::default(),
             tallies: Arc::default(),
             parked: Arc::default(),
+            waits: true,
         }
+    }
+
+    /// One that gives a batch up when the system is away, for requests that are answered with that.
+    #[must_use]
+    pub fn without_patience(self) -> Self {
+        Self { waits: false, ..self }
     }
 
     /// With a task to be poked after each commit by which a receipt is due.
@@ -131,7 +142,7 @@ impl Applier {
         // A record that the program cannot look at must not take it down at the same offset again and again.
         let intake = std::panic::catch_unwind(std::panic::AssertUnwindSafe(take));
         let intake = intake.unwrap_or(Intake::Letter(letter::PANICKED));
-        Taken { record, intake, waiting: None }
+        Taken { record, intake, waiting: None, reply: None }
     }
 }
 

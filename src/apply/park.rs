@@ -166,8 +166,15 @@ impl Passing<'_, '_> {
 
 impl<'a> Walk<'a> {
     /// Decides a command, unless it must wait for an earlier one or for what it names.
-    pub(super) fn decide_or_park(&mut self, meta: &Meta, command: &Command) -> Turn {
-        let patience = if self.grace.is_zero() { Patience::Over } else { Patience::Waits };
+    pub(super) fn decide_or_park(
+        &mut self,
+        meta: &Meta,
+        command: &Command,
+        record: &Record,
+    ) -> Turn {
+        // Over HTTP somebody waits for the answer: what is missing is missing.
+        let over = self.grace.is_zero() || record.is_http();
+        let patience = if over { Patience::Over } else { Patience::Waits };
         match self.turn(meta, command, Place::New(self.answers.len()), patience) {
             Ok(decision) => Turn::Decided(decision),
             Err(awaits) => Turn::Waits(awaits, occupied(meta, command, &self.set)),
@@ -284,7 +291,9 @@ impl<'a> Walk<'a> {
         waiting: &Waiting,
     ) -> Result<Option<Answer<'a>>, Failure> {
         let place = Place::Stored(waiting.parked_id);
-        let over = waiting.released || waiting.parked_at + self.grace <= self.recorded_at;
+        let over = waiting.released
+            || record.is_http()
+            || waiting.parked_at + self.grace <= self.recorded_at;
         let patience = if over { Patience::Over } else { Patience::Waits };
         let turn = self.turn(meta, command, place, patience);
         match turn {

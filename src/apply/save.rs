@@ -25,9 +25,6 @@ pub(super) struct Save<'a, 'b> {
     pub(super) recorded_at: OffsetDateTime,
 }
 
-/// How requests came that are read from Kafka.
-const CHANNEL: &str = "KAFKA";
-
 impl Save<'_, '_> {
     /// Names, registrants, memberships.
     pub(super) async fn state(&self, tx: &mut Transaction<'_, Postgres>) -> Result<(), Failure> {
@@ -78,16 +75,16 @@ impl Save<'_, '_> {
     ) -> Result<bool, Failure> {
         let history = self.history();
         if !history.membership_ids.is_empty() {
-            store::memberships::insert_history(tx, &history, CHANNEL, self.recorded_at).await?;
+            store::memberships::insert_history(tx, &history, self.recorded_at).await?;
         }
         let new = self.inbox(|write| write == Write::Insert);
         if !new.is_empty() {
-            inbox::insert(tx, &new, CHANNEL, self.recorded_at).await?;
+            inbox::insert(tx, &new, self.recorded_at).await?;
         }
         let anew = self.inbox(|write| matches!(write, Write::Replace(_)));
         if !anew.is_empty() {
             let previous = self.replaced();
-            inbox::replace(tx, &anew, &previous, CHANNEL, self.recorded_at).await?;
+            inbox::replace(tx, &anew, &previous, self.recorded_at).await?;
         }
         let kept = self.inbox(|write| write == Write::Keep);
         if !kept.is_empty() {
@@ -139,9 +136,11 @@ impl Save<'_, '_> {
             rows.outcomes.push(outcome_symbol(answer.outcome));
             rows.results.push(result);
             rows.batch_ids.push(self.counting.batch_of(identity));
-            rows.topics.push(Some(&answer.record.at.topic));
-            rows.partitions.push(Some(answer.record.at.partition));
-            rows.offsets.push(Some(answer.record.offset));
+            let (topic, partition, offset) = answer.record.coordinates();
+            rows.channels.push(answer.record.channel());
+            rows.topics.push(topic);
+            rows.partitions.push(partition);
+            rows.offsets.push(offset);
         }
         rows
     }
@@ -169,9 +168,11 @@ impl Save<'_, '_> {
                 rows.message_ids.push(&meta.message_id);
                 rows.actors.push(meta.actor.as_deref());
                 rows.batch_ids.push(meta.batch.as_ref().map(|batch| batch.batch_id.as_str()));
-                rows.topics.push(Some(&answer.record.at.topic));
-                rows.partitions.push(Some(answer.record.at.partition));
-                rows.offsets.push(Some(answer.record.offset));
+                let (topic, partition, offset) = answer.record.coordinates();
+                rows.channels.push(answer.record.channel());
+                rows.topics.push(topic);
+                rows.partitions.push(partition);
+                rows.offsets.push(offset);
                 rows.occurred.push(meta.sent_at);
                 let payee = event.payee.as_ref().map(|payee| payee.registrant.registrant_id.0);
                 rows.payee_ids.push(payee);

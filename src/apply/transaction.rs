@@ -10,6 +10,7 @@ use super::outcome::outcome_word;
 use super::park::{Moves, Parking};
 use super::queue::numbers;
 use super::receipts::{Counting, Stored};
+use super::reply;
 use super::save::Save;
 use crate::contract::Intake;
 use crate::domain::BatchOutcome;
@@ -50,7 +51,7 @@ impl Applier {
         let mut outcomes = check(&mut tx, &batch.slices).await?;
         let slices: Vec<_> =
             outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
-        if slices.is_empty() && !batch.waiting {
+        if slices.is_empty() && !batch.slices.is_empty() {
             tx.rollback().await.map_err(store::Error::from)?;
         } else {
             // I1: a partition that moved away takes its own records with it, and no others.
@@ -129,6 +130,7 @@ impl Applier {
             if receipt_due {
                 self.receipts.notify_one();
             }
+            reply::answer(&records, &answers);
             self.committed(&answers, &moves, recorded_at, started);
         }
         self.sessions.put(session);

@@ -2,7 +2,7 @@
 
 mod shape;
 
-pub(super) use shape::mended;
+use shape::mended;
 pub use shape::{Misfit, misfits};
 
 use super::decode::{Request, Unreadable};
@@ -12,7 +12,7 @@ use super::wire::{
     BatchReceipt, EnrollmentRequest, GroupMembershipRequest, MembershipChanged, MembershipState,
     MembershipUpdateRequest, RequestResult,
 };
-use crate::domain::Reason;
+use crate::domain::{Fault, Reason};
 use serde_json::{Map, Value};
 
 fn message<T: Message>(value: Value) -> Result<T, Vec<Misfit>> {
@@ -87,6 +87,31 @@ impl Request {
             Self::Group(request) => request.group.reference.as_deref(),
         }
     }
+}
+
+/// A request from plain JSON; `check` names the limits that one breaks.
+///
+/// # Errors
+/// Everything that does not fit, with the limits that the rest of it breaks.
+pub fn checked_request(
+    kind: MessageType,
+    value: Value,
+    check: impl Fn(&Request) -> Vec<Fault>,
+) -> Result<Request, Vec<Misfit>> {
+    let misfits = misfits(kind, &value);
+    if misfits.is_empty() {
+        return fitting_request(kind, value);
+    }
+    let mended = fitting_request(kind, mended(kind, &value));
+    let mut faults = mended.map(|request| check(&request)).unwrap_or_default();
+    // What stands in for a misfit may have faults of its own.
+    faults.retain(|fault| {
+        !misfits.iter().any(|misfit| {
+            let below = fault.pointer.strip_prefix(&misfit.pointer);
+            below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        })
+    });
+    Err(misfits.into_iter().chain(faults.into_iter().map(Misfit::from)).collect())
 }
 
 /// The Avro single object of any message from its plain JSON.

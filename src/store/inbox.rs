@@ -58,6 +58,7 @@ pub struct Rows<'a> {
     pub topics: Vec<Option<&'a str>>,
     pub partitions: Vec<Option<i32>>,
     pub offsets: Vec<Option<i64>>,
+    pub channels: Vec<&'static str>,
 }
 
 impl Rows<'_> {
@@ -79,16 +80,15 @@ impl Rows<'_> {
 pub async fn insert(
     tx: &mut Transaction<'_, Postgres>,
     rows: &Rows<'_>,
-    channel: &str,
     recorded_at: OffsetDateTime,
 ) -> Result<()> {
     // Without ON CONFLICT, which would look for each key once more: a race fails and runs again.
     let done = sqlx::query!(
         r#"INSERT INTO inbox (source, message_id, attempt, fingerprint, status, outcome, result, batch_id,
                               topic, partition, "offset", channel, recorded_at)
-           SELECT answered.*, $12, $13
+           SELECT answered.*, $13
            FROM UNNEST($1::text[], $2::text[], $3::int[], $4::bytea[], $5::text[], $6::text[], $7::bytea[],
-                       $8::text[], $9::text[], $10::int[], $11::bigint[]) AS answered"#,
+                       $8::text[], $9::text[], $10::int[], $11::bigint[], $12::text[]) AS answered"#,
         &rows.sources as &[&str],
         &rows.message_ids as &[&str],
         &rows.attempts,
@@ -100,7 +100,7 @@ pub async fn insert(
         &rows.topics as &[Option<&str>],
         &rows.partitions as &[Option<i32>],
         &rows.offsets as &[Option<i64>],
-        channel,
+        &rows.channels as &[&str],
         recorded_at,
     )
     .execute(&mut **tx)
@@ -123,7 +123,6 @@ pub async fn replace(
     tx: &mut Transaction<'_, Postgres>,
     rows: &Rows<'_>,
     previous_attempts: &[i32],
-    channel: &str,
     recorded_at: OffsetDateTime,
 ) -> Result<()> {
     sqlx::query!(
@@ -155,10 +154,11 @@ pub async fn replace(
         r#"UPDATE inbox
            SET attempt = anew.attempt, fingerprint = anew.fingerprint, status = anew.status, outcome = anew.outcome,
                result = anew.result, topic = anew.topic, partition = anew.partition, "offset" = anew."offset",
-               channel = $11, recorded_at = $12
+               channel = anew.channel, recorded_at = $12
            FROM UNNEST($1::text[], $2::text[], $3::int[], $4::bytea[], $5::text[], $6::text[], $7::bytea[],
-                       $8::text[], $9::int[], $10::bigint[])
-             AS anew (source, message_id, attempt, fingerprint, status, outcome, result, topic, partition, "offset")
+                       $8::text[], $9::int[], $10::bigint[], $11::text[])
+             AS anew (source, message_id, attempt, fingerprint, status, outcome, result, topic, partition, "offset",
+                      channel)
            WHERE inbox.source = anew.source AND inbox.message_id = anew.message_id"#,
         &rows.sources as &[&str],
         &rows.message_ids as &[&str],
@@ -170,7 +170,7 @@ pub async fn replace(
         &rows.topics as &[Option<&str>],
         &rows.partitions as &[Option<i32>],
         &rows.offsets as &[Option<i64>],
-        channel,
+        &rows.channels as &[&str],
         recorded_at,
     )
     .execute(&mut **tx)

@@ -81,6 +81,7 @@ fn judge(row: &ParkedRow, check: &mut Check) {
     };
     match row.byte.and_then(|byte| u8::try_from(byte).ok()) {
         Some(b'K') => {}
+        None if row.is_http => {}
         Some(byte) => {
             find(&format!("a parked record of which the ledger says {}", byte as char));
         }

@@ -4,7 +4,7 @@ mod mend;
 
 use crate::contract::schemas::{MessageType, embedded_text};
 use crate::contract::wire::{Day, Millis};
-use crate::domain::Reason;
+use crate::domain::{Fault, Reason};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -21,6 +21,13 @@ pub struct Misfit {
     pub reason: Reason,
     /// What would fit.
     pub detail: String,
+}
+
+impl From<Fault> for Misfit {
+    fn from(fault: Fault) -> Self {
+        let detail = fault.reason.detail().to_owned();
+        Self { pointer: fault.pointer, reason: fault.reason, detail }
+    }
 }
 
 static SHAPES: LazyLock<HashMap<MessageType, Shape>> = LazyLock::new(|| {

@@ -179,14 +179,11 @@ impl<R: BufRead> Reader<R> {
             fields.insert("message_id".to_owned(), "derived".into());
         }
         let value = Value::Object(fields);
-        let misfits = json::misfits(kind, &value);
-        if !misfits.is_empty() {
-            return Err(self.wrong(number, kind, &value, misfits));
-        }
         let misfit = |misfits: Vec<_>| -> Vec<_> {
             misfits.into_iter().map(|misfit| LineError::misfit(number, misfit)).collect()
         };
-        let mut request = json::fitting_request(kind, value).map_err(misfit)?;
+        let checked = json::checked_request(kind, value, |request| self.faults(request));
+        let mut request = checked.map_err(misfit)?;
         if derive {
             self.occurrences.name(&mut request);
         }
@@ -200,27 +197,6 @@ impl<R: BufRead> Reader<R> {
             return Err(vec![LineError::new(number, "", "too-large", detail)]);
         }
         Ok(Line { number, request, filled_batch })
-    }
-
-    /// Everything that is wrong with a line that does not fit its schema: the limits that the rest of it breaks, too.
-    fn wrong(
-        &self,
-        number: u64,
-        kind: MessageType,
-        value: &Value,
-        misfits: Vec<Misfit>,
-    ) -> Vec<LineError> {
-        let mended = json::fitting_request(kind, json::mended(kind, value));
-        let mut faults = mended.map(|request| self.faults(&request)).unwrap_or_default();
-        // What stands in for a misfit may have faults of its own.
-        faults.retain(|fault| {
-            !misfits.iter().any(|misfit| {
-                let below = fault.pointer.strip_prefix(&misfit.pointer);
-                below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
-            })
-        });
-        let misfits = misfits.into_iter().map(|misfit| LineError::misfit(number, misfit));
-        misfits.chain(faults.iter().map(|fault| LineError::fault(number, fault))).collect()
     }
 
     /// Fills in what is left out; whether the batch was.

@@ -146,7 +146,7 @@ pub async fn said_between(
                SELECT topic, partition, "offset", CASE class WHEN 'skipped' THEN 'S' ELSE 'L' END, first_failed_at,
                       letter_id, NULL, NULL
                FROM dead_letters
-               WHERE first_failed_at >= $1 AND first_failed_at < $2
+               WHERE first_failed_at >= $1 AND first_failed_at < $2 AND topic <> 'http'
            ) AS said
            LIMIT $3"#,
         from,

@@ -42,6 +42,8 @@ pub struct ParkedRow {
     pub offset: i64,
     /// The ledger's byte of its offset.
     pub byte: Option<i32>,
+    /// Whether it came over HTTP: the ledger knows nothing of it.
+    pub is_http: bool,
     /// Whether its request stands in the inbox as HELD, by this record.
     pub is_held: bool,
     /// Whether it became a letter, which bears its number.
@@ -69,11 +71,13 @@ pub async fn parked_after(
                        ORDER BY first_offset DESC LIMIT 1
                    ) AS ledger
                    WHERE page."offset" - ledger.first_offset < length(ledger.outcomes)) AS byte,
+                  page.topic = 'http' AS "is_http!",
                   EXISTS (
                       SELECT FROM inbox
                       WHERE inbox.source = page.source AND inbox.message_id = page.message_id
-                        AND inbox.status = 'HELD' AND inbox.attempt = page.attempt AND inbox.topic = page.topic
-                        AND inbox.partition = page.partition AND inbox."offset" = page."offset"
+                        AND inbox.status = 'HELD' AND inbox.attempt = page.attempt
+                        AND (inbox.channel = 'HTTP' AND page.topic = 'http' OR inbox.topic = page.topic
+                             AND inbox.partition = page.partition AND inbox."offset" = page."offset")
                   ) AS "is_held!",
                   EXISTS (SELECT FROM dead_letters WHERE dead_letters.parked_id = page.parked_id) AS "is_letter!",
                   EXISTS (SELECT FROM parked_names WHERE parked_names.parked_id = page.parked_id) AS "occupies!",

@@ -2,6 +2,8 @@
 
 use hyper::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::Served;
 
@@ -117,16 +119,15 @@ async fn slow_clients_and_large_heads_are_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_beyond_the_limit_hear_when_to_come_again() {
     let served = Served::with(&[("ROLLCALL_HTTP__MAX_REQUESTS", "1")]).await;
-    // One that waits for its body takes the only place.
-    let mut slow = tokio::net::TcpStream::connect(served.client.address()).await.unwrap();
-    let head = b"PUT /v1/programs/CASH HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n";
-    tokio::io::AsyncWriteExt::write_all(&mut slow, head).await.unwrap();
-    let answer =
-        crate::support::eventually(crate::support::PATIENCE, "the place is taken", async || {
-            let answer = served.client.get("/v1/programs").await;
-            (answer.status != 200).then_some(answer)
-        })
-        .await;
+    // One that waits for its body takes the only place: it has it when the server asks for the body.
+    let mut slow = TcpStream::connect(served.client.address()).await.unwrap();
+    let head = b"PUT /v1/programs/CASH HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                 Content-Length: 9\r\nExpect: 100-continue\r\n\r\n";
+    slow.write_all(head).await.unwrap();
+    let mut asked = [0; 12];
+    slow.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
+    let answer = served.client.get("/v1/programs").await;
     answer.problem(429, "too-many-requests");
     assert_eq!(answer.header("retry-after"), "1");
     // Probes are not counted.
