@@ -78,7 +78,8 @@ pub fn request(
     traceparent: Option<Bytes>,
     now: OffsetDateTime,
 ) -> Result<Record, Unfit> {
-    static COUNT: LazyLock<AtomicI64> = LazyLock::new(|| AtomicI64::new(rand::random::<i32>().into()));
+    static COUNT: LazyLock<AtomicI64> =
+        LazyLock::new(|| AtomicI64::new(rand::random::<i32>().into()));
     static LOG: LazyLock<Arc<str>> = LazyLock::new(|| HTTP.into());
     let micros = (now.unix_timestamp_nanos() / 1_000) as i64 - BEGIN;
     let count = COUNT.fetch_add(1, Ordering::Relaxed) & ((1 << COUNT_BITS) - 1);
