@@ -13,6 +13,7 @@ pub mod submit;
 pub mod topics;
 pub mod worker;
 
+mod face;
 mod wiring;
 
 /// A part of the worker, for `run --only`.

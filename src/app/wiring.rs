@@ -122,13 +122,13 @@ pub(super) fn http_limits(settings: &Settings) -> http::Limits {
     }
 }
 
-/// How the routes for OpenG2P's clients answer.
-pub(super) fn http_openg2p(settings: &Settings) -> http::Openg2pOptions {
-    let openg2p = &settings.openg2p;
-    http::Openg2pOptions {
-        auth: openg2p.auth,
-        unknown_program: openg2p.unknown_program,
-        dates: dates(settings),
+/// What the lane of writes over HTTP takes.
+pub(super) fn lane_limits(settings: &Settings) -> http::LaneLimits {
+    http::LaneLimits {
+        max_waiting: settings.http.max_waiting,
+        max_records: settings.batch.max_records,
+        max_items: settings.batch.max_items,
+        max_record_bytes: settings.consume.max_record_bytes,
     }
 }
 

@@ -1,15 +1,14 @@
 //! The worker put together: what `run` and `demo` start.
 
 use super::Part;
+use super::face::{open_http, start_http};
 use super::wiring::{
-    apply_options, consume_config, dates, http_auth, http_limits, http_openg2p, http_tls,
-    relay_config, relay_partitions, time_duration,
+    apply_options, consume_config, dates, relay_config, relay_partitions, time_duration,
 };
 use crate::apply::{Applier, Receipts};
 use crate::config::Settings;
 use crate::consume;
 use crate::contract::{LetterClass, SchemaError, Schemas};
-use crate::http;
 use crate::lifecycle::clock::{Clock, SystemClock};
 use crate::lifecycle::health::Health;
 use crate::lifecycle::{Group, Lifecycle, retry};
@@ -128,35 +127,53 @@ pub async fn start(
     let owner = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
     health.require("start");
 
+    let dates = Arc::new(dates(settings));
     let mut http = None;
+    let mut face = None;
     if parts.contains(&Part::Http) {
-        let around = (pool.clone(), Arc::clone(&clock), health.clone());
-        http = Some(start_http(settings, lifecycle, figures.clone(), around).await?);
+        let around = (pool.clone(), Arc::clone(&clock), Arc::clone(&dates));
+        let (address, opened) =
+            start_http(settings, lifecycle, (health.clone(), figures.clone()), around).await?;
+        (http, face) = (Some(address), Some(opened));
     }
     let shards = wait_for_database(settings, lifecycle, &pool, &health).await?;
+    let (committed, receipts) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let applier = Applier::new(
+        pool.clone(),
+        schemas,
+        dates,
+        Arc::clone(&clock),
+        Arc::clone(&committed),
+        health.clone(),
+        apply_options(settings, shards),
+    )
+    .with_receipts(Arc::clone(&receipts));
+    if let Some(face) = &face {
+        // Before Kafka is waited for: writes need none.
+        open_http(settings, lifecycle, &pool, (face, &applier));
+    }
     let relay_config = relay_config(settings, &owner);
+    let applies = face.is_some() || parts.contains(&Part::Consume);
+    if applies {
+        maintain_outbox(settings, lifecycle, &pool);
+        let task = Receipts::new(
+            pool.clone(),
+            Arc::clone(&clock),
+            (receipts, Arc::clone(&committed)),
+            shards,
+            settings.apply.retry_max_delay,
+        );
+        let stop = lifecycle.token(Group::Intake).clone();
+        lifecycle.spawn(Group::Intake, "receipts", task.run(stop));
+        let drain = applier.clone();
+        let (stop, hard) = (lifecycle.token(Group::Intake).clone(), lifecycle.hard().clone());
+        lifecycle.spawn(Group::Intake, "drain", async move { drain.drain(stop, hard).await });
+    }
     if parts.contains(&Part::Consume) || parts.contains(&Part::Relay) {
         wait_for_topics(settings, lifecycle, &relay_config, &pool, &health).await?;
     }
     let relay =
         parts.contains(&Part::Relay).then(|| start_relay(relay_config, lifecycle, &pool, &health));
-    let committed = Arc::new(Notify::new());
-    if parts.contains(&Part::Consume) {
-        // Whoever leads: a batch needs its partition also where no relay runs.
-        let (pool, stop) = (pool.clone(), lifecycle.token(Group::Rest).clone());
-        let partitions = relay_partitions(settings);
-        lifecycle.spawn(Group::Rest, "outbox-partitions", async move {
-            loop {
-                if let Err(error) = publish::maintain_partitions(&pool, &partitions).await {
-                    tracing::warn!(%error, "outbox partitions could not be looked after");
-                }
-                let pause = tokio::time::sleep(partitions.interval);
-                if stop.run_until_cancelled(pause).await.is_none() {
-                    return;
-                }
-            }
-        });
-    }
     if parts.contains(&Part::Consume) {
         let around = consume::Surroundings {
             pool: pool.clone(),
@@ -164,36 +181,12 @@ pub async fn start(
             health: health.clone(),
             lifecycle: lifecycle.clone(),
         };
-        let receipts = Arc::new(Notify::new());
-        let task = Receipts::new(
-            pool.clone(),
-            Arc::clone(&clock),
-            (Arc::clone(&receipts), Arc::clone(&committed)),
-            shards,
-            settings.apply.retry_max_delay,
-        );
-        lifecycle.spawn(
-            Group::Intake,
-            "receipts",
-            task.run(lifecycle.token(Group::Intake).clone()),
-        );
-        let applier = Applier::new(
-            pool.clone(),
-            schemas,
-            Arc::new(dates(settings)),
-            Arc::clone(&clock),
-            Arc::clone(&committed),
-            health.clone(),
-            apply_options(settings, shards),
-        )
-        .with_receipts(receipts);
-        let drain = applier.clone();
-        let (stop, hard) = (lifecycle.token(Group::Intake).clone(), lifecycle.hard().clone());
-        lifecycle.spawn(Group::Intake, "drain", async move { drain.drain(stop, hard).await });
         let decoder = applier.clone();
         let decode: consume::Decode = Arc::new(move |record| decoder.take(record));
         let appliers = vec![applier; settings.apply.lanes];
         consume::start(consume_config(settings, &owner), &decode, appliers, &around)?;
+    }
+    if applies {
         let pokes = publish::Pokes { pool: pool.clone(), committed, relay };
         lifecycle.spawn(Group::Rest, "pokes", pokes.run(lifecycle.token(Group::Rest).clone()));
     }
@@ -210,26 +203,21 @@ pub async fn start(
     Ok(Worker { http, owner })
 }
 
-/// Opens the port and serves; `/livez` answers from now on.
-async fn start_http(
-    settings: &Settings,
-    lifecycle: &Lifecycle,
-    figures: metrics::Handle,
-    (pool, clock, health): (PgPool, Arc<dyn Clock>, Health),
-) -> Result<SocketAddr, StartError> {
-    let address = settings.http.listen;
-    let listen = |error| StartError::Listen(address, error);
-    let (auth, tls) = (http_auth(settings)?, http_tls(settings)?);
-    if !auth.is_on() {
-        tracing::warn!("http: nobody is asked who calls, as [auth] names no keys; loopback only");
-    }
-    let listener = http::bind(address, tls).await.map_err(listen)?;
-    let address = listener.address().map_err(listen)?;
-    let face = http::Face::new(health, figures, (pool, clock), auth, http_limits(settings))
-        .with_openg2p(http_openg2p(settings));
-    let stop = lifecycle.token(Group::Rest).clone();
-    lifecycle.spawn(Group::Rest, "http", http::serve(listener, face, stop));
-    Ok(address)
+/// A batch needs its partition of the outbox, also where no relay runs and whoever leads.
+fn maintain_outbox(settings: &Settings, lifecycle: &Lifecycle, pool: &PgPool) {
+    let (pool, stop) = (pool.clone(), lifecycle.token(Group::Rest).clone());
+    let partitions = relay_partitions(settings);
+    lifecycle.spawn(Group::Rest, "outbox-partitions", async move {
+        loop {
+            if let Err(error) = publish::maintain_partitions(&pool, &partitions).await {
+                tracing::warn!(%error, "outbox partitions could not be looked after");
+            }
+            let pause = tokio::time::sleep(partitions.interval);
+            if stop.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+        }
+    });
 }
 
 async fn wait_for_database(

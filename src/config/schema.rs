@@ -247,6 +247,8 @@ sections! {
         request_timeout: Duration = SECS(30), Span(MS(100), SECS(3600));
         /// Requests under way; beyond it the answer is 429.
         max_requests: usize = 512, Whole(1, 100_000);
+        /// Writes that wait for a transaction; beyond it the answer is 429.
+        max_waiting: usize = 256, Whole(1, 100_000);
         /// Open connections; beyond it new ones wait.
         max_connections: usize = 2_048, Whole(1, 1_000_000);
         /// Origins whose pages may call, as `https://example.org`, several with commas, `*` for all; empty: none.

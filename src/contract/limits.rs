@@ -35,6 +35,12 @@ impl Dates {
     }
 }
 
+/// The limits that a request breaks.
+pub fn faults(request: &Request, recorded_at: OffsetDateTime, dates: &Dates) -> Vec<Fault> {
+    let checked = command(request.clone(), recorded_at, dates);
+    checked.err().map(|(_, faults)| faults).unwrap_or_default()
+}
+
 /// Checks the limits of a request and makes it a command.
 ///
 /// `recorded_at` is the timestamp of its record. A batch's `total_count`, a date or a symbol that the contract does

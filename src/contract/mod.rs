@@ -23,7 +23,7 @@ pub use encode::{Message, Unfit, decode_own, encode};
 pub use evolution::objections;
 pub use intake::{Identity, Intake, Refused, take};
 pub use json::{Misfit, checked_request, decode_json, encode_json, misfits, request_from_json};
-pub use limits::{Dates, command, is_source, is_token};
+pub use limits::{Dates, command, faults, is_source, is_token};
 pub use publish::{Provenance, change, published_status, result, state};
 pub use schemas::{Fingerprint, MessageType, SchemaError, Schemas, Version, embedded_text};
 pub use shard::{murmur2, shard};

@@ -6,6 +6,7 @@
 mod auth;
 mod cursor;
 mod extract;
+mod lane;
 mod openapi;
 mod openg2p;
 mod page;
@@ -15,18 +16,21 @@ mod programs;
 pub mod reads;
 mod router;
 mod server;
+mod writes;
 
 pub use auth::{Auth, KeysError, Options as AuthOptions};
-pub use openg2p::Options as Openg2pOptions;
+pub use lane::{Lane, LaneLimits, Work};
 pub use server::{Listener, Tls, TlsError, bind, serve, tls};
 
+use crate::config::Openg2p;
+use crate::contract::Dates;
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use crate::telemetry::metrics;
 use problem::{Code, Problem};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -58,12 +62,16 @@ pub struct Face {
     pub pool: PgPool,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// How dates are meant.
+    pub dates: Arc<Dates>,
+    /// Where writes go, once the database is there.
+    lane: Arc<OnceLock<Lane>>,
     /// Who calls.
     pub auth: Auth,
     /// What a client may take.
     pub limits: Arc<Limits>,
     /// How the routes for OpenG2P's clients answer.
-    pub openg2p: Arc<Openg2pOptions>,
+    pub openg2p: Arc<Openg2p>,
     /// Room for requests.
     requests: Arc<Semaphore>,
 }
@@ -73,19 +81,32 @@ impl Face {
     pub fn new(
         health: Health,
         metrics: metrics::Handle,
-        (pool, clock): (PgPool, Arc<dyn Clock>),
+        (pool, clock, dates): (PgPool, Arc<dyn Clock>, Arc<Dates>),
         auth: Auth,
         limits: Limits,
     ) -> Self {
         let requests = Arc::new(Semaphore::new(limits.max_requests));
-        let (limits, openg2p) = (Arc::new(limits), Arc::default());
-        Self { health, metrics, pool, clock, auth, limits, openg2p, requests }
+        let (lane, limits, openg2p) = (Arc::default(), Arc::new(limits), Arc::default());
+        Self { health, metrics, pool, clock, dates, lane, auth, limits, openg2p, requests }
     }
 
     /// With what `[openg2p]` says.
     #[must_use]
-    pub fn with_openg2p(self, options: Openg2pOptions) -> Self {
-        Self { openg2p: Arc::new(options), ..self }
+    pub fn with_openg2p(self, settings: Openg2p) -> Self {
+        Self { openg2p: Arc::new(settings), ..self }
+    }
+
+    /// Takes writes from now on.
+    pub fn open(&self, lane: Lane) {
+        // A face is opened once.
+        drop(self.lane.set(lane));
+    }
+
+    /// The lane of writes.
+    fn lane(&self) -> Result<&Lane, Problem> {
+        self.lane.get().ok_or_else(|| {
+            Problem::of(Code::Unavailable).because("the worker starts, and waits for its database")
+        })
     }
 
     /// A connection for a read.

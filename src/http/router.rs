@@ -1,7 +1,7 @@
 //! All routes together, and what stands around them: figures, limits, time, panics, the errors of no route.
 
 use super::problem::{self, Code, Problem};
-use super::{Face, openapi, openg2p, probes, programs, reads};
+use super::{Face, openapi, openg2p, probes, programs, reads, writes};
 use crate::telemetry::metrics;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -20,8 +20,9 @@ const STREAMS: [&str; 1] = ["/v1/batches"];
 /// Every route but those of the probes: what is limited, and asks who calls.
 fn api(face: &Face) -> OpenApiRouter<Face> {
     OpenApiRouter::with_openapi(openapi::base())
-        .merge(programs::routes())
+        .merge(writes::routes())
         .merge(reads::routes())
+        .merge(programs::routes())
         .merge(openg2p::routes(face))
 }
 

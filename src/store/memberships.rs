@@ -163,6 +163,55 @@ pub struct History<'a> {
     pub channels: Vec<&'static str>,
 }
 
+/// What a membership's id means, to say something of it by the contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its program's code.
+    pub program: String,
+    /// Whether it is there; else it was removed.
+    pub is_there: bool,
+    /// A name of its registrant: REFERENCE or IDENTIFIER, its scope, its value.
+    pub name: Option<(String, String, String)>,
+}
+
+/// The membership with this id, or that had it; by a reference of `source` if its registrant has one, else by another
+/// name, always the same.
+pub async fn target(
+    connection: &mut PgConnection,
+    membership_id: Uuid,
+    source: &str,
+) -> Result<Option<Target>> {
+    let row = sqlx::query!(
+        r#"SELECT target.is_there AS "is_there!", programs.code, name.kind AS "kind?", name.scope AS "scope?",
+                  name.value AS "value?"
+           FROM (
+               SELECT registrant_id, program_id, true AS is_there FROM memberships WHERE membership_id = $1
+               UNION ALL
+               SELECT registrant_id, program_id, false FROM membership_history WHERE membership_id = $1 AND version = 1
+               ORDER BY is_there DESC LIMIT 1
+           ) AS target
+           JOIN programs USING (program_id)
+           LEFT JOIN LATERAL (
+               SELECT names.kind, names.scope, names.value FROM names
+               WHERE names.registrant_id = target.registrant_id
+               ORDER BY names.kind DESC, names.scope <> $2, names.scope, names.value LIMIT 1
+           ) AS name ON true"#,
+        membership_id,
+        source,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| Target {
+        program: row.code,
+        is_there: row.is_there,
+        name: row
+            .kind
+            .zip(row.scope)
+            .zip(row.value)
+            .map(|((kind, scope), value)| (kind, scope, value)),
+    }))
+}
+
 /// Appends to the history.
 pub async fn insert_history(
     tx: &mut Transaction<'_, Postgres>,

@@ -219,8 +219,7 @@ impl<R: BufRead> Reader<R> {
 
     /// The limits that the request breaks, and whom it leaves without a name.
     fn faults(&self, request: &Request) -> Vec<Fault> {
-        let checked = limits::command(request.clone(), self.fill.sent_at, &self.dates);
-        let mut faults = checked.err().map(|(_, faults)| faults).unwrap_or_default();
+        let mut faults = limits::faults(request, self.fill.sent_at, &self.dates);
         faults.extend(identity::unnamed(request));
         faults
     }

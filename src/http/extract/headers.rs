@@ -1,8 +1,6 @@
 //! Headers that say something of a write.
 
 use crate::http::problem::{Code, Problem};
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -38,44 +36,35 @@ fn once<'h>(
     value.to_str().map(Some).map_err(|_error| wrong())
 }
 
-/// How the state that a write expects is said: `If-Match`, `Rollcall-Attempt`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) struct Preconditions {
-    /// The version of `If-Match`; none without it, or with `*`.
-    pub(in crate::http) version: Option<i32>,
-    /// 1 if nothing is said.
-    pub(in crate::http) attempt: i32,
-}
-
-impl Preconditions {
-    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let wrong = || Problem::parameter("Rollcall-Attempt", "a whole number from 1");
-        let attempt = match once(headers, &ATTEMPT, wrong)? {
-            Some(text) => text.trim().parse().ok().filter(|n| *n >= 1).ok_or_else(wrong)?,
-            None => 1,
-        };
-        let wrong = || Problem::parameter("If-Match", "one ETag as this server gives it, such as \"3\", or *");
-        let version = match once(headers, &header::IF_MATCH, wrong)?.map(str::trim) {
-            None | Some("*") => None,
-            Some(tag) => {
-                let strong = tag.strip_prefix("W/").unwrap_or(tag);
-                let inner = strong.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-                let inner = inner.filter(|inner| !inner.contains('"')).ok_or_else(wrong)?;
-                // A tag that this server never gave, or a weak one, matches nothing (RFC 9110).
-                let version = inner.parse().ok().filter(|_| strong == tag);
-                Some(version.ok_or_else(|| Problem::of(Code::PreconditionFailed))?)
-            }
-        };
-        Ok(Self { version, attempt })
+/// Which attempt it is: 1 if `Rollcall-Attempt` does not say.
+///
+/// # Errors
+/// It is no number from 1.
+pub(in crate::http) fn attempt(headers: &HeaderMap) -> Result<i32, Problem> {
+    let wrong = || Problem::parameter("Rollcall-Attempt", "a whole number from 1");
+    match once(headers, &ATTEMPT, wrong)? {
+        Some(text) => text.trim().parse().ok().filter(|n| *n >= 1).ok_or_else(wrong),
+        None => Ok(1),
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Self::of(&parts.headers)
-    }
+/// The version of `If-Match`; none without it, or with `*`.
+///
+/// # Errors
+/// It is no ETag; 412 for one that cannot be of a membership.
+pub(in crate::http) fn if_match(headers: &HeaderMap) -> Result<Option<i32>, Problem> {
+    let allowed = "one ETag as this server gives it, such as \"3\", or *";
+    let wrong = || Problem::parameter("If-Match", allowed);
+    let tag = match once(headers, &header::IF_MATCH, wrong)?.map(str::trim) {
+        None | Some("*") => return Ok(None),
+        Some(tag) => tag,
+    };
+    let strong = tag.strip_prefix("W/").unwrap_or(tag);
+    let inner = strong.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    let inner = inner.filter(|inner| !inner.contains('"')).ok_or_else(wrong)?;
+    // A tag that this server never gave, or a weak one, matches nothing (RFC 9110).
+    let version = inner.parse().ok().filter(|version| *version > 0 && strong == tag);
+    version.map(Some).ok_or_else(|| Problem::of(Code::PreconditionFailed))
 }
 
 #[cfg(test)]
@@ -99,22 +88,18 @@ mod tests {
 
     #[test]
     fn a_version_is_a_strong_etag() {
-        let version = |value: &str| {
-            Preconditions::of(&headers(&header::IF_MATCH, &[value])).map(|given| given.version).ok()
-        };
+        let version = |value: &str| if_match(&headers(&header::IF_MATCH, &[value])).ok();
         assert_eq!(version("\"3\""), Some(Some(3)));
         assert_eq!(version("*"), Some(None));
         for wrong in ["3", "W/\"3\"", "\"x\"", "\"1\", \"2\"", ""] {
             assert_eq!(version(wrong), None, "{wrong}");
         }
         let status = |value: &str| {
-            let problem = Preconditions::of(&headers(&header::IF_MATCH, &[value])).unwrap_err();
+            let problem = if_match(&headers(&header::IF_MATCH, &[value])).unwrap_err();
             axum::response::IntoResponse::into_response(problem).status().as_u16()
         };
         assert_eq!((status("3"), status("\"x\""), status("W/\"3\"")), (400, 412, 412));
-        let attempt = |value: &str| {
-            Preconditions::of(&headers(&ATTEMPT, &[value])).map(|given| given.attempt).ok()
-        };
+        let attempt = |value: &str| attempt(&headers(&ATTEMPT, &[value])).ok();
         assert_eq!((attempt("2"), attempt("0"), attempt("x")), (Some(2), None, None));
     }
 }

@@ -1,9 +1,11 @@
 //! What handlers take of a request. Each refuses what does not fit as a problem, and says nothing of a value (P9).
 
 mod body;
+mod headers;
 mod query;
 
-pub(super) use body::Json;
+pub(super) use body::{Body, Json};
+pub(super) use headers::{attempt, idempotency_key, if_match};
 pub(super) use query::{FromQuery, NoQuery, Parameters, Query};
 
 use super::problem::{Code, Problem};

@@ -1,5 +1,6 @@
 //! Registrants as that module answers them.
 
+use super::command::Unmade;
 use crate::contract::wire::Day;
 use crate::store::Result;
 use crate::store::reads::openg2p::{self, Key, Member, Membership};
@@ -8,41 +9,52 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 use time::{Date, OffsetDateTime, macros::format_description};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenG2pIdentifier)]
 struct IdentifierOut {
     id: i64,
     id_type_as_str: String,
     value: String,
+    #[schema(value_type = Option<String>, format = Date)]
     expiry_date: Option<Day>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenG2pPhone)]
 struct PhoneOut {
     id: i64,
     phone_no: String,
     phone_sanitized: String,
+    #[schema(value_type = Option<String>, format = Date)]
     date_collected: Option<Day>,
+    #[schema(value_type = Option<String>, format = Date)]
     disabled: Option<Day>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenG2pMembership)]
 struct MembershipOut {
     program_id: i64,
     state: String,
+    #[schema(value_type = Option<String>, format = Date)]
     enrollment_date: Option<Day>,
+    #[schema(value_type = Option<String>, format = Date)]
     exit_date: Option<Day>,
 }
 
 /// What is said of every registrant; of a group in a list no more.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenG2pRegistrant)]
 pub(super) struct Registrant {
     id: i64,
     name: String,
     is_group: bool,
     reg_ids: Vec<IdentifierOut>,
     phone_number_ids: Vec<PhoneOut>,
+    #[schema(value_type = Option<String>, format = Date)]
     registration_date: Option<Day>,
     email: Option<String>,
     address: Option<String>,
@@ -51,7 +63,8 @@ pub(super) struct Registrant {
     program_membership_ids: Vec<MembershipOut>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenG2pIndividual)]
 pub(super) struct Individual {
     #[serde(flatten)]
     registrant: Registrant,
@@ -59,17 +72,20 @@ pub(super) struct Individual {
     addl_name: Option<String>,
     family_name: Option<String>,
     gender: Option<String>,
+    #[schema(value_type = Option<String>, format = Date)]
     birthdate: Option<Day>,
     age: String,
     birth_place: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenG2pKind)]
 struct KindOut {
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenG2pMember)]
 struct MemberOut {
     id: i64,
     individual: Individual,
@@ -78,7 +94,8 @@ struct MemberOut {
     write_date: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenG2pGroup)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the module")]
 pub(super) struct Group {
     #[serde(flatten)]
@@ -89,12 +106,26 @@ pub(super) struct Group {
 }
 
 /// Any of them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = OpenG2pAnswer)]
 pub(super) enum Answer {
     Individual(Box<Individual>),
     Group(Box<Group>),
     Short(Box<Registrant>),
+}
+
+/// What a POST made, and what it did not.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenG2pMade)]
+pub(super) struct Made {
+    #[serde(flatten)]
+    pub(super) answer: Answer,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) program_membership_errors: Vec<Unmade>,
+    /// JSON Pointers to what the body says beyond what is known here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) ignored_fields: Vec<String>,
 }
 
 /// Which form is answered.

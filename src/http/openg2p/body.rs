@@ -7,16 +7,19 @@ use crate::contract::wire::{
 use serde::Deserialize;
 
 /// An individual, by itself or as a member of a group.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = OpenG2pIndividualIn)]
 pub(super) struct Individual {
     name: Option<String>,
     given_name: Option<String>,
     family_name: Option<String>,
     addl_name: Option<String>,
     gender: Option<String>,
+    #[schema(value_type = Option<String>, format = Date)]
     birthdate: Option<Day>,
     birth_place: Option<String>,
     ids: Option<Vec<Identifier>>,
+    #[schema(value_type = Option<String>, format = Date)]
     registration_date: Option<Day>,
     phone_numbers: Option<Vec<Phone>>,
     email: Option<String>,
@@ -30,11 +33,13 @@ pub(super) struct Individual {
 }
 
 /// A group with its members.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = OpenG2pGroupIn)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the module")]
 pub(super) struct Group {
     name: Option<String>,
     ids: Option<Vec<Identifier>>,
+    #[schema(value_type = Option<String>, format = Date)]
     registration_date: Option<Day>,
     phone_numbers: Option<Vec<Phone>>,
     email: Option<String>,
@@ -47,28 +52,35 @@ pub(super) struct Group {
     pub(super) program_memberships: Option<Vec<Membership>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = OpenG2pIdentifierIn)]
 struct Identifier {
     id_type: Option<String>,
     value: Option<String>,
+    #[schema(value_type = Option<String>, format = Date)]
     expiry_date: Option<Day>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = OpenG2pPhoneIn)]
 struct Phone {
     phone_no: String,
+    #[schema(value_type = Option<String>, format = Date)]
     date_collected: Option<Day>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = OpenG2pKindIn)]
 struct Kind {
     name: String,
 }
 
 /// A program by its name.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = OpenG2pMembershipIn)]
 pub(super) struct Membership {
     pub(super) name: Option<String>,
+    #[schema(value_type = Option<String>, format = Date)]
     pub(super) enrollment_date: Option<Day>,
 }
 
@@ -198,6 +210,11 @@ impl Individual {
             is_partial_group: None,
             clear: Vec::new(),
         })
+    }
+
+    /// Whether it says something that only a member can.
+    pub(super) fn has_kind(&self) -> bool {
+        self.kind.is_some()
     }
 
     /// As what it is a member.

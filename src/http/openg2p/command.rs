@@ -2,6 +2,7 @@
 
 use super::body::{Group, Individual, Membership};
 use super::fault::{Fault, codes};
+use crate::contract::Reason;
 use crate::contract::wire::{
     Day, EnrollmentRequest, GroupMember, GroupMembershipRequest, GroupMode, Millis,
     ProgramMembershipIn, RequestedState,
@@ -18,7 +19,8 @@ pub(super) struct Programs {
 }
 
 /// A membership that was asked for and not made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = OpenG2pUnmade)]
 pub(super) struct Unmade {
     /// Where it stands in the body.
     pub(super) pointer: String,
@@ -30,6 +32,44 @@ pub(super) struct Unmade {
     pub(super) message: Cow<'static, str>,
     #[serde(rename = "errorDescription")]
     pub(super) description: Cow<'static, str>,
+}
+
+/// What a body came to beside its request.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// Memberships of programs that nobody knows.
+    pub(super) unmade: Vec<Unmade>,
+    /// By their pointers in the request: pointers into the body, and programs' names.
+    items: BTreeMap<String, (String, String)>,
+}
+
+impl Notes {
+    /// Where something of the request stands in the body.
+    pub(super) fn of_body(&self, pointer: &str) -> String {
+        let inside = |item: &&String| {
+            pointer
+                .strip_prefix(item.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let item = self.items.keys().find(inside);
+        let place = item.and_then(|item| Some((item, &self.items.get(item)?.0)));
+        place.map_or_else(
+            || pointer.to_owned(),
+            |(item, place)| format!("{place}{}", pointer.get(item.len()..).unwrap_or_default()),
+        )
+    }
+
+    /// Notes a membership that was refused.
+    pub(super) fn refused(&mut self, pointer: &str, reason: Reason) {
+        let (pointer, name) = self.items.get(pointer).cloned().unzip();
+        self.unmade.push(Unmade {
+            pointer: pointer.unwrap_or_default(),
+            name,
+            code: reason.code().into(),
+            message: reason.detail().into(),
+            description: reason.detail().into(),
+        });
+    }
 }
 
 impl Unmade {
@@ -80,25 +120,27 @@ fn names<'a>(given: impl Iterator<Item = &'a Option<Vec<Membership>>>) -> Vec<St
     names.into_iter().collect()
 }
 
-/// The memberships as our messages say them; `unmade` gets those of unknown programs.
+/// The memberships as our messages say them; the notes get those of unknown programs.
 fn items(
     given: Option<&Vec<Membership>>,
     programs: &BTreeMap<String, String>,
     pointer: &str,
-    unmade: &mut Vec<Unmade>,
+    notes: &mut Notes,
 ) -> Result<Vec<ProgramMembershipIn>, Fault> {
+    let place = |n: usize| format!("{pointer}/program_memberships/{n}");
     let mut named = BTreeSet::new();
     let mut items = Vec::new();
     for (n, membership) in given.into_iter().flatten().enumerate() {
         let name = membership.name.as_ref();
         let Some((name, program)) = name.and_then(|name| programs.get_key_value(name)) else {
-            unmade.push(Unmade::unknown(format!("{pointer}/program_memberships/{n}"), name));
+            notes.unmade.push(Unmade::unknown(place(n), name));
             continue;
         };
         if !named.insert(program) {
             let description = format!("Program - {name} is named twice for one registrant.");
             return Err(Fault::new(codes::TWICE, description));
         }
+        notes.items.insert(place(items.len()), (place(n), name.clone()));
         items.push(ProgramMembershipIn {
             program: program.clone(),
             state: RequestedState::Draft,
@@ -119,13 +161,13 @@ impl Individual {
         &self,
         sender: Sender,
         programs: &Programs,
-        unmade: &mut Vec<Unmade>,
+        notes: &mut Notes,
     ) -> Result<EnrollmentRequest, Fault> {
         self.check_names()?;
         let registrant = self.info(&sender.reference(), sender.today)?;
         let given = self.program_memberships.as_ref();
         Ok(EnrollmentRequest {
-            program_memberships: items(given, &programs.individual, "", unmade)?,
+            program_memberships: items(given, &programs.individual, "", notes)?,
             registrant,
             message_id: sender.message_id,
             source: sender.source,
@@ -154,7 +196,7 @@ impl Group {
         &self,
         sender: Sender,
         programs: &Programs,
-        unmade: &mut Vec<Unmade>,
+        notes: &mut Notes,
     ) -> Result<GroupMembershipRequest, Fault> {
         let reference = sender.reference();
         let group = self.info(&reference, sender.today)?;
@@ -169,14 +211,14 @@ impl Group {
                     given,
                     &programs.individual,
                     &format!("/members/{n}"),
-                    unmade,
+                    notes,
                 )?,
             })
         };
         let members = self.members.iter().enumerate().map(member).collect::<Result<_, Fault>>()?;
         let given = self.program_memberships.as_ref();
         Ok(GroupMembershipRequest {
-            program_memberships: items(given, &programs.group, "", unmade)?,
+            program_memberships: items(given, &programs.group, "", notes)?,
             group,
             mode: GroupMode::Merge,
             members,
@@ -217,8 +259,8 @@ mod tests {
 
     fn individual(body: &Value) -> Result<(EnrollmentRequest, Vec<Unmade>), Fault> {
         let (individual, _) = parsed::<Individual>(body.to_string().as_bytes())?;
-        let mut unmade = Vec::new();
-        Ok((individual.request(sender(), &programs(), &mut unmade)?, unmade))
+        let mut notes = Notes::default();
+        Ok((individual.request(sender(), &programs(), &mut notes)?, notes.unmade))
     }
 
     fn maria() -> Value {
@@ -293,6 +335,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_the_request_is_said_of_the_body() {
+        let mut body = maria();
+        body["program_memberships"] = json!([{"name": "None"}, {"name": "4Ps"}]);
+        let (individual, _) = parsed::<Individual>(body.to_string().as_bytes()).unwrap();
+        let mut notes = Notes::default();
+        individual.request(sender(), &programs(), &mut notes).unwrap();
+        for (said, meant) in [
+            ("/program_memberships/0", "/program_memberships/1"),
+            ("/program_memberships/0/program", "/program_memberships/1/program"),
+            ("/registrant/email", "/registrant/email"),
+        ] {
+            assert_eq!(notes.of_body(said), meant);
+        }
+        notes.refused("/program_memberships/0", Reason::ProgramEnded);
+        let last = notes.unmade.last().unwrap();
+        assert_eq!(
+            (last.pointer.as_str(), last.name.as_deref()),
+            ("/program_memberships/1", Some("4Ps"))
+        );
+        assert_eq!(last.code, "rjct.program.ended");
+    }
+
+    #[test]
     fn a_group_becomes_a_request_with_its_members() {
         let body = json!({
             "name": "Household 1", "is_group": true, "kind": "Household", "is_partial_group": false,
@@ -305,9 +370,9 @@ mod tests {
         });
         let request = |body: &Value| {
             let (group, _) = parsed::<Group>(body.to_string().as_bytes()).unwrap();
-            let mut unmade = Vec::new();
-            let request = group.request(sender(), &programs(), &mut unmade);
-            request.map(|request| (request, unmade))
+            let mut notes = Notes::default();
+            let request = group.request(sender(), &programs(), &mut notes);
+            request.map(|request| (request, notes.unmade))
         };
         let (made, unmade) = request(&body).unwrap();
         assert_eq!(made.group.reference.as_deref(), Some("openg2p:k1"));

@@ -13,9 +13,11 @@ use std::borrow::Cow;
 const MAX_PROBLEM: usize = 1 << 20;
 
 /// An error as that module says it: `G2PErrorResponse`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(in crate::http) struct Fault {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = G2PErrorResponse)]
+pub(super) struct Fault {
     #[serde(skip)]
+    #[schema(ignore)]
     pub(super) status: StatusCode,
     #[serde(rename = "errorCode")]
     pub(super) code: Cow<'static, str>,

@@ -74,7 +74,8 @@ impl axum::response::IntoResponse for Refusal {
 /// One individual, by its integer
 #[utoipa::path(get, path = "/api/v1/registry/individual/{id}", operation_id = "openg2pGetIndividual", tag = "OpenG2P",
     params(("id" = i64, Path, description = "Its integer")),
-    responses((status = 200, description = "The individual"), (status = 400, description = "There is none")))]
+    responses((status = 200, description = "The individual", body = Answer),
+        (status = "default", description = "There is none, or another error", body = Fault)))]
 async fn individual(
     _: Caller<MembershipsRead>,
     State(face): State<Face>,
@@ -86,7 +87,8 @@ async fn individual(
 /// One group with its members, by its integer
 #[utoipa::path(get, path = "/api/v1/registry/group/{id}", operation_id = "openg2pGetGroup", tag = "OpenG2P",
     params(("id" = i64, Path, description = "Its integer")),
-    responses((status = 200, description = "The group"), (status = 400, description = "There is none")))]
+    responses((status = 200, description = "The group", body = Answer),
+        (status = "default", description = "There is none, or another error", body = Fault)))]
 async fn group(
     _: Caller<MembershipsRead>,
     State(face): State<Face>,
@@ -162,7 +164,8 @@ impl FromQuery for Groups {
 /// Individuals, all that fit
 #[utoipa::path(get, path = "/api/v1/registry/individual", operation_id = "openg2pListIndividuals", tag = "OpenG2P",
     params(Individuals),
-    responses((status = 200, description = "A list of individuals"), (status = 400, description = "There is none")))]
+    responses((status = 200, description = "A list of individuals", body = Vec<Answer>),
+        (status = "default", description = "There is none, or another error", body = Fault)))]
 async fn individuals(
     _: Caller<MembershipsRead>,
     State(face): State<Face>,
@@ -174,7 +177,8 @@ async fn individuals(
 /// Individuals, all that fit
 #[utoipa::path(get, path = "/api/v1/registry/individual/search", operation_id = "openg2pSearchIndividuals",
     tag = "OpenG2P", params(Individuals),
-    responses((status = 200, description = "A list of individuals"), (status = 400, description = "There is none")))]
+    responses((status = 200, description = "A list of individuals", body = Vec<Answer>),
+        (status = "default", description = "There is none, or another error", body = Fault)))]
 async fn search_individuals(
     caller: Caller<MembershipsRead>,
     state: State<Face>,
@@ -186,7 +190,8 @@ async fn search_individuals(
 /// Groups, all that fit
 #[utoipa::path(get, path = "/api/v1/registry/group", operation_id = "openg2pListGroups", tag = "OpenG2P",
     params(Groups),
-    responses((status = 200, description = "A list of groups"), (status = 400, description = "There is none")))]
+    responses((status = 200, description = "A list of groups", body = Vec<Answer>),
+        (status = "default", description = "There is none, or another error", body = Fault)))]
 async fn groups(
     _: Caller<MembershipsRead>,
     State(face): State<Face>,
@@ -199,7 +204,8 @@ async fn groups(
 /// Groups, all that fit
 #[utoipa::path(get, path = "/api/v1/registry/group/search", operation_id = "openg2pSearchGroups", tag = "OpenG2P",
     params(Groups),
-    responses((status = 200, description = "A list of groups"), (status = 400, description = "There is none")))]
+    responses((status = 200, description = "A list of groups", body = Vec<Answer>),
+        (status = "default", description = "There is none, or another error", body = Fault)))]
 async fn search_groups(
     caller: Caller<MembershipsRead>,
     state: State<Face>,

@@ -1,0 +1,71 @@
+//! Writes: requests of the contract, applied at once and answered from the transaction.
+
+mod answer;
+mod headers;
+mod message;
+mod routes;
+
+pub(super) use routes::routes;
+
+use super::Face;
+use super::auth::{Caller, MembershipsWrite};
+use super::extract::attempt;
+use super::problem::{Code, Problem};
+use crate::apply;
+use crate::contract::MessageType;
+use answer::Answer;
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use message::Said;
+use serde_json::{Map, Value};
+
+/// What a request makes: whose place the answer names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    Registrant,
+    Group,
+    Membership,
+}
+
+/// A request on its way: which message it is, and what its body says of it.
+#[derive(Debug)]
+pub(super) struct Write {
+    /// The message.
+    pub(super) kind: MessageType,
+    /// Its fields as the caller gave them.
+    pub(super) body: Map<String, Value>,
+    /// Its fields that the route gives, and no body may.
+    pub(super) fixed: Map<String, Value>,
+    /// What it makes.
+    pub(super) made: Made,
+    /// Whether the path names the membership: then what is not there is 404.
+    pub(super) of_path: bool,
+}
+
+impl Write {
+    /// Has it applied; the answer with its status.
+    pub(super) async fn send(
+        self,
+        face: &Face,
+        caller: &Caller<MembershipsWrite>,
+        message_id: &str,
+        headers: &HeaderMap,
+    ) -> Result<Answer, Problem> {
+        let source = caller.source()?;
+        let said = Said {
+            source,
+            message_id,
+            actor: caller.actor.as_deref(),
+            attempt: attempt(headers)?,
+            now: face.clock.now(),
+        };
+        let lane = face.lane()?;
+        let request = said.request(self.kind, self.body, self.fixed, &face.dates)?;
+        let traceparent = headers.get("traceparent").map(|v| Bytes::copy_from_slice(v.as_bytes()));
+        let record = apply::request(&request, (source, message_id), traceparent, said.now)
+            // What fits its type fits its schema.
+            .map_err(|_unfit| Problem::of(Code::InternalError))?;
+        let replied = lane.ask(record).await?;
+        Answer::of(&replied, self.made, self.of_path)
+    }
+}
