@@ -6,29 +6,10 @@ use rollcall::contract::wire::{Action, Day, PhoneNumber};
 use serde_json::{Value, json};
 use time::macros::date;
 
+use super::{GROUP, INDIVIDUAL, description, only};
 use crate::http::{Answer, tokens};
 use crate::reads::Read;
 use crate::scene::{enrollment, group, identifier, item, update};
-
-const INDIVIDUAL: &str = "/api/v1/registry/individual";
-const GROUP: &str = "/api/v1/registry/group";
-
-/// Checks that this is an error of that module's, and gives its description.
-#[track_caller]
-fn description(answer: &Answer, status: u16, code: &str) -> String {
-    let body = answer.json();
-    assert_eq!((answer.status, &body["errorCode"]), (status, &json!(code)), "{body}");
-    assert!(body["errorMessage"].is_string(), "{body}");
-    body["errorDescription"].as_str().expect("a description").to_owned()
-}
-
-/// The only one of a list.
-#[track_caller]
-fn only(answer: &Answer) -> Value {
-    let list = answer.json();
-    assert_eq!((answer.status, list.as_array().map(Vec::len)), (200, Some(1)), "{list}");
-    list[0].clone()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_individual_is_answered_as_that_module_does() {
