@@ -93,11 +93,7 @@ fn update(
         attempt: 1,
         batch: None,
         actor: None,
-        registrant: RegistrantRef {
-            source: None,
-            reference: registrant.reference,
-            ids: Vec::new(),
-        },
+        registrant: RegistrantRef { reference: registrant.reference, ..RegistrantRef::default() },
         program: program.unwrap_or_default(),
         action,
         enrollment_date: None,

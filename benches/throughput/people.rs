@@ -114,27 +114,6 @@ pub(crate) fn request(n: u64, message_id: String, sent_at_ms: i64) -> Enrollment
 }
 
 /// An individual of whom nothing is said.
-pub(crate) const fn nobody() -> RegistrantInfo {
-    RegistrantInfo {
-        source: None,
-        reference: None,
-        ids: Vec::new(),
-        kind: RegistrantKind::Individual,
-        name: None,
-        given_name: None,
-        family_name: None,
-        addl_name: None,
-        gender: None,
-        birthdate: None,
-        birth_place: None,
-        email: None,
-        address: None,
-        registration_date: None,
-        payment_address: None,
-        disabled: None,
-        phone_numbers: Vec::new(),
-        group_kind: None,
-        is_partial_group: None,
-        clear: Vec::new(),
-    }
+pub(crate) fn nobody() -> RegistrantInfo {
+    RegistrantInfo { kind: RegistrantKind::Individual, ..RegistrantInfo::default() }
 }

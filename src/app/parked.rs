@@ -1,18 +1,14 @@
 //! Records that wait, as commands say them, and their release.
 
 use crate::contract::wire::Millis;
+use crate::store::Result;
 use crate::store::parked_list::{self, Filter, Listed, Outcome};
-use crate::store::{Error, Result};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
 
 /// Records that are released in one transaction, at most: their queues stand still meanwhile.
 const AT_ONCE: usize = 500;
-/// How often a release is tried that blocks, and is blocked by, transactions of workers.
-const TRIES: usize = 5;
-/// Of two transactions that wait for each other, the one that was ended.
-const DEADLOCK: &str = "40P01";
 
 /// A waiting record as `--json` says it.
 pub fn object(parked: &Listed) -> Value {
@@ -55,10 +51,10 @@ pub async fn release(
 ) -> Result<Outcome> {
     let mut all = Outcome::default();
     for some in parked_ids.chunks(AT_ONCE) {
-        let done = release_some(connection, some, order).await?;
-        all.released += done.released;
-        all.behind += done.behind;
-        all.before += done.before;
+        let others = release_some(connection, some, order, &mut all).await?;
+        for one in others {
+            release_some(connection, &[one], order, &mut all).await?;
+        }
     }
     Ok(all)
 }
@@ -83,24 +79,18 @@ pub async fn release_all(
     }
 }
 
+/// In one transaction; gives those that it did not get hold of.
 async fn release_some(
     connection: &mut PgConnection,
     parked_ids: &[i64],
     Order { actor, reason, at }: Order<'_>,
-) -> Result<Outcome> {
-    let mut tries = 1;
-    loop {
-        let mut tx = connection.begin().await?;
-        match parked_list::release(&mut tx, parked_ids, actor, reason, at).await {
-            Ok(done) => {
-                tx.commit().await?;
-                return Ok(done);
-            }
-            Err(Error::Database { sqlstate, .. }) if sqlstate == DEADLOCK && tries < TRIES => {
-                tx.rollback().await?;
-                tries += 1;
-            }
-            Err(error) => return Err(error),
-        }
-    }
+    all: &mut Outcome,
+) -> Result<Vec<i64>> {
+    let mut tx = connection.begin().await?;
+    let (done, others) = parked_list::release(&mut tx, parked_ids, actor, reason, at).await?;
+    tx.commit().await?;
+    all.released += done.released;
+    all.behind += done.behind;
+    all.before += done.before;
+    Ok(others)
 }

@@ -2,9 +2,10 @@
 
 use super::batch::{Record, Taken};
 use super::disposition::Failure;
+use super::freed::Freed;
 use super::outcome::{outcome_byte, status_symbol};
 use super::park::{Moves, Parking, Turn};
-use super::queues::{Occupied, Queues};
+use super::queues::{Occupied, Place, Queues};
 use crate::contract::{
     self, ContentFingerprint, Identity, Intake, Schemas, Unreadable, encode,
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
@@ -90,37 +91,35 @@ pub(super) struct Walk<'a> {
     /// `parking.grace`: how long a record waits for what it names.
     pub(super) grace: Duration,
     pub(super) queues: Queues,
+    pub(super) freed: Freed<'a>,
     pub(super) answers: Vec<Answer<'a>>,
     pub(super) moves: Moves,
 }
 
 impl<'a> Walk<'a> {
-    /// Answers every record.
-    pub(super) fn run(&mut self, records: &[&'a Taken]) -> Result<(), Failure> {
-        self.answers.reserve(records.len());
-        for taken in records {
+    /// Answers every record that arrived, and after each of them those whose turn has come by it.
+    pub(super) fn run(&mut self, arrived: &[&'a Taken]) -> Result<(), Failure> {
+        self.answers.reserve(arrived.len());
+        self.look_again()?;
+        for taken in arrived {
             let answer = self.answer(taken)?;
-            self.answers.extend(answer);
+            if let Parking::Waits { .. } = answer.parking {
+                self.freed.waits(Place::New(self.answers.len()), taken);
+            }
+            self.answers.push(answer);
+            self.look_again()?;
         }
         Ok(())
     }
 
-    /// None for a record that goes on waiting.
-    fn answer(&mut self, taken: &'a Taken) -> Result<Option<Answer<'a>>, Failure> {
+    fn answer(&mut self, taken: &'a Taken) -> Result<Answer<'a>, Failure> {
         let record = &taken.record;
-        let waited = taken.waiting.as_ref();
-        if let (Some(waiting), Intake::Command { meta, command, fingerprint }) =
-            (waited, &taken.intake)
-        {
-            return self.waited(record, (meta, command), *fingerprint, waiting);
-        }
-        let answer = match &taken.intake {
+        match &taken.intake {
             Intake::Letter(cause) => self.letter(record, *cause, None),
             Intake::Condemned { identity, names, cause } => {
                 let mut answer = self.letter(record, *cause, Some(identity.clone()))?;
                 let occupied = names.iter().cloned().map(Occupied::Name).collect();
-                let waited = waited.map(|waiting| waiting.parked_id);
-                answer.parking = Parking::Failed { occupied, waited };
+                answer.parking = Parking::Failed { occupied, waited: None };
                 Ok(answer)
             }
             Intake::Refused(refused) => self.decided(Said {
@@ -143,8 +142,7 @@ impl<'a> Walk<'a> {
                     command: Some((meta, command)),
                 })
             }
-        };
-        answer.map(Some)
+        }
     }
 
     fn decided(&mut self, said: Said<'a>) -> Result<Answer<'a>, Failure> {
@@ -229,7 +227,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What this batch says of a request id is known to what follows.
-    fn remember(&mut self, key: (&'a str, &'a str), answer: &Answer<'a>) {
+    pub(super) fn remember(&mut self, key: (&'a str, &'a str), answer: &Answer<'a>) {
         let (Some(identity), Some(fingerprint), Some(result)) =
             (&answer.identity, &answer.fingerprint, &answer.result)
         else {
@@ -293,7 +291,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A dead letter; whoever sent it hears HELD, if the record says who that is.
-    fn letter(
+    pub(super) fn letter(
         &self,
         record: &'a Record,
         cause: Unreadable,

@@ -1,7 +1,7 @@
 //! What apply takes and what it says of it.
 
 use super::reply::Reply;
-use crate::contract::Intake;
+use crate::contract::{Identity, Intake};
 use bytes::Bytes;
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -95,6 +95,8 @@ pub struct Taken {
 pub struct Waiting {
     /// Its number.
     pub parked_id: i64,
+    /// Which request it was when it came to wait, should it be readable no longer.
+    pub identity: Option<Identity>,
     /// Since when it waits.
     pub parked_at: OffsetDateTime,
     /// Whether an operator lets it be decided as things stand.
@@ -120,6 +122,9 @@ pub struct Slice {
 pub struct Batch {
     /// Whether the records come out of the queue: then there are no slices, and all of them have their place in it.
     pub waiting: bool,
+    /// Whether it is part of a batch that failed: waiting records that it frees are left to the drain, so that a failure of
+    /// theirs is not taken for one of its own.
+    pub alone: bool,
     /// One slice a partition, in no order.
     pub slices: Vec<Slice>,
     /// The records: of each partition in the order of their offsets, each within its slice.

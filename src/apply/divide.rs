@@ -44,6 +44,9 @@ impl Applier {
                     }
                     return outcomes;
                 }
+                Err(Stop::Fault(_)) if !(part.alone || is_divisible(&part)) => {
+                    parts.push(Batch { alone: true, ..part });
+                }
                 Err(Stop::Fault(failure)) if is_divisible(&part) => {
                     tracing::warn!(
                         records = part.records.len(), %failure,
@@ -90,7 +93,11 @@ impl Applier {
                     return Ok(outcomes);
                 }
                 Some(Ok(Ran::Again(more))) => {
+                    let freed = !more.parked.is_empty();
                     also.extend(more);
+                    if freed {
+                        continue;
+                    }
                     Failure::Store(store::Error::Changed("a name or a group"))
                 }
                 Some(Err(failure)) => failure,
@@ -222,12 +229,13 @@ fn is_divisible(part: &Batch) -> bool {
 fn halves(mut batch: Batch) -> (Batch, Batch) {
     if batch.records.is_empty() {
         let slices = batch.slices.split_off(batch.slices.len() / 2);
-        return (batch, Batch { slices, ..Batch::default() });
+        return (Batch { alone: true, ..batch }, Batch { slices, alone: true, ..Batch::default() });
     }
     let second_records = batch.records.split_off(batch.records.len() / 2);
     let waiting = batch.waiting;
-    let mut first = Batch { waiting, slices: Vec::new(), records: batch.records };
-    let mut second = Batch { waiting, slices: Vec::new(), records: second_records };
+    let part = |records| Batch { waiting, alone: true, slices: Vec::new(), records };
+    let mut first = part(batch.records);
+    let mut second = part(second_records);
     for slice in batch.slices {
         let last = |records: &[Taken]| {
             records.iter().rev().find(|taken| taken.record.at == slice.at).map(|t| t.record.offset)

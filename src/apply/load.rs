@@ -8,7 +8,7 @@ use crate::domain::{
     Command, IdentifierFacts, Meta, NameKey, Registrant, RegistrantId, RegistrantInfo,
     RegistrantKind, WorkingSet, registrant_id,
 };
-use crate::store;
+use crate::store::{self, parked_names::Occupant};
 use sqlx::{Postgres, Transaction};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use time::Date;
@@ -40,12 +40,15 @@ pub(super) struct Also {
     pub(super) names: BTreeSet<NameKey>,
     /// Groups that got one of the batch's persons as their head meanwhile.
     pub(super) registrants: BTreeSet<Uuid>,
+    /// Waiting records, and letters, whose turn may come by what the batch does: whole queues.
+    pub(super) parked: BTreeSet<i64>,
 }
 
 impl Also {
     pub(super) fn extend(&mut self, more: Self) {
         self.names.extend(more.names);
         self.registrants.extend(more.registrants);
+        self.parked.extend(more.parked);
     }
 }
 
@@ -102,9 +105,9 @@ impl<'a> Mentioned<'a> {
 }
 
 /// Loads what the commands among `records` need, and `also`.
-pub(super) async fn load(
+pub(super) async fn load<'t>(
     tx: &mut Transaction<'_, Postgres>,
-    records: impl Iterator<Item = &Taken>,
+    records: impl Iterator<Item = &'t Taken>,
     head_kind: &str,
     also: &Also,
 ) -> Result<Loading, Failure> {
@@ -158,11 +161,15 @@ pub(super) async fn load(
     Ok(Loading::Done(Box::new(loaded)))
 }
 
-/// The queues behind what is loaded: the first of each, or, for a batch that comes out of them, all up to `last`.
+/// The queues behind what is loaded. For a batch that comes out of them: all up to `last`. Else the first of each; but all
+/// of all of them where one of those may be passed, or may leave, because it is among `emptied` or a letter whose request
+/// is said again: then it matters who is behind whom.
 pub(super) async fn queues(
     tx: &mut Transaction<'_, Postgres>,
     loaded: &Loaded,
     last: Option<i64>,
+    emptied: &BTreeSet<i64>,
+    said: impl Fn(&[u8], &[u8]) -> bool,
 ) -> Result<Queues, Failure> {
     if loaded.names.is_empty() || !store::parked_names::any(tx).await? {
         return Ok(Queues::default());
@@ -178,20 +185,15 @@ pub(super) async fn queues(
         return Ok(Queues::of(store::parked_names::queues(tx, &keys, last).await?));
     }
     let firsts = store::parked_names::firsts(tx, &keys).await?;
-    // Who is behind them matters only where somebody may go ahead of the first.
-    let mut open = store::parked_names::Keys::default();
-    for first in
-        firsts.iter().filter(|first| first.why.as_deref().is_some_and(|why| why != "BEHIND"))
-    {
-        if let Some(key) = Occupied::of_row(&first.key) {
-            open.push(key.row());
-        }
+    let moves = |first: &Occupant| match (&first.why, &first.source, &first.message_id) {
+        (Some(why), ..) => why != "BEHIND",
+        (None, Some(source), Some(message_id)) => said(source, message_id),
+        (None, ..) => false,
+    };
+    if firsts.iter().any(|first| moves(first) || emptied.contains(&first.parked_id)) {
+        return Ok(Queues::of(store::parked_names::queues(tx, &keys, i64::MAX).await?));
     }
-    let mut occupants = firsts;
-    if !open.kinds.is_empty() {
-        occupants.extend(store::parked_names::queues(tx, &open, i64::MAX).await?);
-    }
-    Ok(Queues::of(occupants))
+    Ok(Queues::of(firsts))
 }
 
 /// What loading came to.

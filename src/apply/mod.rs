@@ -8,6 +8,7 @@ mod batch;
 mod caps;
 mod disposition;
 mod divide;
+mod freed;
 mod letter;
 mod load;
 mod outbound;

@@ -1,13 +1,12 @@
 //! Records that wait (P8): who is behind whom, and who may go ahead.
 
-use super::answer::{Answer, Walk, Write};
-use super::batch::{Record, Waiting};
-use super::disposition::Failure;
+use super::answer::Walk;
+use super::batch::Record;
 use super::queues::{Awaits, Entry, Occupied, Place};
-use crate::contract::{ContentFingerprint, Identity};
+use crate::contract::Identity;
 use crate::domain::{
     Action, Command, Decision, Meta, Missing, NameKey, Patience, RegistrantId, Verdict, WorkingSet,
-    decide,
+    decide, refused_at_once,
 };
 use crate::store::parked_names::Keys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +26,7 @@ pub(super) enum Parking {
         due: Option<OffsetDateTime>,
     },
     /// It waited, and is through.
-    Through(i64),
+    Through(Place),
     /// It failed for good: it occupies its names until it is replayed or discarded; under its number if it had waited.
     Failed { occupied: Vec<Occupied>, waited: Option<i64> },
 }
@@ -35,7 +34,6 @@ pub(super) enum Parking {
 /// A record that came out of the queue and goes on waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PutOff {
-    pub(super) parked_id: i64,
     pub(super) awaits: Awaits,
     pub(super) due: Option<OffsetDateTime>,
     pub(super) occupied: Vec<Occupied>,
@@ -48,7 +46,7 @@ pub(super) struct Moves {
     pub(super) woken: BTreeSet<i64>,
     /// Names that got a registrant while somebody waited for it.
     pub(super) met: BTreeMap<NameKey, RegistrantId>,
-    pub(super) put_off: Vec<PutOff>,
+    pub(super) put_off: BTreeMap<i64, PutOff>,
     /// Letters whose request was said again and decided, with the place of that answer.
     pub(super) superseded: Vec<(i64, usize)>,
 }
@@ -73,7 +71,7 @@ pub(super) fn names_of(meta: &Meta, command: &Command) -> Vec<NameKey> {
 }
 
 /// What a command occupies: its names, and whom they mean.
-fn occupied(meta: &Meta, command: &Command, set: &WorkingSet) -> Vec<Occupied> {
+pub(super) fn occupied(meta: &Meta, command: &Command, set: &WorkingSet) -> Vec<Occupied> {
     let names = names_of(meta, command);
     let registrants: BTreeSet<_> = names.iter().filter_map(|name| set.owner(name)).collect();
     let names: BTreeSet<_> = names.into_iter().collect();
@@ -177,13 +175,16 @@ impl<'a> Walk<'a> {
         let patience = if over { Patience::Over } else { Patience::Waits };
         match self.turn(meta, command, Place::New(self.answers.len()), patience) {
             Ok(decision) => Turn::Decided(decision),
-            Err(awaits) => Turn::Waits(awaits, occupied(meta, command, &self.set)),
+            Err(awaits) => match refused_at_once(meta, command, &self.set) {
+                Some(decision) => Turn::Decided(decision),
+                None => Turn::Waits(awaits, occupied(meta, command, &self.set)),
+            },
         }
     }
 
     /// Decides a command if it is its turn: if nobody is before its `place` in a queue, or only such as wait for what it
     /// brings, and who is behind those. Else what it waits for.
-    fn turn(
+    pub(super) fn turn(
         &mut self,
         meta: &Meta,
         command: &Command,
@@ -217,13 +218,12 @@ impl<'a> Walk<'a> {
             Verdict::Decided(decision) => {
                 self.went_ahead(&ahead_of);
                 // Of what came out of the queue others may be behind, whom this batch does not know.
-                if !ahead_of.is_empty() || matches!(place, Place::Stored(_)) {
+                if !ahead_of.is_empty() || self.queues.contains(place) {
                     self.met(meta, command);
                 }
                 for letter in superseded {
-                    // Who is behind it comes first, and this batch does not know who that is.
-                    self.queues.make_ready(Place::Stored(letter));
                     self.moves.superseded.push((letter, self.answers.len()));
+                    self.closed(letter);
                 }
                 Ok(decision)
             }
@@ -231,16 +231,17 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Those that it went ahead of are looked at again: what they wait for may have come. Until then nobody else goes
-    /// ahead of them, as nobody would had they been looked at at once (P10).
+    /// Those that it went ahead of are looked at again, right after it if they are loaded: what they wait for may have
+    /// come. Until then nobody else goes ahead of them, as nobody would had they been looked at at once (P10).
     fn went_ahead(&mut self, ahead_of: &BTreeSet<Place>) {
         for place in ahead_of {
             self.queues.make_ready(*place);
+            self.freed.may_go_on(*place);
             match place {
                 Place::Stored(parked_id) => {
                     self.moves.woken.insert(*parked_id);
                 }
-                Place::New(answer) => {
+                Place::New(answer) if self.freed.is_left() => {
                     let now = self.recorded_at;
                     if let Some(Parking::Waits { awaits, due, .. }) =
                         self.answers.get_mut(*answer).map(|answer| &mut answer.parking)
@@ -249,6 +250,7 @@ impl<'a> Walk<'a> {
                         *due = Some(now);
                     }
                 }
+                Place::New(_) => {}
             }
         }
     }
@@ -280,42 +282,6 @@ impl<'a> Walk<'a> {
         let due = awaits.end_of_grace(self.recorded_at, self.grace);
         tracing::debug!(?record, ?identity, why = awaits.why(), "a record waits");
         Parking::Waits { awaits, occupied, due }
-    }
-
-    /// Decides a record that waited, if it is its turn; none if it goes on waiting.
-    pub(super) fn waited(
-        &mut self,
-        record: &'a Record,
-        (meta, command): (&'a Meta, &'a Command),
-        fingerprint: ContentFingerprint,
-        waiting: &Waiting,
-    ) -> Result<Option<Answer<'a>>, Failure> {
-        let place = Place::Stored(waiting.parked_id);
-        let over = waiting.released
-            || record.is_http()
-            || waiting.parked_at + self.grace <= self.recorded_at;
-        let patience = if over { Patience::Over } else { Patience::Waits };
-        let turn = self.turn(meta, command, place, patience);
-        match turn {
-            Ok(decision) => {
-                self.queues.leave(place);
-                let identity = Identity::of(meta);
-                let attempt = identity.attempt;
-                let write = Write::Replace(attempt);
-                let mut answer =
-                    self.decision(record, (identity, fingerprint), decision, write, Some(meta))?;
-                answer.parking = Parking::Through(waiting.parked_id);
-                Ok(Some(answer))
-            }
-            Err(awaits) => {
-                let due = awaits.end_of_grace(waiting.parked_at, self.grace);
-                let occupied = occupied(meta, command, &self.set);
-                self.queues.join(place, &occupied, &awaits);
-                let parked_id = waiting.parked_id;
-                self.moves.put_off.push(PutOff { parked_id, awaits, due, occupied });
-                Ok(None)
-            }
-        }
     }
 }
 

@@ -1,22 +1,24 @@
-//! The queue of records that wait: written with the batch that fills it, emptied in a lane of its own.
+//! The queue of records that wait: written with the batch that fills it or empties it; ends of graces have a lane of their own.
 
 use super::Applier;
 use super::answer::Answer;
 use super::batch::{Batch, Record, Taken, TopicPartition, Waiting};
 use super::disposition::Failure;
 use super::outcome::outcome_symbol;
-use super::park::{Moves, Parking, rows};
-use super::queues::Occupied;
+use super::park::{Moves, Parking, PutOff, rows};
+use super::queues::{Occupied, Place};
+use crate::contract::Identity;
 use crate::lifecycle::retry;
 use crate::store::{self, inbox, parked, parked_names};
 use bytes::Bytes;
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
+use std::collections::HashMap;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 /// Records that are taken out of the queue in one transaction, at most.
-const AT_ONCE: i64 = 200;
+pub(super) const AT_ONCE: usize = 200;
 /// How often the queue is looked at when nobody pokes: graces end, and other workers' batches wake records too.
 const POLL: Duration = Duration::from_millis(500);
 /// When a record that cannot be applied, through no fault of its own, is looked at again.
@@ -32,28 +34,35 @@ pub(super) async fn save(
     let mut new = parked::Rows::default();
     let mut occupied: Vec<(&Occupied, i64)> = Vec::new();
     let (mut letters, mut letter_numbers) = (Vec::new(), Vec::new());
-    let (mut through, mut outcomes) = (Vec::new(), Vec::new());
+    let (mut through, mut outcomes) = (Vec::<i64>::new(), Vec::new());
     let mut forgotten: Vec<(&str, &str)> = Vec::new();
     let needed = answers.iter().filter(|answer| {
         matches!(answer.parking, Parking::Waits { .. } | Parking::Failed { waited: None, .. })
     });
+    let mut numbers_of = HashMap::new();
     let mut numbers = match needed.count() {
         0 => Vec::new(),
         count => parked::next_ids(tx, count).await?,
     }
     .into_iter();
-    for answer in answers {
+    for (index, answer) in answers.iter().enumerate() {
         match &answer.parking {
             Parking::None => {}
             Parking::Waits { awaits, occupied: keys, due } => {
                 let Some(number) = numbers.next() else { continue };
+                numbers_of.insert(index, number);
                 occupied.extend(keys.iter().map(|key| (key, number)));
                 waits(&mut new, answer, number);
                 new.whys.push(awaits.why());
                 new.programs.push(awaits.program());
                 new.due.push(*due);
             }
-            Parking::Through(number) => {
+            Parking::Through(place) => {
+                let number = match place {
+                    Place::Stored(number) => Some(number),
+                    Place::New(index) => numbers_of.get(index),
+                };
+                let Some(number) = number else { continue };
                 through.push(*number);
                 outcomes.push(outcome_symbol(answer.outcome));
             }
@@ -76,8 +85,10 @@ pub(super) async fn save(
     if !new.parked_ids.is_empty() {
         parked::insert(tx, &new, recorded_at).await?;
     }
-    put_off(tx, moves).await?;
-    let stay = moves.put_off.iter().flat_map(|off| off.occupied.iter().map(|k| (k, off.parked_id)));
+    let is_through = |number: &i64| through.contains(number);
+    put_off(tx, moves.put_off.iter().filter(|(number, _)| is_through(number))).await?;
+    let staying = || moves.put_off.iter().filter(|(number, _)| !is_through(number));
+    let stay = staying().flat_map(|(number, off)| off.occupied.iter().map(|key| (key, *number)));
     let keys = rows(occupied.into_iter().chain(stay));
     if !keys.kinds.is_empty() {
         parked_names::occupy(tx, &keys).await?;
@@ -107,7 +118,8 @@ pub(super) async fn save(
             .unzip();
         parked::supersede(tx, &letters, &outcomes, recorded_at).await?;
     }
-    Ok(())
+    // Last: whoever has been looked at need not be again because of those who were before it.
+    put_off(tx, staying()).await
 }
 
 fn waits<'a>(rows: &mut parked::Rows<'a>, answer: &'a Answer<'_>, number: i64) {
@@ -130,14 +142,17 @@ fn waits<'a>(rows: &mut parked::Rows<'a>, answer: &'a Answer<'_>, number: i64) {
     }
 }
 
-async fn put_off(tx: &mut Transaction<'_, Postgres>, moves: &Moves) -> Result<(), Failure> {
-    if moves.put_off.is_empty() {
+async fn put_off(
+    tx: &mut Transaction<'_, Postgres>,
+    moves: impl Iterator<Item = (&i64, &PutOff)>,
+) -> Result<(), Failure> {
+    let (numbers, offs): (Vec<i64>, Vec<&PutOff>) = moves.unzip();
+    if numbers.is_empty() {
         return Ok(());
     }
-    let numbers: Vec<_> = moves.put_off.iter().map(|off| off.parked_id).collect();
-    let whys: Vec<_> = moves.put_off.iter().map(|off| off.awaits.why()).collect();
-    let programs: Vec<_> = moves.put_off.iter().map(|off| off.awaits.program()).collect();
-    let due: Vec<_> = moves.put_off.iter().map(|off| off.due).collect();
+    let whys: Vec<_> = offs.iter().map(|off| off.awaits.why()).collect();
+    let programs: Vec<_> = offs.iter().map(|off| off.awaits.program()).collect();
+    let due: Vec<_> = offs.iter().map(|off| off.due).collect();
     Ok(parked::put_off(tx, &numbers, &whys, &programs, &due).await?)
 }
 
@@ -156,8 +171,8 @@ async fn met(tx: &mut Transaction<'_, Postgres>, moves: &Moves) -> Result<(), Fa
 }
 
 /// The numbers of those that come out of the queue.
-pub(super) fn numbers(records: &[Taken]) -> Vec<i64> {
-    records.iter().filter_map(|taken| Some(taken.waiting.as_ref()?.parked_id)).collect()
+pub(super) fn numbers<'t>(records: impl IntoIterator<Item = &'t Taken>) -> Vec<i64> {
+    records.into_iter().filter_map(|taken| Some(taken.waiting.as_ref()?.parked_id)).collect()
 }
 
 impl Applier {
@@ -186,20 +201,39 @@ impl Applier {
 
     /// One transaction's worth of the queue; gives how many records it looked at.
     pub async fn drain_some(&self, hard: &CancellationToken) -> store::Result<usize> {
-        let due = {
+        let records = {
             let mut connection = self.pool.acquire().await?;
-            parked::due(&mut connection, self.clock.now(), AT_ONCE).await?
+            let due = parked::due(&mut connection, self.clock.now(), AT_ONCE as i64).await?;
+            if due.is_empty() {
+                return Ok(0);
+            }
+            self.waiting(&mut connection, &due).await?
         };
-        if due.is_empty() {
-            return Ok(0);
-        }
-        let records: Vec<_> = due.into_iter().map(|waiting| self.taken(waiting)).collect();
         let looked_at = records.len();
-        self.apply(Batch { waiting: true, slices: Vec::new(), records }, hard).await;
+        self.apply(Batch { waiting: true, records, ..Batch::default() }, hard).await;
         Ok(looked_at)
     }
 
+    /// Those of the records that wait, in order, decoded.
+    pub(super) async fn waiting(
+        &self,
+        connection: &mut PgConnection,
+        parked_ids: &[i64],
+    ) -> store::Result<Vec<Taken>> {
+        if parked_ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stored = parked::read(connection, parked_ids).await?;
+        Ok(stored.into_iter().map(|waiting| self.taken(waiting)).collect())
+    }
+
     fn taken(&self, stored: parked::Waiting) -> Taken {
+        let batch_id = stored.batch_id.as_deref().map(str::as_bytes);
+        let mut identity =
+            Identity::attributed(stored.source.as_bytes(), stored.message_id.as_bytes(), batch_id);
+        if let Some(identity) = &mut identity {
+            identity.attempt = stored.attempt;
+        }
         let record = Record {
             at: TopicPartition { topic: stored.topic.into(), partition: stored.partition },
             offset: stored.offset,
@@ -215,6 +249,7 @@ impl Applier {
         };
         let waiting = Waiting {
             parked_id: stored.parked_id,
+            identity,
             parked_at: stored.parked_at,
             released: stored.released,
         };

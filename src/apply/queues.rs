@@ -21,13 +21,13 @@ impl Occupied {
         }
     }
 
-    /// From kind, scope and value.
-    pub(super) fn of_row((kind, scope, value): &(String, String, String)) -> Option<Self> {
-        if kind == "REGISTRANT" {
-            return Some(Self::Registrant(RegistrantId(value.parse().ok()?)));
+    /// What one who is stored occupies.
+    pub(super) fn of_row(row: &Occupant) -> Option<Self> {
+        if row.kind == "REGISTRANT" {
+            return Some(Self::Registrant(RegistrantId(row.value.parse().ok()?)));
         }
-        let kind = NameKind::parse(kind)?;
-        Some(Self::Name(NameKey { kind, scope: scope.clone(), value: value.clone() }))
+        let kind = NameKind::parse(&row.kind)?;
+        Some(Self::Name(NameKey { kind, scope: row.scope.clone(), value: row.value.clone() }))
     }
 }
 
@@ -120,7 +120,7 @@ impl Queues {
     pub(super) fn of(occupants: Vec<Occupant>) -> Self {
         let mut queues = Self::default();
         for occupant in occupants {
-            let Some(key) = Occupied::of_row(&occupant.key) else { continue };
+            let Some(key) = Occupied::of_row(&occupant) else { continue };
             let place = Place::Stored(occupant.parked_id);
             queues.join(place, std::slice::from_ref(&key), &Awaits::stored(occupant));
         }
@@ -129,6 +129,11 @@ impl Queues {
 
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Whether it waits, or is a letter.
+    pub(super) fn contains(&self, place: Place) -> bool {
+        self.entries.contains_key(&place)
     }
 
     /// Who is in the queue behind this key before `place`, in order.
@@ -186,11 +191,15 @@ impl Queues {
         }
     }
 
-    pub(super) fn leave(&mut self, place: Place) {
+    /// It waits no longer; gives who is first now where it was.
+    pub(super) fn leave(&mut self, place: Place) -> BTreeSet<Place> {
+        let mut firsts = BTreeSet::new();
         for key in self.entries.remove(&place).into_iter().flat_map(|entry| entry.keys) {
             if let Some(queue) = self.at.get_mut(&key) {
                 queue.remove(&place);
+                firsts.extend(queue.first());
             }
         }
+        firsts
     }
 }

@@ -48,6 +48,7 @@ pub(super) fn answer(records: &[&Taken], answers: &[Answer<'_>]) {
     if records.iter().all(|taken| taken.reply.is_none()) {
         return;
     }
+    // Of one that was held and freed by the same batch the last counts.
     let by_number: HashMap<i64, &Answer<'_>> = answers
         .iter()
         .filter(|answer| answer.record.is_http())

@@ -6,7 +6,7 @@ use super::disposition::Failure;
 use super::load::Loaded;
 use super::outbound::Outbound;
 use super::outcome::outcome_symbol;
-use super::park::Moves;
+use super::park::{Moves, Parking};
 use super::receipts::Counting;
 use crate::domain::Registrant;
 use crate::store::{self, inbox, memberships::History};
@@ -67,7 +67,7 @@ impl Save<'_, '_> {
         Ok(())
     }
 
-    /// History, inbox, letters, outbox, batches, numbers, ledger. Whether a receipt is due.
+    /// History, inbox, letters, outbox, queues, batches, numbers, ledger. Whether a receipt is due.
     pub(super) async fn said(
         &self,
         tx: &mut Transaction<'_, Postgres>,
@@ -91,11 +91,12 @@ impl Save<'_, '_> {
             inbox::keep(tx, &kept, self.recorded_at).await?;
         }
         self.outbound.insert(tx, self.batch, self.recorded_at).await?;
+        // Before batches and streams: records that wait may be locked by a drain, which goes on to these.
+        super::queue::save(tx, self.answers, self.moves, self.recorded_at).await?;
         let locked = self.counting.lock(tx, shards, self.recorded_at).await?;
         let first = self.outbound.number(tx, self.batch, self.recorded_at).await?;
         let events = self.outbound.events(&first);
         let due = self.counting.save(tx, locked, events, self.recorded_at).await?;
-        super::queue::save(tx, self.answers, self.moves, self.recorded_at).await?;
         self.ledger(tx).await?;
         Ok(due)
     }
@@ -188,7 +189,11 @@ impl Save<'_, '_> {
         let mut rows = store::intake::LedgerRows::default();
         for slice in slices {
             let mut outcomes = vec![b'-'; (slice.next_offset - slice.first_offset) as usize];
-            for answer in self.answers.iter().filter(|answer| answer.record.at == slice.at) {
+            // What came out of the queue was parked when its byte was written.
+            let here = |answer: &&Answer<'_>| {
+                answer.record.at == slice.at && !matches!(answer.parking, Parking::Through(_))
+            };
+            for answer in self.answers.iter().filter(here) {
                 let at = usize::try_from(answer.record.offset - slice.first_offset).ok();
                 if let Some(byte) = at.and_then(|at| outcomes.get_mut(at)) {
                     *byte = answer.outcome;

@@ -4,11 +4,12 @@ use super::Applier;
 use super::answer::{Answer, Known, Walk};
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::Failure;
+use super::freed::Freed;
 use super::load::{Also, Loading, load, queues};
 use super::outbound::Outbound;
 use super::outcome::outcome_word;
 use super::park::{Moves, Parking};
-use super::queue::numbers;
+use super::queue::{AT_ONCE, numbers};
 use super::receipts::{Counting, Stored};
 use super::reply;
 use super::save::Save;
@@ -32,6 +33,17 @@ pub(super) enum Ran {
     Again(Also),
 }
 
+/// What one transaction is to do.
+struct Work<'a> {
+    batch: &'a Batch,
+    also: &'a Also,
+    /// Those of the batch's slices that are still this worker's.
+    slices: &'a [Slice],
+    /// The transaction's, in the outbox.
+    number: i64,
+    started: Instant,
+}
+
 impl Applier {
     /// Runs a batch once.
     pub(super) async fn run(
@@ -53,87 +65,15 @@ impl Applier {
             outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
         if slices.is_empty() && !batch.slices.is_empty() {
             tx.rollback().await.map_err(store::Error::from)?;
+            self.sessions.put(session);
         } else {
-            // I1: a partition that moved away takes its own records with it, and no others.
-            let mut records: Vec<&Taken> = batch
-                .records
-                .iter()
-                .filter(|taken| {
-                    slices.len() == batch.slices.len()
-                        || slices.iter().any(|slice| slice.at == taken.record.at)
-                })
-                .collect();
-            let recorded_at = self.clock.now();
-            let (inbox, stored) = known(&mut tx, &records).await?;
-            let answered: HashSet<_> = inbox
-                .iter()
-                .filter(|(_, known)| !(known.open || batch.waiting))
-                .map(|(key, _)| *key)
-                .collect();
-            let to_decide = records.iter().copied().filter(|taken| match &taken.intake {
-                Intake::Command { meta, .. } => {
-                    !answered.contains(&(meta.source.as_str(), meta.message_id.as_str()))
-                }
-                Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => false,
-            });
-            let head_kind = &self.options.head_kind;
-            let mut loaded = match load(&mut tx, to_decide, head_kind, also).await? {
-                Loading::Done(loaded) => *loaded,
-                Loading::Again(more) => return Ok(Ran::Again(more)),
-            };
-            let last = still_waiting(&mut tx, batch, &mut records).await?;
-            let queues = queues(&mut tx, &loaded, last).await?;
-            metrics::stage("load", started.elapsed());
-
-            let deciding = Instant::now();
-            let mut walk = Walk {
-                schemas: &self.schemas,
-                set: std::mem::take(&mut loaded.set),
-                inbox,
-                recorded_at,
-                inbox_retention: self.options.inbox_retention,
-                grace: self.options.grace,
-                queues,
-                answers: Vec::new(),
-                moves: Moves::default(),
-            };
-            walk.run(&records)?;
-            let Walk { set, answers, moves, .. } = walk;
-            loaded.set = set;
-            let unheld = loaded.name_changes().unheld;
-            if !unheld.is_empty() {
-                return Ok(Ran::Again(Also { names: unheld, ..Also::default() }));
+            let work = Work { batch, also, slices: &slices, number: ticket.batch, started };
+            let more = self.commit(tx, &work).await?;
+            self.sessions.put(session);
+            if let Some(more) = more {
+                return Ok(Ran::Again(more));
             }
-            let outbound =
-                Outbound::build(&answers, &loaded.set, self.options.shards, recorded_at)?;
-            metrics::stage("decide", deciding.elapsed());
-
-            let saving = Instant::now();
-            let counting = Counting::of(&answers, &stored, self.options.revise_after);
-            let save = Save {
-                loaded: &loaded,
-                answers: &answers,
-                moves: &moves,
-                outbound: &outbound,
-                counting: &counting,
-                slices: &slices,
-                batch: ticket.batch,
-                recorded_at,
-            };
-            save.state(&mut tx).await?;
-            let receipt_due = save.said(&mut tx, self.options.shards).await?;
-            metrics::stage("save", saving.elapsed());
-
-            let committing = Instant::now();
-            tx.commit().await.map_err(store::Error::from)?;
-            metrics::stage("commit", committing.elapsed());
-            if receipt_due {
-                self.receipts.notify_one();
-            }
-            reply::answer(&records, &answers);
-            self.committed(&answers, &moves, recorded_at, started);
         }
-        self.sessions.put(session);
         for outcome in &mut outcomes {
             outcome.1.get_or_insert(SliceOutcome::Committed);
         }
@@ -143,6 +83,117 @@ impl Applier {
                 .map(|(slice, outcome)| (slice, outcome.unwrap_or(SliceOutcome::Committed)))
                 .collect(),
         ))
+    }
+
+    /// Loads, decides, saves, commits; gives what is to be locked too, if it must run again.
+    async fn commit(
+        &self,
+        mut tx: Transaction<'_, Postgres>,
+        work: &Work<'_>,
+    ) -> Result<Option<Also>, Failure> {
+        let Work { batch, also, slices, number, started } = *work;
+        // I1: a partition that moved away takes its own records with it, and no others.
+        let mut arrived: Vec<&Taken> = batch
+            .records
+            .iter()
+            .filter(|taken| {
+                slices.len() == batch.slices.len()
+                    || slices.iter().any(|slice| slice.at == taken.record.at)
+            })
+            .collect();
+        let recorded_at = self.clock.now();
+        let whole: Vec<_> = also.parked.iter().copied().collect();
+        let freed = self.waiting(&mut tx, &whole).await?;
+        let mut queued: Vec<&Taken> = freed.iter().collect();
+        if batch.waiting {
+            queued.append(&mut arrived);
+        }
+        let all: Vec<&Taken> = arrived.iter().chain(&queued).copied().collect();
+        let (inbox, stored) = known(&mut tx, &all).await?;
+        let answered: HashSet<_> =
+            inbox.iter().filter(|(_, known)| !known.open).map(|(key, _)| *key).collect();
+        let to_decide = all.iter().copied().filter(|taken| match &taken.intake {
+            _ if taken.waiting.is_some() => true,
+            Intake::Command { meta, .. } => {
+                !answered.contains(&(meta.source.as_str(), meta.message_id.as_str()))
+            }
+            Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => false,
+        });
+        let head_kind = &self.options.head_kind;
+        let mut loaded = match load(&mut tx, to_decide, head_kind, also).await? {
+            Loading::Done(loaded) => *loaded,
+            Loading::Again(more) => return again(tx, more).await,
+        };
+        let last = still_waiting(&mut tx, &mut queued).await?;
+        let last = last.filter(|_| batch.waiting);
+        let said = |source: &[u8], message_id: &[u8]| {
+            all.iter().any(|taken| match &taken.intake {
+                Intake::Command { meta, .. } => {
+                    meta.source.as_bytes() == source && meta.message_id.as_bytes() == message_id
+                }
+                Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => false,
+            })
+        };
+        let queues = queues(&mut tx, &loaded, last, &also.parked, said).await?;
+        metrics::stage("load", started.elapsed());
+
+        let deciding = Instant::now();
+        let mut walk = Walk {
+            schemas: &self.schemas,
+            set: std::mem::take(&mut loaded.set),
+            inbox,
+            recorded_at,
+            inbox_retention: self.options.inbox_retention,
+            grace: self.options.grace,
+            queues,
+            freed: if batch.waiting {
+                Freed::due(&queued, batch.alone)
+            } else {
+                Freed::by_batch(&queued, &also.parked, batch.alone)
+            },
+            answers: Vec::new(),
+            moves: Moves::default(),
+        };
+        walk.run(&arrived)?;
+        let Walk { set, answers, moves, freed, .. } = walk;
+        loaded.set = set;
+        if !(batch.waiting || freed.missing.is_empty())
+            && let Some(more) = more_queues(&mut tx, &also.parked, freed.missing).await?
+        {
+            return again(tx, Also { parked: more, ..Also::default() }).await;
+        }
+        let unheld = loaded.name_changes().unheld;
+        if !unheld.is_empty() {
+            return again(tx, Also { names: unheld, ..Also::default() }).await;
+        }
+        let outbound = Outbound::build(&answers, &loaded.set, self.options.shards, recorded_at)?;
+        metrics::stage("decide", deciding.elapsed());
+
+        let saving = Instant::now();
+        let counting = Counting::of(&answers, &stored, self.options.revise_after);
+        let save = Save {
+            loaded: &loaded,
+            answers: &answers,
+            moves: &moves,
+            outbound: &outbound,
+            counting: &counting,
+            slices,
+            batch: number,
+            recorded_at,
+        };
+        save.state(&mut tx).await?;
+        let receipt_due = save.said(&mut tx, self.options.shards).await?;
+        metrics::stage("save", saving.elapsed());
+
+        let committing = Instant::now();
+        tx.commit().await.map_err(store::Error::from)?;
+        metrics::stage("commit", committing.elapsed());
+        if receipt_due {
+            self.receipts.notify_one();
+        }
+        reply::answer(&arrived, &answers);
+        self.committed(&answers, &moves, recorded_at, started);
+        Ok(None)
     }
 
     /// After the commit: the relay wakes, the figures move.
@@ -184,6 +235,12 @@ impl Applier {
             );
         }
     }
+}
+
+/// Ends a transaction that must run again with `more`.
+async fn again(tx: Transaction<'_, Postgres>, more: Also) -> Result<Option<Also>, Failure> {
+    tx.rollback().await.map_err(store::Error::from)?;
+    Ok(Some(more))
 }
 
 /// Locks the leases and compares fence and position (I2): what is to be applied has no outcome yet.
@@ -233,7 +290,9 @@ async fn known<'a>(
             Intake::Refused(refused) => {
                 Some((&*refused.identity.source, &*refused.identity.message_id))
             }
-            Intake::Letter(_) | Intake::Condemned { .. } => None,
+            // It may have been held till now.
+            Intake::Condemned { identity, .. } => Some((&*identity.source, &*identity.message_id)),
+            Intake::Letter(_) => None,
         })
         .collect();
     if keys.is_empty() {
@@ -264,19 +323,31 @@ async fn known<'a>(
     Ok((known, stored))
 }
 
-/// Locks what comes out of the queue and drops what somebody else has been through with; gives the last number.
+/// Locks what may come out of the queue and drops what somebody else has been through with; gives the last number.
 async fn still_waiting(
     tx: &mut Transaction<'_, Postgres>,
-    batch: &Batch,
-    records: &mut Vec<&Taken>,
+    queued: &mut Vec<&Taken>,
 ) -> Result<Option<i64>, Failure> {
-    if !batch.waiting {
+    if queued.is_empty() {
         return Ok(None);
     }
-    let waiting = store::parked::lock(tx, &numbers(&batch.records)).await?;
-    records.retain(|taken| {
+    let waiting = store::parked::lock(tx, &numbers(queued.iter().copied())).await?;
+    queued.retain(|taken| {
         let place = taken.waiting.as_ref();
         place.is_some_and(|place| waiting.binary_search(&place.parked_id).is_ok())
     });
     Ok(waiting.last().copied())
+}
+
+/// All who wait in the queues that a batch frees, besides those that it has loaded; none if there are too many for one
+/// transaction, or no others: then the drain comes to them.
+async fn more_queues(
+    tx: &mut Transaction<'_, Postgres>,
+    loaded: &BTreeSet<i64>,
+    freed: BTreeSet<i64>,
+) -> Result<Option<BTreeSet<i64>>, Failure> {
+    let asked: Vec<_> = loaded.iter().copied().chain(freed).collect();
+    let involved = store::parked::queues_of(tx, &asked, AT_ONCE).await?;
+    let involved: Option<BTreeSet<_>> = involved.map(|ids| ids.into_iter().collect());
+    Ok(involved.filter(|involved| !involved.is_subset(loaded)))
 }

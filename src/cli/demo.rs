@@ -12,7 +12,7 @@ use crate::store;
 use crate::telemetry;
 use std::io::IsTerminal as _;
 
-/// Show everything at work: broker and database of its own, a batch with faults, and what became of it
+/// Show everything at work: broker and database of its own, a batch with faults, a household, and what became of them
 ///
 /// Starts a broker in this process and a throwaway Postgres (or uses a new database on the server of `DATABASE_URL`),
 /// and leaves nothing behind. Stays up until Ctrl-C, so that its servers can be tried with the commands it prints. Exit

@@ -126,3 +126,11 @@ pub fn decide(meta: &Meta, command: &Command, set: &mut WorkingSet, patience: Pa
         Command::Group(change) => Verdict::Decided(group::decide(meta, change, set)),
     }
 }
+
+/// The refusal of a command on which nothing that waits before it has any influence; none of any other.
+pub fn refused_at_once(meta: &Meta, command: &Command, set: &WorkingSet) -> Option<Decision> {
+    match command {
+        Command::Update(update) => update::refused_at_once(meta, update, set),
+        Command::Enroll(_) | Command::Group(_) => None,
+    }
+}

@@ -32,6 +32,7 @@ pub use command::{
 };
 pub use decide::{
     Decision, Fault, ItemDecision, ItemOutcome, Missing, Patience, Status, Verdict, decide,
+    refused_at_once,
 };
 pub use event::{Change, ChangeEvent, Payee, PublishedRegistrant};
 pub use membership::{Membership, MembershipId, State, event_id, membership_id};

@@ -20,16 +20,11 @@ pub(super) fn decide(
     if who == Err(Reason::RegistrantUnnamed) {
         return refused(Fault::at("/registrant", Reason::RegistrantUnnamed));
     }
+    let Some(program) = set.program(&update.program) else {
+        return Verdict::Decided(program_not_found(meta, update, set));
+    };
     let mut overlay = Overlay::new(meta, set);
     let mut items = Items::default();
-    let Some(program) = set.program(&update.program) else {
-        // Waits for nobody: a program is imported, and the request sent again.
-        let who = who.ok().flatten().and_then(|id| overlay.copy(id));
-        let decided = expect(update, 0)
-            .and_then(|()| Err(vec![Fault::at("/program", Reason::ProgramNotFound)]));
-        items.push(String::new(), &update.program, who, decided);
-        return Verdict::Decided(items.conclude(overlay, false).0);
-    };
     let who = match who {
         Err(reason) => return refused(Fault::at("/registrant/ids", reason)),
         Ok(id) => id.and_then(|id| Some((id, overlay.copy(id)?))),
@@ -74,6 +69,23 @@ pub(super) fn decide(
     let (decision, changes) = items.conclude(overlay, false);
     set.take(changes);
     Verdict::Decided(decision)
+}
+
+/// "What waits for nobody is never parked: an update of an unknown program is refused at once." Whatever else waits has no
+/// say in it: the program is imported, and the request sent again.
+pub(super) fn refused_at_once(meta: &Meta, update: &Update, set: &WorkingSet) -> Option<Decision> {
+    let unknown = set.program(&update.program).is_none();
+    unknown.then(|| program_not_found(meta, update, set))
+}
+
+fn program_not_found(meta: &Meta, update: &Update, set: &WorkingSet) -> Decision {
+    let mut overlay = Overlay::new(meta, set);
+    let mut items = Items::default();
+    let who = update.registrant.lookup(meta, set).ok().flatten().and_then(|id| overlay.copy(id));
+    let decided =
+        expect(update, 0).and_then(|()| Err(vec![Fault::at("/program", Reason::ProgramNotFound)]));
+    items.push(String::new(), &update.program, who, decided);
+    items.conclude(overlay, false).0
 }
 
 fn refused(fault: Fault) -> Verdict {

@@ -93,10 +93,10 @@ pub async fn wake(
     parked_ids: &[i64],
     now: OffsetDateTime,
 ) -> Result<()> {
+    let waiting = lock(tx, parked_ids).await?;
     sqlx::query!(
-        "UPDATE parked_records SET due_at = $2, why = 'BEHIND', program = NULL
-         WHERE parked_id = ANY($1) AND state = 'WAITING'",
-        parked_ids,
+        "UPDATE parked_records SET due_at = $2, why = 'BEHIND', program = NULL WHERE parked_id = ANY($1)",
+        &waiting,
         now,
     )
     .execute(&mut **tx)
@@ -161,6 +161,10 @@ pub async fn resolve(
 #[expect(missing_docs, reason = "the columns of the table")]
 pub struct Waiting {
     pub parked_id: i64,
+    pub source: String,
+    pub message_id: String,
+    pub attempt: i32,
+    pub batch_id: Option<String>,
     pub topic: String,
     pub partition: i32,
     pub offset: i64,
@@ -180,13 +184,13 @@ impl std::fmt::Debug for Waiting {
     }
 }
 
-/// Up to `limit` of the records that are to be looked at, and of those behind them, in order.
+/// Up to `limit` of the records that are to be looked at, and of those behind them.
 pub async fn due(
     connection: &mut PgConnection,
     now: OffsetDateTime,
     limit: i64,
-) -> Result<Vec<Waiting>> {
-    let rows = sqlx::query!(
+) -> Result<Vec<i64>> {
+    Ok(sqlx::query_scalar!(
         r#"WITH due AS MATERIALIZED (
                SELECT parked_id FROM parked_records WHERE state = 'WAITING' AND due_at <= $1
                ORDER BY parked_id LIMIT $2
@@ -199,34 +203,53 @@ pub async fn due(
                      AND names.parked_id > own.parked_id
                    ORDER BY names.parked_id LIMIT $2
                ) AS others
-           ), chosen AS (
-               SELECT parked_id FROM due UNION SELECT parked_id FROM behind ORDER BY parked_id LIMIT $2
            )
-           SELECT parked_id AS "parked_id!", topic, partition, "offset", record_timestamp, key, value, header_keys,
-                  header_values AS "header_values: Vec<Option<Vec<u8>>>", parked_at, released
-           FROM chosen JOIN parked_records USING (parked_id)
-           WHERE state = 'WAITING' ORDER BY parked_id"#,
+           SELECT parked_id AS "parked_id!" FROM (SELECT parked_id FROM due UNION SELECT parked_id FROM behind) AS chosen
+           ORDER BY parked_id LIMIT $2"#,
         now,
         limit,
     )
     .fetch_all(connection)
+    .await?)
+}
+
+/// These and all who share a key with one of them, or with one of those, and so on: whole queues, with the letters in
+/// them. None if there are more than `limit`.
+pub async fn queues_of(
+    connection: &mut PgConnection,
+    parked_ids: &[i64],
+    limit: usize,
+) -> Result<Option<Vec<i64>>> {
+    let involved = sqlx::query_scalar!(
+        r#"WITH RECURSIVE involved (parked_id) AS (
+               SELECT UNNEST($1::bigint[])
+               UNION
+               SELECT other.parked_id
+               FROM involved
+               JOIN parked_names AS own USING (parked_id)
+               JOIN parked_names AS other
+                 ON other.kind = own.kind AND other.scope = own.scope AND other.value = own.value
+           )
+           SELECT parked_id AS "parked_id!" FROM involved LIMIT $2"#,
+        parked_ids,
+        limit as i64 + 1,
+    )
+    .fetch_all(connection)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Waiting {
-            parked_id: row.parked_id,
-            topic: row.topic,
-            partition: row.partition,
-            offset: row.offset,
-            record_timestamp: row.record_timestamp,
-            key: row.key,
-            value: row.value,
-            header_keys: row.header_keys,
-            header_values: row.header_values,
-            parked_at: row.parked_at,
-            released: row.released,
-        })
-        .collect())
+    Ok((involved.len() <= limit).then_some(involved))
+}
+
+/// Those of the records that wait, in order.
+pub async fn read(connection: &mut PgConnection, parked_ids: &[i64]) -> Result<Vec<Waiting>> {
+    Ok(sqlx::query_as!(
+        Waiting,
+        r#"SELECT parked_id, source, message_id, attempt, batch_id, topic, partition, "offset", record_timestamp, key, value,
+                  header_keys, header_values AS "header_values: Vec<Option<Vec<u8>>>", parked_at, released
+           FROM parked_records WHERE parked_id = ANY($1) AND state = 'WAITING' ORDER BY parked_id"#,
+        parked_ids,
+    )
+    .fetch_all(connection)
+    .await?)
 }
 
 /// Locks those of the records that still wait, by id; gives them.

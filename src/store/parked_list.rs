@@ -4,7 +4,7 @@ use super::status::rfc3339;
 use super::{Result, error::expect_rows};
 use serde::Serialize;
 use sqlx::{PgConnection, Postgres, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -93,21 +93,44 @@ pub struct Outcome {
     pub before: usize,
 }
 
-/// Has those of the records that still wait decided as things stand when it is their turn.
+/// A waiting record under lock.
+struct Locked {
+    parked_id: i64,
+    why: String,
+    due_at: Option<OffsetDateTime>,
+    released: bool,
+}
+
+/// Has those of the records that still wait decided as things stand when it is their turn. Gives the others too: they are
+/// through, or under somebody else's lock. One alone is waited for, so who waits here holds no other lock.
 pub async fn release(
     tx: &mut Transaction<'_, Postgres>,
     parked_ids: &[i64],
     actor: Option<&str>,
     reason: &str,
     now: OffsetDateTime,
-) -> Result<Outcome> {
-    let waiting = sqlx::query!(
-        "SELECT parked_id, why, due_at, released FROM parked_records
-         WHERE parked_id = ANY($1) AND state = 'WAITING' ORDER BY parked_id FOR UPDATE",
-        parked_ids,
-    )
-    .fetch_all(&mut **tx)
-    .await?;
+) -> Result<(Outcome, Vec<i64>)> {
+    let waiting = if let [parked_id] = parked_ids {
+        sqlx::query_as!(
+            Locked,
+            "SELECT parked_id, why, due_at, released FROM parked_records
+             WHERE parked_id = $1 AND state = 'WAITING' FOR UPDATE",
+            parked_id,
+        )
+        .fetch_all(&mut **tx)
+        .await?
+    } else {
+        sqlx::query_as!(
+            Locked,
+            "SELECT parked_id, why, due_at, released FROM parked_records
+             WHERE parked_id = ANY($1) AND state = 'WAITING' ORDER BY parked_id FOR UPDATE SKIP LOCKED",
+            parked_ids,
+        )
+        .fetch_all(&mut **tx)
+        .await?
+    };
+    let got: BTreeSet<_> = waiting.iter().map(|row| row.parked_id).collect();
+    let others = parked_ids.iter().copied().filter(|id| !got.contains(id)).collect();
     let mut done = Outcome::default();
     let mut to_release = Vec::new();
     for row in waiting {
@@ -130,7 +153,7 @@ pub async fn release(
     .execute(&mut **tx)
     .await?;
     expect_rows("parked records released", done.released, rows.rows_affected())?;
-    Ok(done)
+    Ok((done, others))
 }
 
 /// The records that wait, in short.

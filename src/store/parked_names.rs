@@ -28,8 +28,12 @@ impl Keys {
 /// Who occupies a key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Occupant {
-    /// Its kind, scope and value.
-    pub key: (String, String, String),
+    /// Of the key.
+    pub kind: String,
+    /// Of the key.
+    pub scope: String,
+    /// Of the key.
+    pub value: String,
     /// Who.
     pub parked_id: i64,
     /// What it waits for; none for a letter.
@@ -58,7 +62,8 @@ pub async fn any(connection: &mut PgConnection) -> Result<bool> {
 
 /// The first of the queue behind each of these keys that is occupied.
 pub async fn firsts(connection: &mut PgConnection, keys: &Keys) -> Result<Vec<Occupant>> {
-    let rows = sqlx::query!(
+    Ok(sqlx::query_as!(
+        Occupant,
         r#"SELECT asked.kind AS "kind!", asked.scope AS "scope!", asked.value AS "value!", first.parked_id,
                   parked.why AS "why?", parked.program, letter.source, letter.message_id
            FROM UNNEST($1::text[], $2::text[], $3::text[]) AS asked (kind, scope, value)
@@ -74,18 +79,7 @@ pub async fn firsts(connection: &mut PgConnection, keys: &Keys) -> Result<Vec<Oc
         &keys.values,
     )
     .fetch_all(connection)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Occupant {
-            key: (row.kind, row.scope, row.value),
-            parked_id: row.parked_id,
-            why: row.why,
-            program: row.program,
-            source: row.source,
-            message_id: row.message_id,
-        })
-        .collect())
+    .await?)
 }
 
 /// Who occupies one of these keys, who is before them at any of theirs, and so on, up to `last`: each with all its keys.
@@ -94,7 +88,8 @@ pub async fn queues(
     keys: &Keys,
     last: i64,
 ) -> Result<Vec<Occupant>> {
-    let rows = sqlx::query!(
+    Ok(sqlx::query_as!(
+        Occupant,
         r#"WITH RECURSIVE involved (parked_id) AS (
                SELECT names.parked_id
                FROM UNNEST($1::text[], $2::text[], $3::text[]) AS asked (kind, scope, value)
@@ -120,18 +115,7 @@ pub async fn queues(
         last,
     )
     .fetch_all(connection)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Occupant {
-            key: (row.kind, row.scope, row.value),
-            parked_id: row.parked_id,
-            why: row.why,
-            program: row.program,
-            source: row.source,
-            message_id: row.message_id,
-        })
-        .collect())
+    .await?)
 }
 
 /// Occupies keys; those that are occupied by the same record already stay so.
@@ -190,8 +174,8 @@ pub async fn vacate(
         keys.1.push(row.scope);
         keys.2.push(row.value);
     }
-    sqlx::query!(
-        "UPDATE parked_records SET due_at = $4
+    let next = sqlx::query_scalar!(
+        "SELECT parked.parked_id
          FROM (
              SELECT DISTINCT next.parked_id
              FROM UNNEST($1::text[], $2::text[], $3::text[]) AS freed (kind, scope, value)
@@ -201,14 +185,20 @@ pub async fn vacate(
                  ORDER BY parked_id LIMIT 1
              ) AS next ON true
          ) AS next
-         WHERE parked_records.parked_id = next.parked_id AND parked_records.state = 'WAITING'
-           AND (parked_records.due_at IS NULL OR parked_records.due_at > $4)",
+         JOIN parked_records AS parked USING (parked_id)
+         WHERE parked.state = 'WAITING' AND (parked.due_at IS NULL OR parked.due_at > $4)
+         ORDER BY parked.parked_id FOR UPDATE OF parked",
         &keys.0,
         &keys.1,
         &keys.2,
         now,
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
+    if !next.is_empty() {
+        sqlx::query!("UPDATE parked_records SET due_at = $2 WHERE parked_id = ANY($1)", &next, now)
+            .execute(&mut **tx)
+            .await?;
+    }
     Ok(())
 }

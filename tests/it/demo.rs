@@ -1,7 +1,7 @@
 //! `rollcall demo` through the real binary: what it shows, and that nothing of it is left behind.
 
 use crate::support::{self, PATIENCE, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -105,6 +105,42 @@ async fn every_record_comes_to_the_outcome_that_was_sown_and_it_is_proved() {
         let headers = report[shown]["headers"].as_array().expect("headers");
         assert!(headers.iter().any(|one| one["key"] == header), "{shown}: {headers:?}");
     }
+    let steps = report["household"].as_array().expect("a household");
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            let said = ["status", "final", "change", "version"].map(|name| &step[name]);
+            (json!(said), step["payee"]["reference"].as_str())
+        })
+        .collect();
+    let (head, other) = (Some("HH-110000-1"), Some("HH-110000-2"));
+    let expected = [
+        (json!(["HELD", false, null, null]), None),
+        (json!(["SUCCEEDED", true, "ENROLLED", 1]), head),
+        (json!(["SUCCEEDED", true, "PAUSED", 2]), head),
+        (json!(["SUCCEEDED", true, "PAYEE_CHANGED", 3]), None),
+        (json!(["SUCCEEDED", true, "PAYEE_CHANGED", 4]), other),
+    ];
+    assert_eq!(steps, expected);
+    let receipt = &report["receipt"]["value"];
+    // The household has four messages; what was delivered twice or under a used id is no other message.
+    let counts = [
+        "total_count",
+        "applied_count",
+        "unchanged_count",
+        "partial_count",
+        "rejected_count",
+        "held_count",
+    ];
+    assert_eq!(
+        json!(counts.map(|name| &receipt[name])),
+        json!([499, 486, 4, 3, 5, 1]),
+        "{receipt}"
+    );
+    assert_eq!(
+        (&receipt["status"], &receipt["revision"]),
+        (&json!("COMPLETE_WITH_HELD"), &json!(1))
+    );
     demo.nothing_is_left().await;
 }
 
@@ -116,6 +152,9 @@ async fn the_page_fits_a_terminal_and_nothing_disturbs_it() {
     assert!(output.status.success(), "{page}{notes}");
     assert!(page.contains("Reconcile: proved"), "{page}");
     assert!(page.contains("session.timeout.ms=6000"), "{page}");
+    for shown in ["HELD, not final", "PAYEE_CHANGED 3  nobody", "Its receipt: COMPLETE_WITH_HELD"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
     for line in page.lines() {
         assert!(line.chars().count() <= 115, "{line}");
     }

@@ -23,21 +23,31 @@ async fn enrollments_cut_over_lanes_with_crashes_leave_what_one_by_one_leaves() 
     Box::pin(same_rows(Kinds::Enrollments, &[SAID, PEOPLE].concat())).await;
 }
 
-/// With `parking.grace` zero: whether a record hears HELD first depends on when the queue is emptied (see "knowingly
-/// accepted" in the architecture).
+/// With `parking.grace` zero: nobody waits for what is not there.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_kinds_cut_over_lanes_with_crashes_leave_what_one_by_one_leaves() {
     Box::pin(same_rows(Kinds::All, &[SAID, PEOPLE].concat())).await;
+}
+
+/// With a grace: those that wait are decided in the transaction that frees them, and when it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_kinds_that_wait_leave_what_one_by_one_they_leave() {
+    Box::pin(same_rows(Kinds::Waiting, &[SAID, WAITED, PEOPLE].concat())).await;
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kinds {
     Enrollments,
     All,
+    Waiting,
 }
 
 async fn same_rows(kinds: Kinds, queries: &[Query]) {
-    let (serial, cut) = tokio::join!(Scene::without_grace(), Scene::without_grace());
+    let (serial, cut) = if kinds == Kinds::Waiting {
+        tokio::join!(Scene::new(), Scene::new())
+    } else {
+        tokio::join!(Scene::without_grace(), Scene::without_grace())
+    };
     for seed in 0..SEQUENCES {
         let mut random = StdRng::seed_from_u64(seed);
         let lanes: Vec<_> =
@@ -48,6 +58,17 @@ async fn same_rows(kinds: Kinds, queries: &[Query]) {
         let seeds: Vec<u64> = lanes.iter().map(|_| random.random()).collect();
         let runs = lanes.iter().zip(seeds).map(|(records, seed)| at_random(&cut, records, seed));
         futures::future::join_all(runs).await;
+    }
+    for scene in [&serial, &cut] {
+        scene.drain().await;
+        // Graces end.
+        scene.clock.advance(time::Duration::hours(1));
+        scene.drain().await;
+        assert_eq!(
+            scene.number("SELECT count(*) FROM parked_records WHERE state = 'WAITING'").await,
+            0
+        );
+        assert_eq!(scene.number("SELECT count(*) FROM parked_names").await, 0);
     }
     let (one, other) = tokio::join!(dump(&serial, queries), dump(&cut, queries));
     for (what, _) in queries {
@@ -80,6 +101,10 @@ async fn at_random(scene: &Scene, records: &[Record], seed: u64) {
         let cancel = CancellationToken::new();
         let crash = random.random_bool(0.3).then(|| random.random_range(0..15_000));
         let apply = scene.applier.apply(batch, &cancel);
+        if random.random_bool(0.3) {
+            let within = Duration::from_micros(random.random_range(0..30_000));
+            drop(tokio::time::timeout(within, scene.drain()).await);
+        }
         let outcome = match crash {
             None => Some(apply.await),
             // The future is dropped wherever it is: its connection closes, as a killed worker's does.
@@ -149,7 +174,7 @@ const SAID: &[Query] = &[
     ("inbox", "SELECT to_jsonb(t)::text FROM inbox t ORDER BY source, message_id"),
     (
         "attempts",
-        "SELECT (to_jsonb(t) - 'inbox_attempt_id')::text FROM inbox_attempts t ORDER BY topic, partition, \"offset\"",
+        "SELECT (to_jsonb(t) - 'inbox_attempt_id')::text FROM inbox_attempts t ORDER BY topic, partition, \"offset\", inbox_attempt_id",
     ),
     (
         "ledger",
@@ -165,6 +190,12 @@ const SAID: &[Query] = &[
     ),
     ("results", "SELECT id || md5(body) FROM outbox WHERE stream < 1000 ORDER BY id"),
 ];
+
+/// Who waited, for what, and what became of it.
+const WAITED: &[Query] = &[(
+    "parked records",
+    "SELECT (to_jsonb(t) - 'parked_id')::text FROM parked_records t ORDER BY topic, partition, \"offset\"",
+)];
 
 /// What must not depend on the cutting, as sorted text.
 async fn dump(scene: &Scene, queries: &[Query]) -> BTreeMap<&'static str, Vec<String>> {

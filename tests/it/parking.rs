@@ -1,5 +1,7 @@
 //! Records that wait (P8): for what they name, or behind an earlier record of the same person.
 
+mod locks;
+mod receipts;
 mod waiting;
 
 use rollcall::contract::wire::{Action, EnrollmentRequest, HeldWhy, RequestResult, ResultStatus};
@@ -31,7 +33,7 @@ async fn an_update_that_overtook_its_enrollment_waits_for_it() {
     assert_eq!(results[0].held.as_ref().unwrap().why, HeldWhy::Parked);
     assert_eq!(results[1].items[0].pointer, "");
     assert_eq!(w.scene.ledger().await, "AK");
-    assert_eq!(w.parked().await, "pause RESOLVED BEHIND A");
+    assert_eq!(w.parked().await, "pause RESOLVED REGISTRANT A");
     w.nobody_waits().await;
     let ids = w
         .scene
@@ -145,13 +147,17 @@ async fn a_membership_that_never_comes_is_refused_and_a_copy_hears_held() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_for_nobody_is_refused_at_once() {
     let mut w = Waiting::new().await;
-    let (at, offset) = w.updates.clone();
-    w.updates.1 += 1;
-    let unknown = update("m1", "r1", "NOWHERE", Action::Pause);
-    w.apply(carrying(&at, offset, Some("r1"), &unknown)).await;
-    let results = w.results("m1").await;
-    assert_eq!(statuses(&results), [REFUSED]);
-    assert_eq!(results[0].errors[0].code, "rjct.program.not_found");
+    w.refused_at_once("free").await;
+    w.nobody_waits().await;
+    // Its name is occupied: by who waits for it, and by who is behind that one.
+    w.act("pause", "r1", Action::Pause).await;
+    w.refused_at_once("behind-one").await;
+    w.act("resume", "r1", Action::Resume).await;
+    w.refused_at_once("behind-two").await;
+    assert_eq!(w.parked().await, "pause WAITING REGISTRANT -, resume WAITING BEHIND -");
+    w.enroll("enroll", "r1").await;
+    w.scene.drain().await;
+    assert_eq!(w.history().await, "enroll:ENROLLED:1 pause:PAUSED:2 resume:RESUMED:3");
     w.nobody_waits().await;
 }
 
@@ -174,8 +180,7 @@ async fn records_of_others_do_not_wait_and_another_name_of_the_same_person_does(
         value: "1".to_owned(),
     }];
     w.apply(carrying(&at, offset, None, &resume)).await;
-    assert_eq!(w.parked().await, "pause WAITING BEHIND -, resume WAITING BEHIND -");
-    w.scene.drain().await;
+    assert_eq!(w.parked().await, "pause RESOLVED REGISTRANT A");
     let r1 = w
         .scene
         .text(

@@ -114,9 +114,7 @@ async fn a_release_while_the_queue_is_looked_at_is_not_lost() {
     let mut tx = w.scene.pool.begin().await.unwrap();
     let waiting = parked::due(&mut tx, w.scene.clock.now(), 1).await.unwrap();
     let later = w.scene.clock.now() + time::Duration::hours(1);
-    parked::put_off(&mut tx, &[waiting[0].parked_id], &["REGISTRANT"], &[None], &[Some(later)])
-        .await
-        .unwrap();
+    parked::put_off(&mut tx, &waiting, &["REGISTRANT"], &[None], &[Some(later)]).await.unwrap();
     tx.commit().await.unwrap();
     w.scene.drain().await;
     assert_eq!(w.parked().await, "u0R");

@@ -235,9 +235,8 @@ pub(crate) fn update(
         batch: None,
         actor: None,
         registrant: RegistrantRef {
-            source: None,
             reference: Some(reference.to_owned()),
-            ids: Vec::new(),
+            ..RegistrantRef::default()
         },
         program: program.to_owned(),
         action,
@@ -328,26 +327,5 @@ pub(crate) fn identifier(id_type: &str, value: &str) -> RegistrantIdentifier {
 
 /// An individual of whom nothing is said.
 pub(crate) fn info() -> RegistrantInfo {
-    RegistrantInfo {
-        source: None,
-        reference: None,
-        ids: Vec::new(),
-        kind: RegistrantKind::Individual,
-        name: None,
-        given_name: None,
-        family_name: None,
-        addl_name: None,
-        gender: None,
-        birthdate: None,
-        birth_place: None,
-        email: None,
-        address: None,
-        registration_date: None,
-        payment_address: None,
-        disabled: None,
-        phone_numbers: Vec::new(),
-        group_kind: None,
-        is_partial_group: None,
-        clear: Vec::new(),
-    }
+    RegistrantInfo { kind: RegistrantKind::Individual, ..RegistrantInfo::default() }
 }

@@ -1,5 +1,6 @@
 //! The batch: made-up enrollments with faults sown in, and what should become of each.
 
+use super::household;
 use super::outcome::Fate;
 use super::people::{Person, membership, person};
 use super::programs::{ENDED, UNKNOWN};
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime};
 
 /// The sender.
-const SOURCE: &str = "demo-registry";
+pub(super) const SOURCE: &str = "demo-registry";
 /// Faults of each kind in a thousand records; at least one.
 const PER_MILLE: [(Fate, u32); 7] = [
     (Fate::OneUnknownProgram, 6),
@@ -21,8 +22,10 @@ const PER_MILLE: [(Fate, u32); 7] = [
     (Fate::Undecodable, 2),
 ];
 
-/// A record to produce to the request topic.
+/// A record to produce to a request topic.
 pub(super) struct Record {
+    /// Without prefix.
+    pub(super) topic: &'static str,
     pub(super) key: String,
     pub(super) value: Vec<u8>,
     pub(super) message_id: String,
@@ -33,12 +36,11 @@ pub(super) struct Batch {
     pub(super) records: Vec<Record>,
     /// How many of each should be found.
     pub(super) sown: BTreeMap<Fate, u64>,
+    /// Its id, and how many messages it has with those of the household.
+    pub(super) reference: BatchRef,
 }
 
 impl Batch {
-    /// The source and the batch's id, for headers.
-    pub(super) const SOURCE: &str = SOURCE;
-
     /// A batch of `records` records, sent at `now`.
     ///
     /// # Errors
@@ -51,7 +53,14 @@ impl Batch {
             .iter()
             .sum();
         let people = records - extra;
-        let maker = Maker { now, batch_id: format!("demo-{}", now.unix_timestamp()) };
+        let garbage = sown_of(Fate::Undecodable);
+        // A batch counts distinct messages.
+        let of_others = sown_of(Fate::Duplicate) + sown_of(Fate::ReusedId);
+        let reference = BatchRef {
+            batch_id: format!("demo-{}", now.unix_timestamp()),
+            total_count: Some((records - of_others) as i32 + household::CHAPTERS as i32),
+        };
+        let maker = Maker { now, batch: reference.clone() };
 
         // Places are thousandfold, so that what repeats a request finds room behind it.
         let mut placed: Vec<(u64, Record)> = Vec::with_capacity(records as usize);
@@ -78,14 +87,14 @@ impl Batch {
                 placed.push((place + 90_500, repeated));
             }
         }
-        let garbage = sown_of(Fate::Undecodable);
         for number in 0..garbage {
             *sown.entry(Fate::Undecodable).or_default() += 1;
             let place = u64::from(number + 1) * u64::from(people) * 1_000 / u64::from(garbage + 1);
             placed.push((place + 1, maker.garbage(people + number)?));
         }
         placed.sort_by_key(|(place, _)| *place);
-        Ok(Self { records: placed.into_iter().map(|(_, record)| record).collect(), sown })
+        let records = placed.into_iter().map(|(_, record)| record).collect();
+        Ok(Self { records, sown, reference })
     }
 }
 
@@ -130,7 +139,7 @@ impl Spread {
 
 struct Maker {
     now: OffsetDateTime,
-    batch_id: String,
+    batch: BatchRef,
 }
 
 impl Maker {
@@ -148,20 +157,21 @@ impl Maker {
     }
 
     fn request(&self, number: u32, nth: u32, person: &Person) -> Result<Record, Unfit> {
-        let message_id = format!("{}-{:05}-{nth}", self.batch_id, number + 1);
+        let message_id = format!("{}-{:05}-{nth}", self.batch.batch_id, number + 1);
         let request = EnrollmentRequest {
             message_id: message_id.clone(),
             source: SOURCE.to_owned(),
             sent_at: Millis::from(self.now + Duration::milliseconds(i64::from(number))),
             attempt: 1,
-            batch: Some(BatchRef { batch_id: self.batch_id.clone(), total_count: None }),
+            batch: Some(self.batch.clone()),
             actor: Some("demo".to_owned()),
             atomic: false,
             registrant: person.info.clone(),
             program_memberships: person.memberships.clone(),
         };
         let key = person.info.reference.clone().unwrap_or_default();
-        Ok(Record { key, value: encode(&request)?, message_id })
+        let value = encode(&request)?;
+        Ok(Record { topic: "enrollment-requests", key, value, message_id })
     }
 
     /// What senders get wrong: another format, or a request cut short.

@@ -1,8 +1,9 @@
-//! `rollcall demo`: broker, database and worker of its own, a batch with faults, and what became of it.
+//! `rollcall demo`: broker, database and worker of its own, a batch with faults, a household, and what became of them.
 //!
 //! Everything runs in this process but Postgres, and ends with it, whatever ends it.
 
 mod batch;
+mod household;
 mod listen;
 mod names;
 mod outcome;
@@ -12,22 +13,28 @@ mod record;
 mod send;
 mod servers;
 
+pub use household::{Paid, Step};
 pub use outcome::Line;
 pub use record::Shown;
 pub use servers::Started;
 
 use self::batch::Batch;
+use self::household::Story;
+use self::listen::{Heard, Listener};
 use self::outcome::Fate;
 use self::servers::Servers;
 use super::reconcile::{self, Unchecked, reconcile};
 use super::{embedded, worker};
 use crate::config::Settings;
+use crate::contract::wire::BatchReceipt;
 use crate::lifecycle::clock::{Clock as _, SystemClock};
 use crate::lifecycle::{Lifecycle, Outcome};
 use crate::store;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
 /// How long a start that was told to end may take to come to where it can.
 const START_ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -66,14 +73,21 @@ pub struct Report {
     pub event: Option<Shown>,
     /// A dead letter.
     pub letter: Option<Shown>,
+    /// What became of a household.
+    pub household: Vec<Step>,
+    /// The receipt of the batch.
+    pub receipt: Option<(BatchReceipt, Shown)>,
     /// What `rollcall reconcile` says.
     pub proof: reconcile::Report,
 }
 
 impl Report {
-    /// Whether every record came to the outcome that was sown, and reconcile found nothing.
+    /// Whether every record came to the outcome that was sown, the receipt counts them, and reconcile found nothing.
     pub fn as_sown(&self) -> bool {
-        self.lines.iter().all(|line| line.sent == line.records) && self.proof.proved()
+        self.lines.iter().all(|line| line.sent == line.records)
+            && household::as_told(&self.household)
+            && self.receipt.as_ref().is_some_and(|(receipt, _)| receipt.revision == 1)
+            && self.proof.proved()
     }
 }
 
@@ -210,17 +224,12 @@ async fn demonstrate(
     let now = SystemClock.now();
     let batch = Batch::make(options.records, now)?;
     let sown = batch.sown.clone();
-    let sent = Instant::now();
-    let heard = {
+    let (heard, took) = {
         let (settings, bar) = (servers.settings.clone(), bar.clone());
         let stop = lifecycle.soft().clone();
-        let heard = tokio::task::spawn_blocking(move || {
-            send::send(&settings, &batch.records)?;
-            listen::listen(&settings, records, &bar, &stop)
-        });
+        let heard = tokio::task::spawn_blocking(move || talk(&settings, batch, now, &bar, &stop));
         heard.await.map_err(|_panicked| Error::Ended)??
     };
-    let took = sent.elapsed();
     bar.set_message("reconcile proves it");
     let proof = prove(servers).await?;
     let count = |fate| heard.fates.get(&fate).copied().unwrap_or(0);
@@ -248,8 +257,37 @@ async fn demonstrate(
         result: heard.result,
         event: heard.event,
         letter: heard.letter,
+        household: heard.story.steps(),
+        receipt: heard.receipt,
         proof,
     })
+}
+
+/// Sends the batch, then tells of a household, request by request, and hears what is said to it all; gives how long the
+/// batch took. Blocks.
+fn talk(
+    settings: &Settings,
+    batch: Batch,
+    now: OffsetDateTime,
+    bar: &ProgressBar,
+    stop: &CancellationToken,
+) -> Result<(Heard, Duration), Error> {
+    let Batch { records, reference, .. } = batch;
+    let batch_id = &reference.batch_id;
+    let all = records.len() as u64;
+    let mut heard = Heard::of(Story::tell(now, &reference)?);
+    let listener = Listener::new(settings, all, bar, stop)?;
+    let sent = Instant::now();
+    send::send(settings, batch_id, records.iter().chain(heard.story.record(0)))?;
+    listener.hear(&mut heard, |heard| heard.complete(all))?;
+    let took = sent.elapsed();
+    // Across topics Kafka keeps no order: who needs one waits for the answer.
+    for chapter in 0..household::CHAPTERS {
+        listener.hear(&mut heard, |heard| heard.story.told(chapter))?;
+        send::send(settings, batch_id, heard.story.record(chapter + 1))?;
+    }
+    listener.hear(&mut heard, |heard| heard.receipt.is_some())?;
+    Ok((heard, took))
 }
 
 async fn prove(servers: &Servers) -> Result<reconcile::Report, Error> {

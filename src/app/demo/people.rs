@@ -55,7 +55,6 @@ pub(super) fn person(number: u32, today: Date) -> Person {
         date_collected: Some(Day::from(today - Duration::days(dice.roll(700) as i64))),
     };
     let info = RegistrantInfo {
-        source: None,
         reference: Some(format!("HH-{:05}-{}", 10_000 + number / 4, number % 4 + 1)),
         ids: vec![RegistrantIdentifier {
             id_type: "NATIONAL_ID".to_owned(),
@@ -66,19 +65,14 @@ pub(super) fn person(number: u32, today: Date) -> Person {
         name: Some(name),
         given_name: Some(given.to_owned()),
         family_name: Some(family.to_owned()),
-        addl_name: None,
         gender: Some(if dice.roll(2) == 0 { "female" } else { "male" }.to_owned()),
         birthdate: Some(Day::from(today - age)),
         birth_place: Some(dice.pick(names.places).to_owned()),
-        email: None,
         address: Some(format!("{} {}", dice.pick(names.places), 1 + dice.roll(200))),
         registration_date: Some(Day::from(today - Duration::days(dice.roll(400) as i64))),
         payment_address: Some(payment_address),
-        disabled: None,
         phone_numbers: if is_child { Vec::new() } else { vec![phone] },
-        group_kind: None,
-        is_partial_group: None,
-        clear: Vec::new(),
+        ..RegistrantInfo::default()
     };
     let program = if is_child { SCHOOL } else { dice.pick(OPEN) };
     let enrolled_on = today - Duration::days(dice.roll(30) as i64);

@@ -11,6 +11,9 @@ pub(super) const ENDED: &str = "FLOOD-RELIEF-2019";
 /// One that does not exist: a mistyped code.
 pub(super) const UNKNOWN: &str = "CASH-TRANSFR";
 
+/// The one that households are enrolled in.
+pub(super) const HOUSEHOLDS: &str = "HOUSEHOLD-GRANT";
+
 const ALL: [(&str, &str, ProgramState); 6] = [
     ("CASH-TRANSFER", "Cash transfer", ProgramState::Active),
     (SCHOOL, "School meals", ProgramState::Active),
@@ -22,15 +25,19 @@ const ALL: [(&str, &str, ProgramState); 6] = [
 
 /// All programs that there are.
 pub(super) fn all() -> Vec<Program> {
-    ALL.iter()
-        .map(|(code, name, state)| Program {
-            program_id: ProgramId::of(code),
-            code: (*code).to_owned(),
-            name: (*name).to_owned(),
-            target_type: RegistrantKind::Individual,
-            state: *state,
-        })
-        .collect()
+    let program = |code: &str, name: &str, target_type, state| Program {
+        program_id: ProgramId::of(code),
+        code: code.to_owned(),
+        name: name.to_owned(),
+        target_type,
+        state,
+    };
+    let of_people = ALL
+        .iter()
+        .map(|(code, name, state)| program(code, name, RegistrantKind::Individual, *state));
+    let of_households =
+        program(HOUSEHOLDS, "Household grant", RegistrantKind::Group, ProgramState::Active);
+    of_people.chain([of_households]).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::{Change, settle, take_total};
 use crate::apply::answer::{Answer, Write};
 use crate::apply::disposition::Failure;
 use crate::apply::outbound::EventNumber;
+use crate::apply::park::Parking;
 use crate::contract::Identity;
 use crate::domain::BatchOutcome;
 use crate::store::batches::{self, Row};
@@ -40,6 +41,8 @@ struct Letter<'a> {
 pub(in crate::apply) struct Counting<'a> {
     pub(in crate::apply) changes: Vec<Change<'a>>,
     letters: BTreeMap<Key<'a>, Letter<'a>>,
+    /// Letters of records that were parked: counted as held already, and taken out of the inbox now.
+    failed: BTreeMap<Key<'a>, Letter<'a>>,
     totals: Vec<(Name<'a>, i32)>,
     /// Where the messages belong that are new, or that have events.
     belongs: HashMap<Key<'a>, Option<&'a str>>,
@@ -52,6 +55,8 @@ pub(in crate::apply) struct Counting<'a> {
 /// Batches under lock, with what is to be counted in them.
 #[derive(Debug, Default)]
 pub(in crate::apply) struct Locked<'a> {
+    /// As they stood when they were locked.
+    before: Vec<Row>,
     rows: Vec<Row>,
     changes: Vec<Change<'a>>,
 }
@@ -83,8 +88,9 @@ impl<'a> Counting<'a> {
         let key = (identity.source.as_str(), identity.message_id.as_str());
         let named = named(identity);
         let stored = stored.get(&key);
-        let belongs = if let Some((letter_id, _)) = answer.letter {
-            self.letter(key, named, letter_id, stored)
+        let belongs = if let Some((id, _)) = answer.letter {
+            let waited = matches!(answer.parking, Parking::Failed { waited: Some(_), .. });
+            self.letter(key, named, (id, waited), stored)
         } else if let Some(stored) = stored {
             let belongs = stored.batch_id.as_deref();
             if !answer.events.is_empty() {
@@ -118,22 +124,27 @@ impl<'a> Counting<'a> {
         }
     }
 
-    /// A letter is held, a message once, unless its message was taken. Gives the batch to which it belongs.
+    /// A letter is held, a message once, unless its message was taken: then only if it has `waited` till now. Gives the
+    /// batch to which it belongs.
     fn letter(
         &mut self,
         key: Key<'a>,
         named: Option<&'a str>,
-        letter_id: Uuid,
+        (id, waited): (Uuid, bool),
         stored: Option<&'a Stored>,
     ) -> Option<&'a str> {
         if let Some(stored) = stored {
-            return stored.batch_id.as_deref();
+            let batch_id = stored.batch_id.as_deref()?;
+            if waited {
+                self.failed.insert(key, Letter { batch_id, id, taken_here: false });
+            }
+            return Some(batch_id);
         }
         if let Some(belongs) = self.belongs.get(&key) {
             return *belongs;
         }
         let batch_id = named?;
-        let letter = Letter { batch_id, id: letter_id, taken_here: false };
+        let letter = Letter { batch_id, id, taken_here: false };
         Some(self.letters.entry(key).or_insert(letter).batch_id)
     }
 
@@ -171,6 +182,7 @@ impl<'a> Counting<'a> {
         let mut concerned = opened.clone();
         concerned.extend(self.totals.iter().map(|(name, _)| *name));
         concerned.extend(&self.moved);
+        concerned.extend(self.failed.iter().map(held));
         if concerned.is_empty() {
             return Ok(Locked::default());
         }
@@ -179,12 +191,14 @@ impl<'a> Counting<'a> {
             batches::open(tx, &sources, &batch_ids, shards, recorded_at).await?;
         }
         let (sources, batch_ids): (Vec<_>, Vec<_>) = concerned.into_iter().unzip();
-        let mut rows = batches::lock(tx, &sources, &batch_ids).await?;
+        let before = batches::lock(tx, &sources, &batch_ids).await?;
+        let mut rows = before.clone();
         release(tx, &mut changes, &mut rows).await?;
         // Somebody else may have taken or held the same message before the lock was ours.
         letters = self.unheard(tx, letters).await?;
-        if !letters.is_empty() {
-            hold(tx, &letters, &mut rows, recorded_at).await?;
+        if !letters.is_empty() || !self.failed.is_empty() {
+            let held = letters.iter().chain(&self.failed).map(|(key, letter)| (*key, *letter));
+            hold(tx, &held.collect(), &mut rows, recorded_at).await?;
             changes.extend(letters.iter().map(|(key, letter)| Change {
                 source: key.0,
                 batch_id: letter.batch_id,
@@ -193,7 +207,7 @@ impl<'a> Counting<'a> {
                 new: BatchOutcome::Held,
             }));
         }
-        Ok(Locked { rows, changes })
+        Ok(Locked { before, rows, changes })
     }
 
     /// Those letters whose messages nobody knows yet.
@@ -221,11 +235,10 @@ impl<'a> Counting<'a> {
         events: impl Iterator<Item = EventNumber>,
         now: OffsetDateTime,
     ) -> Result<bool, Failure> {
-        let Locked { mut rows, changes } = locked;
+        let Locked { before, mut rows, changes } = locked;
         if rows.is_empty() {
             return Ok(false);
         }
-        let before = rows.clone();
         let places: HashMap<Name<'_>, usize> =
             before.iter().enumerate().map(|(place, row)| (name_of(row), place)).collect();
         let place = |name: Name<'_>| places.get(&name).copied().unwrap_or(usize::MAX);

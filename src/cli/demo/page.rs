@@ -1,8 +1,10 @@
 //! The demo's page: at most a hundred columns, and about sixty lines.
 
 use super::fit::fit;
-use crate::app::demo::{Report, Shown, Started};
-use crate::cli::output::{Table, push};
+use crate::app::demo::{Report, Shown, Started, Step};
+use crate::cli::output::{Table, or_dash, push};
+use crate::contract::wire::BatchReceipt;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 const WIDTH: usize = 100;
@@ -72,6 +74,10 @@ pub(super) fn report(report: &Report, stays: bool) -> String {
     );
     push(&mut text, format_args!("Some of the people: {}, …\n\n", report.names.join(", ")));
     text.push_str(&table(report));
+    household(&report.household, &mut text);
+    if let Some((receipt, _)) = &report.receipt {
+        text.push_str(&self::receipt(receipt));
+    }
     for (title, shown) in
         [("A result", &report.result), ("An event", &report.event), ("A letter", &report.letter)]
     {
@@ -99,6 +105,52 @@ fn table(report: &Report) -> String {
         ]);
     }
     table.text("")
+}
+
+/// What is said to the sender of a household's requests, and what its payment system hears.
+fn household(steps: &[Step], text: &mut String) {
+    text.push('\n');
+    let mut table = Table::new(&["a household", "answered", "event", "to be paid"]);
+    for step in steps {
+        let status = symbol(&step.status);
+        let event = step.change.zip(step.version);
+        table.row(vec![
+            step.said.to_owned(),
+            if step.r#final { status } else { format!("{status}, not final") },
+            or_dash(event.map(|(change, version)| format!("{} {version}", symbol(&change)))),
+            match (&step.payee, event) {
+                (Some(paid), _) => or_dash(paid.reference.as_ref()),
+                (None, Some(_)) => "nobody".to_owned(),
+                (None, None) => "-".to_owned(),
+            },
+        ]);
+    }
+    text.push_str(&table.text(""));
+}
+
+/// A symbol of the contract.
+fn symbol(of: &impl Serialize) -> String {
+    let value = serde_json::to_value(of).ok();
+    value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn receipt(receipt: &BatchReceipt) -> String {
+    let digest = hex::encode(&receipt.digest.0);
+    format!(
+        "\nIts receipt: {}, batch {}, revision {}\n  {} messages: {} applied, {} unchanged, {} partial, {} \
+         rejected, {} held\n  digest {}…; who has read its {} positions of membership-events knows all of it\n",
+        symbol(&receipt.status),
+        receipt.batch_id,
+        receipt.revision,
+        or_dash(receipt.total_count),
+        receipt.applied_count,
+        receipt.unchanged_count,
+        receipt.partial_count,
+        receipt.rejected_count,
+        receipt.held_count,
+        digest.get(..16).unwrap_or_default(),
+        receipt.positions.len(),
+    )
 }
 
 fn record(title: &str, shown: &Shown, text: &mut String) {
@@ -140,6 +192,11 @@ fn headers(headers: &[(String, String)]) -> Vec<String> {
             words.push(format!("{open}{name}={value}{close}"));
         }
     }
+    fill(words)
+}
+
+/// As many words on a line as fit.
+fn fill(words: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words {
         match lines.last_mut() {
@@ -160,20 +217,16 @@ fn prefix(name: &str) -> &str {
 fn proof(report: &Report, text: &mut String) {
     let proof = &report.proof;
     let verdict = if proof.proved() { "proved" } else { "NOT proved" };
-    let checks: Vec<_> = proof
-        .checks
-        .iter()
-        .filter(|check| check.checked > 0 || check.found > 0)
-        .map(|check| match check.found {
-            0 => format!("{} {}", check.name, check.checked),
-            found => format!("{} {} ({found} findings)", check.name, check.checked),
-        })
-        .collect();
+    let checks = proof.checks.iter().filter(|check| check.checked > 0 || check.found > 0);
+    let checks = fill(checks.map(|check| match check.found {
+        0 => format!("{} {};", check.name, check.checked),
+        found => format!("{} {} ({found} findings);", check.name, check.checked),
+    }));
     push(
         text,
         format_args!(
             "\nReconcile: {verdict}: one outcome a record, one event a change, no gap in the numbers. Looked at:\n  {}\n",
-            checks.join(", "),
+            checks.join("\n  ").trim_end_matches(';'),
         ),
     );
 }
@@ -258,6 +311,8 @@ pub(super) fn object(report: &Report) -> Value {
         "result": shown(&report.result),
         "event": shown(&report.event),
         "letter": shown(&report.letter),
+        "household": report.household,
+        "receipt": report.receipt.as_ref().map(|(_, shown)| shown.to_json()),
         "reconcile": report.proof.to_json(),
         "next": commands(started),
     })

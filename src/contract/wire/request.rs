@@ -3,9 +3,10 @@
 use super::{Day, Millis};
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RegistrantKind {
+    #[default]
     Unknown,
     Individual,
     Group,
@@ -75,7 +76,7 @@ pub struct PhoneNumber {
     pub date_collected: Option<Day>,
 }
 
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrantRef {
     #[serde(default)]
@@ -86,7 +87,7 @@ pub struct RegistrantRef {
     pub ids: Vec<IdentifierRef>,
 }
 
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegistrantInfo {
     #[serde(default)]

@@ -37,8 +37,10 @@ impl Answer {
                 let worst = worst.unwrap_or(Reason::FieldInvalid);
                 (status(worst, of_path), Some(worst))
             }
-            _ if created => (StatusCode::CREATED, None),
-            _ => (StatusCode::OK, None),
+            ResultStatus::Succeeded if created => (StatusCode::CREATED, None),
+            ResultStatus::Succeeded | ResultStatus::Partial | ResultStatus::Unknown => {
+                (StatusCode::OK, None)
+            }
         };
         Ok(Self { status, result, made, worst })
     }

@@ -40,7 +40,7 @@ fn letter(message_id: &str, batch_id: &str) -> NewRecord {
 }
 
 /// The digest, by arithmetic of its own: column sums, then the carries.
-fn digest<'a>(outcomes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
+pub(crate) fn digest<'a>(outcomes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
     let mut columns = [0_u64; 32];
     for (message_id, outcome) in outcomes {
         let hash = Sha256::digest(format!("{message_id}\t{outcome}"));

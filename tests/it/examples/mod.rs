@@ -1,5 +1,6 @@
 //! The programs in `examples/`: what a payment system makes of the topics is what the database holds.
 
+mod households;
 mod live;
 mod logs;
 mod made;

@@ -2,7 +2,7 @@
 
 use rollcall::apply::{Record, SliceOutcome, TopicPartition};
 use rollcall::contract::decode_own;
-use rollcall::contract::wire::{Action, EnrollmentRequest, RequestResult};
+use rollcall::contract::wire::{Action, EnrollmentRequest, RequestResult, ResultStatus};
 use uuid::Uuid;
 
 use crate::scene::{Scene, carrying, enrollment, partition, partition_of, record, update};
@@ -52,6 +52,20 @@ impl Waiting {
     pub(super) async fn act(&mut self, message_id: &str, reference: &str, action: Action) {
         let record = self.update(message_id, reference, action);
         self.apply(record).await;
+    }
+
+    /// An update of "r1" in an unknown program waits for nobody.
+    pub(super) async fn refused_at_once(&mut self, message_id: &str) {
+        let (at, offset) = self.updates.clone();
+        self.updates.1 += 1;
+        let unknown = update(message_id, "r1", "NOWHERE", Action::Pause);
+        self.apply(carrying(&at, offset, Some("r1"), &unknown)).await;
+        let results = self.results(message_id).await;
+        let [result] = results.as_slice() else { panic!("one answer: {results:?}") };
+        assert_eq!((result.status, result.r#final), (ResultStatus::Rejected, true));
+        let errors: Vec<_> =
+            result.errors.iter().map(|error| (&*error.code, &*error.pointer)).collect();
+        assert_eq!(errors, [("rjct.program.not_found", "/program")]);
     }
 
     /// All results of a request, in the order of their numbers.

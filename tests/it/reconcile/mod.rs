@@ -29,7 +29,7 @@ async fn run(scene: &Scene, settings: &Settings, options: Options) -> Report {
         .expect("the servers answer")
 }
 
-async fn offline(scene: &Scene) -> Report {
+pub(crate) async fn offline(scene: &Scene) -> Report {
     run(scene, &Settings::default(), Options { offline: true, full: false }).await
 }
 

@@ -1,5 +1,7 @@
 //! The description of the API (OpenAPI 3.1), made from the handlers and their types, and a page that shows it.
 
+mod messages;
+
 use super::auth;
 use super::page::{Html, html};
 use super::problem::Document;
@@ -89,6 +91,9 @@ fn complete(description: &OpenApi) -> Value {
         "description": "A problem: see its `type`",
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     });
+    if let Some(schemas) = value["components"]["schemas"].as_object_mut() {
+        schemas.extend(messages::components());
+    }
     let paths = value.get_mut("paths").and_then(Value::as_object_mut);
     let operations = paths.into_iter().flatten().flat_map(|(_, item)| {
         item.as_object_mut().into_iter().flatten().map(|(_, operation)| operation)
