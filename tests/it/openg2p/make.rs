@@ -111,7 +111,7 @@ async fn a_program_that_nobody_knows_refuses_the_request() {
         [json!("No Such Program"), json!("program cash"), json!("Program HOUSE"), Value::Null]
     {
         let mut body = maria();
-        body["program_memberships"][1] = json!({"name": name});
+        body["program_memberships"] = json!([{"name": "Program CASH"}, {"name": name}]);
         let said = description(&post(&read, INDIVIDUAL, &body).await, 400, "ROLLCALL-PRG-001");
         assert!(said.starts_with("Program - "), "{said}");
     }
@@ -171,6 +171,9 @@ async fn the_same_body_is_the_same_request() {
     let back = "UPDATE inbox SET recorded_at = recorded_at - interval '11 minutes',
                        message_id = regexp_replace(message_id, '-[0-9]+$', '') || '-' || split_part(message_id, '-', 3)::bigint - 1";
     sqlx::query(back).execute(&read.scene.pool).await.unwrap();
+    // The registrant's reference is made of the id.
+    let names = "UPDATE names SET value = value || '-before' WHERE kind = 'REFERENCE'";
+    sqlx::query(names).execute(&read.scene.pool).await.unwrap();
     let second = post(&read, INDIVIDUAL, &body).await.json();
     assert_ne!(second["id"], first.json()["id"]);
     assert_eq!(registrants(&read).await, 2);

@@ -38,7 +38,7 @@ impl Read {
         }
         let worker = Worker::start_with(&setup, &["run", "--only", "http"]);
         worker.ready().await;
-        let client = Client::new(&worker.url());
+        let client = Client::new(&worker.url()).patient();
         let fence = scene.lease(&partition(0)).await;
         Self { scene, setup, worker, client, fence, next: 0 }
     }
