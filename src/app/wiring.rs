@@ -125,10 +125,10 @@ pub(super) fn http_limits(settings: &Settings) -> http::Limits {
 /// What the lane of writes over HTTP takes.
 pub(super) fn lane_limits(settings: &Settings) -> http::LaneLimits {
     http::LaneLimits {
-        max_waiting: settings.http.max_waiting,
-        max_records: settings.batch.max_records,
-        max_items: settings.batch.max_items,
-        max_record_bytes: settings.consume.max_record_bytes,
+        waiting: settings.http.max_waiting,
+        records: settings.batch.max_records,
+        items: settings.batch.max_items,
+        record_bytes: settings.consume.max_record_bytes,
     }
 }
 

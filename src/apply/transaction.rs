@@ -191,19 +191,19 @@ impl Applier {
         if receipt_due {
             self.receipts.notify_one();
         }
-        reply::answer(&arrived, &answers);
-        self.committed(&answers, &moves, recorded_at, started);
+        self.committed(&arrived, (&answers, &moves), recorded_at, started);
         Ok(None)
     }
 
-    /// After the commit: the relay wakes, the figures move.
+    /// After the commit: who waits for an answer gets it, the relay wakes, the figures move.
     fn committed(
         &self,
-        answers: &[Answer<'_>],
-        moves: &Moves,
+        arrived: &[&Taken],
+        (answers, moves): (&[Answer<'_>], &Moves),
         recorded_at: OffsetDateTime,
         started: Instant,
     ) {
+        reply::answer(arrived, answers);
         self.wake.notify_one();
         if !moves.is_empty() || answers.iter().any(|answer| answer.parking != Parking::None) {
             self.parked.notify_one();

@@ -19,10 +19,10 @@ const ANSWER: Duration = Duration::from_millis(600);
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the keys of the settings, as they describe them")]
 pub struct LaneLimits {
-    pub max_waiting: usize,
-    pub max_records: usize,
-    pub max_items: usize,
-    pub max_record_bytes: usize,
+    pub waiting: usize,
+    pub records: usize,
+    pub items: usize,
+    pub record_bytes: usize,
 }
 
 /// Where writes go; clones share it.
@@ -54,13 +54,13 @@ struct Database {
 impl Lane {
     /// A lane over an applier, and the work that is to be run.
     pub fn new(applier: Applier, pool: PgPool, limits: LaneLimits) -> (Self, Work) {
-        let (sender, queue) = mpsc::channel(limits.max_waiting);
+        let (sender, queue) = mpsc::channel(limits.waiting);
         let applier = applier.without_patience();
         let database = Arc::new(Database { pool, last: Mutex::default() });
         let lane = Self {
             applier: applier.clone(),
             queue: sender,
-            max_record_bytes: limits.max_record_bytes,
+            max_record_bytes: limits.record_bytes,
             database,
         };
         (lane, Work { applier, queue, limits, left: None })
@@ -72,7 +72,7 @@ impl Lane {
             return Err(Problem::of(Code::PayloadTooLarge)
                 .because("the request is larger than consume.max_record_bytes allows"));
         }
-        let (reply, mut answer) = Reply::new();
+        let (reply, answer) = Reply::new();
         let taken = Taken { reply: Some(reply), ..self.applier.take(record) };
         self.queue.try_send(taken).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
@@ -82,11 +82,9 @@ impl Lane {
                 Problem::of(Code::Unavailable).because("the worker shuts down")
             }
         })?;
-        loop {
-            tokio::select! {
-                answer = &mut answer => return answer.map_err(|_dropped| away()),
-                () = self.database.found_away() => return Err(away()),
-            }
+        tokio::select! {
+            answer = answer => answer.map_err(|_dropped| away()),
+            () = self.database.found_away() => Err(away()),
         }
     }
 }
@@ -153,11 +151,11 @@ impl Work {
     fn batch(&mut self, first: Taken) -> Vec<Taken> {
         let mut items = apply::items(&first);
         let mut records = vec![first];
-        while records.len() < self.limits.max_records
+        while records.len() < self.limits.records
             && let Ok(taken) = self.queue.try_recv()
         {
             items += apply::items(&taken);
-            if items > self.limits.max_items {
+            if items > self.limits.items {
                 self.left = Some(taken);
                 break;
             }

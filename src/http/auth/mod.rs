@@ -7,9 +7,7 @@ mod token;
 
 pub use keys::KeysError;
 pub(super) use scope::ALL as SCOPES;
-pub(super) use scope::{
-    MembershipsRead, MembershipsWrite, OpsRead, OpsReplay, ProgramsWrite, Scope,
-};
+pub(super) use scope::{MembershipsRead, MembershipsWrite, ProgramsWrite, Scope};
 
 use super::Face;
 use super::problem::{Code, Problem};

@@ -51,7 +51,7 @@ pub(in crate::http) fn attempt(headers: &HeaderMap) -> Result<i32, Problem> {
 /// The version of `If-Match`; none without it, or with `*`.
 ///
 /// # Errors
-/// It is no ETag; 412 for one that cannot be of a membership.
+/// It is no entity tag; 412 for one that cannot be of a membership.
 pub(in crate::http) fn if_match(headers: &HeaderMap) -> Result<Option<i32>, Problem> {
     let allowed = "one ETag as this server gives it, such as \"3\", or *";
     let wrong = || Problem::parameter("If-Match", allowed);

@@ -23,7 +23,7 @@ pub(super) struct Headers {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "read by name; the fields are its description")]
 pub(super) struct Precondition {
-    /// The ETag of the membership as the caller knows it.
+    /// The `ETag` of the membership as the caller knows it.
     #[param(rename = "If-Match", example = "\"3\"")]
     if_match: Option<String>,
 }
