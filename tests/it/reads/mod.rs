@@ -85,7 +85,7 @@ impl Read {
             }
             let (link, rel) = answer.header("link").split_once('>').expect("a link");
             assert_eq!(rel, "; rel=\"next\"");
-            next = link.strip_prefix('<').expect("a link").to_owned();
+            link.strip_prefix('<').expect("a link").clone_into(&mut next);
             assert!(next.contains(page["next_cursor"].as_str().expect("a cursor")));
         }
     }
