@@ -1,5 +1,6 @@
 //! The HTTP face of a worker, put together.
 
+use super::submit::uploader;
 use super::wiring::{http_auth, http_limits, http_tls, lane_limits};
 use super::worker::StartError;
 use crate::apply::Applier;
@@ -30,7 +31,8 @@ pub(super) async fn start_http(
     let listener = http::bind(address, tls).await.map_err(listen)?;
     let address = listener.address().map_err(listen)?;
     let face = http::Face::new(health, figures, around, auth, http_limits(settings))
-        .with_openg2p(settings.openg2p.clone());
+        .with_openg2p(settings.openg2p.clone())
+        .with_uploader(uploader(settings));
     let stop = lifecycle.token(Group::Rest).clone();
     lifecycle.spawn(Group::Rest, "http", http::serve(listener, face.clone(), stop));
     Ok((address, face))
@@ -40,10 +42,10 @@ pub(super) async fn start_http(
 pub(super) fn open_http(
     settings: &Settings,
     lifecycle: &Lifecycle,
-    pool: &PgPool,
-    (face, applier): (&http::Face, &Applier),
+    face: &http::Face,
+    applier: &Applier,
 ) {
-    let (lane, work) = http::Lane::new(applier.clone(), pool.clone(), lane_limits(settings));
+    let (lane, work) = http::Lane::new(applier.clone(), lane_limits(settings));
     let (stop, hard) = (lifecycle.token(Group::Intake).clone(), lifecycle.hard().clone());
     lifecycle.spawn(Group::Intake, "http-lane", work.run(stop, hard));
     face.open(lane);

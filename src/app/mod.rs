@@ -1,6 +1,5 @@
 //! The composition root: what commands are made of.
 
-pub mod batches;
 pub mod demo;
 pub mod embedded;
 pub mod kafka;

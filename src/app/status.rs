@@ -98,7 +98,7 @@ async fn batches(connection: &mut PgConnection) -> store::Result<Batches> {
     let open = store::batches::open_count(connection).await?;
     let filter = store::batches::Filter { source: None, state: Some(BatchState::Open.as_str()) };
     let latest = store::batches::list(connection, filter, None, SHOWN_BATCHES).await?;
-    Ok(Batches { open, items: latest.iter().map(super::batches::object).collect() })
+    Ok(Batches { open, items: latest.iter().map(crate::apply::batches::object).collect() })
 }
 
 /// Fills in what only the brokers know: missing topics, partitions nobody has spoken of, watermarks.

@@ -119,6 +119,7 @@ pub(super) fn http_limits(settings: &Settings) -> http::Limits {
         max_requests: limits.max_requests,
         max_connections: limits.max_connections,
         cors_origins: limits.cors_origins.clone(),
+        revise_after: time_duration(settings.batches.revise_after),
     }
 }
 

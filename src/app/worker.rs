@@ -150,7 +150,7 @@ pub async fn start(
     .with_receipts(Arc::clone(&receipts));
     if let Some(face) = &face {
         // Before Kafka is waited for: writes need none.
-        open_http(settings, lifecycle, &pool, (face, &applier));
+        open_http(settings, lifecycle, face, &applier);
     }
     let relay_config = relay_config(settings, &owner);
     let applies = face.is_some() || parts.contains(&Part::Consume);

@@ -5,6 +5,7 @@
 
 mod answer;
 mod batch;
+pub mod batches;
 mod caps;
 mod disposition;
 mod divide;

@@ -290,9 +290,12 @@ async fn known<'a>(
             Intake::Refused(refused) => {
                 Some((&*refused.identity.source, &*refused.identity.message_id))
             }
-            // It may have been held till now.
+            // They may have been held till now.
             Intake::Condemned { identity, .. } => Some((&*identity.source, &*identity.message_id)),
-            Intake::Letter(_) => None,
+            Intake::Letter(_) => {
+                let identity = taken.waiting.as_ref()?.identity.as_ref()?;
+                Some((&*identity.source, &*identity.message_id))
+            }
         })
         .collect();
     if keys.is_empty() {

@@ -3,17 +3,8 @@
 
 use super::problem::{Code, Problem};
 use crate::apply::{self, Applier, Batch, Record, Replied, Reply, Taken};
-use sqlx::postgres::PgConnection;
-use sqlx::{Connection as _, PgPool};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-/// Who waits for longer asks whether the database is there.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// It must answer within this time; together a caller hears of an outage within a second.
-const ANSWER: Duration = Duration::from_millis(600);
 
 /// How much one transaction takes, and how much may wait for it.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +22,6 @@ pub struct Lane {
     applier: Applier,
     queue: mpsc::Sender<Taken>,
     max_record_bytes: usize,
-    database: Arc<Database>,
 }
 
 /// The lane's other end.
@@ -44,25 +34,13 @@ pub struct Work {
     left: Option<Taken>,
 }
 
-/// Whether the database answers; asked by one at a time, for all.
-#[derive(Debug)]
-struct Database {
-    pool: PgPool,
-    last: Mutex<Option<(Instant, bool)>>,
-}
-
 impl Lane {
     /// A lane over an applier, and the work that is to be run.
-    pub fn new(applier: Applier, pool: PgPool, limits: LaneLimits) -> (Self, Work) {
+    pub fn new(applier: Applier, limits: LaneLimits) -> (Self, Work) {
         let (sender, queue) = mpsc::channel(limits.waiting);
         let applier = applier.without_patience();
-        let database = Arc::new(Database { pool, last: Mutex::default() });
-        let lane = Self {
-            applier: applier.clone(),
-            queue: sender,
-            max_record_bytes: limits.record_bytes,
-            database,
-        };
+        let max_record_bytes = limits.record_bytes;
+        let lane = Self { applier: applier.clone(), queue: sender, max_record_bytes };
         (lane, Work { applier, queue, limits, left: None })
     }
 
@@ -82,45 +60,18 @@ impl Lane {
                 Problem::of(Code::Unavailable).because("the worker shuts down")
             }
         })?;
-        tokio::select! {
-            answer = answer => answer.map_err(|_dropped| away()),
-            () = self.database.found_away() => Err(away()),
-        }
+        answer.await.map_err(|_dropped| away())
+    }
+
+    /// Returns when it takes nothing more.
+    pub(super) async fn ends(&self) {
+        self.queue.closed().await;
     }
 }
 
 fn away() -> Problem {
     Problem::of(Code::Unavailable)
         .because("the request could not be applied; the database may be away")
-}
-
-impl Database {
-    /// Returns when the database has been asked in vain.
-    async fn found_away(&self) {
-        loop {
-            tokio::time::sleep(PATIENCE).await;
-            let mut last = self.last.lock().await;
-            let fresh = last.filter(|(asked, _)| asked.elapsed() < PATIENCE);
-            let answers = match fresh {
-                Some((_, answers)) => answers,
-                None => self.answers().await,
-            };
-            *last = Some((fresh.map_or_else(Instant::now, |(asked, _)| asked), answers));
-            if !answers {
-                return;
-            }
-        }
-    }
-
-    /// A connection of its own tells an outage from a pool that is busy.
-    async fn answers(&self) -> bool {
-        let options = self.pool.connect_options();
-        let asked = async {
-            let connection = PgConnection::connect_with(&options).await?;
-            connection.close().await
-        };
-        matches!(tokio::time::timeout(ANSWER, asked).await, Ok(Ok(())))
-    }
 }
 
 impl Work {

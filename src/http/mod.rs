@@ -4,7 +4,9 @@
 //! Every error is a problem document (RFC 9457), and none says anything of a person (P9).
 
 mod auth;
+mod batches;
 mod cursor;
+mod database;
 mod extract;
 mod lane;
 mod openapi;
@@ -14,11 +16,13 @@ mod probes;
 mod problem;
 mod programs;
 pub mod reads;
+mod requests;
 mod router;
 mod server;
 mod writes;
 
 pub use auth::{Auth, KeysError, Options as AuthOptions};
+pub use batches::{Lines, Upload, UploadError, Uploaded, Uploader};
 pub use lane::{Lane, LaneLimits, Work};
 pub use server::{Listener, Tls, TlsError, bind, serve, tls};
 
@@ -27,15 +31,13 @@ use crate::contract::Dates;
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use crate::telemetry::metrics;
+use database::Database;
 use problem::{Code, Problem};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
-
-/// A connection is waited for so long: who asks is to hear within a second that the database is away.
-const CONNECTION: Duration = Duration::from_millis(800);
 
 /// What a client may take of time and room.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub struct Limits {
     pub max_requests: usize,
     pub max_connections: usize,
     pub cors_origins: String,
+    /// `batches.revise_after`.
+    pub revise_after: time::Duration,
 }
 
 /// What the routes answer from; clones share it.
@@ -72,6 +76,10 @@ pub struct Face {
     pub limits: Arc<Limits>,
     /// How the routes for OpenG2P's clients answer.
     pub openg2p: Arc<Openg2p>,
+    /// Where batches go.
+    uploader: Option<Uploader>,
+    /// Whether the database is there.
+    database: Arc<Database>,
     /// Room for requests.
     requests: Arc<Semaphore>,
 }
@@ -86,8 +94,28 @@ impl Face {
         limits: Limits,
     ) -> Self {
         let requests = Arc::new(Semaphore::new(limits.max_requests));
-        let (lane, limits, openg2p) = (Arc::default(), Arc::new(limits), Arc::default());
-        Self { health, metrics, pool, clock, dates, lane, auth, limits, openg2p, requests }
+        let (lane, openg2p, uploader) = (Arc::default(), Arc::default(), None);
+        let database = Arc::new(Database::new(pool.clone()));
+        Self {
+            health,
+            metrics,
+            pool,
+            clock,
+            dates,
+            lane,
+            auth,
+            limits: Arc::new(limits),
+            openg2p,
+            uploader,
+            database,
+            requests,
+        }
+    }
+
+    /// One that takes batches.
+    #[must_use]
+    pub fn with_uploader(self, uploader: Uploader) -> Self {
+        Self { uploader: Some(uploader), ..self }
     }
 
     /// With what `[openg2p]` says.
@@ -111,8 +139,7 @@ impl Face {
 
     /// A connection for a read.
     async fn connection(&self) -> Result<PoolConnection<Postgres>, Problem> {
-        let acquired = tokio::time::timeout(CONNECTION, self.pool.acquire()).await;
-        let away = || Problem::of(Code::Unavailable).because("the database cannot be reached");
-        acquired.map_err(|_late| away())?.map_err(|error| crate::store::Error::from(error).into())
+        // How long is looked after for all of a request: see `router`.
+        self.pool.acquire().await.map_err(|error| crate::store::Error::from(error).into())
     }
 }

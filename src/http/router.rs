@@ -1,7 +1,7 @@
 //! All routes together, and what stands around them: figures, limits, time, panics, the errors of no route.
 
 use super::problem::{self, Code, Problem};
-use super::{Face, openapi, openg2p, probes, programs, reads, writes};
+use super::{Face, batches, openapi, openg2p, probes, programs, reads, requests, writes};
 use crate::telemetry::metrics;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -22,6 +22,8 @@ fn api(face: &Face) -> OpenApiRouter<Face> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(writes::routes())
         .merge(reads::routes())
+        .merge(batches::routes())
+        .merge(requests::routes())
         .merge(programs::routes())
         .merge(openg2p::routes(face))
 }
@@ -66,7 +68,7 @@ fn cors(origins: &str) -> CorsLayer {
         .expose_headers(shown)
 }
 
-/// So many requests at once, each for so long.
+/// So many requests at once, each for so long, and none for longer than it takes to see that the database is away.
 async fn limited(State(face): State<Face>, request: Request, next: Next) -> Response {
     let Ok(_room) = face.requests.try_acquire() else {
         return Problem::of(Code::TooManyRequests).into_response();
@@ -74,13 +76,14 @@ async fn limited(State(face): State<Face>, request: Request, next: Next) -> Resp
     if STREAMS.contains(&route(&request).as_str()) {
         return next.run(request).await;
     }
-    match tokio::time::timeout(face.limits.request_timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_late) => {
-            let problem = Problem::of(Code::Unavailable);
-            problem.because("the request took longer than http.request_timeout").into_response()
+    let why = tokio::select! {
+        response = next.run(request) => return response,
+        () = face.database.found_away() => "the database cannot be reached",
+        () = tokio::time::sleep(face.limits.request_timeout) => {
+            "the request took longer than http.request_timeout"
         }
-    }
+    };
+    Problem::of(Code::Unavailable).because(why).into_response()
 }
 
 /// A request at which the program fails takes nothing else with it.

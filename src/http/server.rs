@@ -92,6 +92,7 @@ pub async fn bind(address: SocketAddr, tls: Option<Tls>) -> std::io::Result<List
 /// Serves until `stop`; requests under way are answered.
 pub async fn serve(listener: Listener, face: Face, stop: CancellationToken) {
     let limits = Arc::clone(&face.limits);
+    let database = Arc::clone(&face.database);
     let room = Arc::new(Semaphore::new(limits.max_connections));
     let service = TowerToHyperService::new(router::router(face));
     let mut http = http1::Builder::new();
@@ -102,6 +103,7 @@ pub async fn serve(listener: Listener, face: Face, stop: CancellationToken) {
     let ending = GracefulShutdown::new();
     let connections = TaskTracker::new();
     let acceptor = listener.tls.map(TlsAcceptor::from);
+    connections.spawn(async move { database.prepare().await });
     loop {
         let accepted = async {
             // Never closed, so there always is a permit in the end.

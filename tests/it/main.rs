@@ -31,6 +31,7 @@ mod reads;
 mod reconcile;
 mod relay;
 mod release;
+mod rules;
 mod scene;
 mod shutdown;
 mod stage;

@@ -2,6 +2,9 @@
 
 mod input;
 mod send;
+mod upload;
+
+pub use upload::uploader;
 
 use self::input::Input;
 use self::send::Sender;

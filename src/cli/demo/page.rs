@@ -138,7 +138,7 @@ fn receipt(receipt: &BatchReceipt) -> String {
     let digest = hex::encode(&receipt.digest.0);
     format!(
         "\nIts receipt: {}, batch {}, revision {}\n  {} messages: {} applied, {} unchanged, {} partial, {} \
-         rejected, {} held\n  digest {}…; who has read its {} positions of membership-events knows all of it\n",
+         rejected, {} held\n  digest {}…, and a position in {} partitions of the events\n",
         symbol(&receipt.status),
         receipt.batch_id,
         receipt.revision,

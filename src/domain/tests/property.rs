@@ -65,7 +65,7 @@ fn versions_adjoin(residents: &[Registrant], verdicts: &[Verdict]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, ..ProptestConfig::default() })]
 
     #[test]
     fn decisions_are_those_of_the_model(residents in residents(), requests in requests()) {
@@ -85,6 +85,10 @@ proptest! {
         }
         prop_assert_eq!(stands, model);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
 
     #[test]
     fn cutting_does_not_matter(

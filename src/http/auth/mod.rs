@@ -109,6 +109,8 @@ pub(super) struct Caller<S> {
     source: Option<String>,
     /// Who it is, if the token says so.
     pub(super) actor: Option<String>,
+    /// Whether a token says who it is.
+    is_known: bool,
     scope: PhantomData<fn() -> S>,
 }
 
@@ -123,13 +125,18 @@ impl<S> Caller<S> {
         })
     }
 
+    /// Whether a token says who it is: then it may say things for its source only.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
     /// Whether the caller may name this source.
     ///
     /// # Errors
     /// 403 for a token of another one; a token without a source is an operator's.
     pub(super) fn may_name(&self, source: &str) -> Result<(), Problem> {
         match &self.source {
-            Some(own) if own != source => Err(another_source()),
+            Some(own) if self.is_known && own != source => Err(another_source()),
             _ => Ok(()),
         }
     }
@@ -162,12 +169,12 @@ impl<S: Scope> FromRequestParts<Face> for Caller<S> {
         let scope = PhantomData;
         let Some(claims) = claims else {
             let source = named.unwrap_or_else(|| SOURCE.to_owned());
-            return Ok(Self { source: Some(source), actor: None, scope });
+            return Ok(Self { source: Some(source), actor: None, is_known: false, scope });
         };
         if named.is_some() && named != claims.source {
             return Err(another_source());
         }
-        Ok(Self { source: claims.source, actor: claims.actor, scope })
+        Ok(Self { source: claims.source, actor: claims.actor, is_known: true, scope })
     }
 }
 

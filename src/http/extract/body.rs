@@ -3,7 +3,7 @@
 use crate::contract::Reason;
 use crate::http::Face;
 use crate::http::problem::{Code, Flaw, Problem};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
@@ -64,6 +64,19 @@ impl<T: DeserializeOwned> FromRequest<Face> for Json<T> {
         }
         let Body(bytes) = Body::from_request(request, face).await?;
         fitting(parsed(&bytes)?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned> OptionalFromRequest<Face> for Json<T> {
+    type Rejection = Problem;
+
+    /// None without a content type.
+    async fn from_request(request: Request, face: &Face) -> Result<Option<Self>, Problem> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            <Self as FromRequest<Face>>::from_request(request, face).await.map(Some)
+        } else {
+            Ok(None)
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Receipts of the real worker, on real servers.
 
-use rollcall::contract::wire::ReceiptStatus;
+use rollcall::contract::encode;
+use rollcall::contract::wire::{Action, MembershipUpdateRequest, Millis, ReceiptStatus};
+use rollcall::lifecycle::clock::{Clock as _, SystemClock};
 
 use super::{counts, digest, letter, of_batch, positions_hold, receipt, receipts};
-use crate::scene::item;
-use crate::stage::{REQUESTS, Stage, record};
-use crate::support::Worker;
+use crate::scene::{item, update};
+use crate::stage::{REQUESTS, Stage, record, request};
+use crate::support::{NewRecord, Worker};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_total_is_known_gets_one_receipt_that_holds() {
@@ -190,6 +192,36 @@ async fn what_a_letter_holds_comes_to_its_outcome_when_it_comes_again() {
     assert_eq!(paged, ["m1", "m3", "m2"]);
     assert_eq!(results(&["--code", "rjct.program.not_found", "--limit", "1"]).await.0, "m3");
     assert_eq!(results(&["--outcome", "applied", "--code", "rjct.program.not_found"]).await.0, "");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_held_until_it_has_its_outcome() {
+    let stage = Stage::new().await;
+    let setup = stage.setup.clone().with("ROLLCALL_BATCHES__REVISE_AFTER", "0ms");
+    let worker = Worker::start(&setup);
+    // An update of whom nobody has heard, and an enrollment.
+    let pause = MembershipUpdateRequest {
+        sent_at: Millis::from(SystemClock.now()),
+        batch: of_batch(1, "waits", Some(2)).batch,
+        ..update("pause", "r2", "CASH", Action::Pause)
+    };
+    let pause = NewRecord {
+        key: Some(b"r2".to_vec()),
+        value: Some(encode(&pause).unwrap()),
+        ..NewRecord::default()
+    };
+    stage.topics.produce("membership-updates", &[pause]).await;
+    stage.topics.produce(REQUESTS, &[record(None, &of_batch(1, "waits", Some(2)))]).await;
+    let said = receipt(&stage, "waits", 1).await;
+    assert_eq!((said.status, counts(&said)), (ReceiptStatus::CompleteWithHeld, [1, 0, 0, 0, 1]));
+    assert_eq!(said.digest.0, digest([("m1", "applied"), ("pause", "held")]));
+    stage.topics.produce(REQUESTS, &[record(None, &request(2))]).await;
+    let said = receipt(&stage, "waits", 2).await;
+    assert_eq!((said.status, counts(&said)), (ReceiptStatus::Complete, [2, 0, 0, 0, 0]));
+    assert_eq!(said.digest.0, digest([("m1", "applied"), ("pause", "applied")]));
+    stage.prove(3).await;
+    positions_hold(&stage, &said, 2).await;
     worker.stop().await;
 }
 

@@ -1,6 +1,7 @@
 //! The HTTP face, asked over real connections: a worker of the face alone, without Kafka.
 
 mod auth;
+mod batches;
 mod client;
 mod errors;
 mod outages;

@@ -100,3 +100,19 @@ async fn a_letter_that_is_said_again_and_waits_is_held_but_no_letter() {
     assert_eq!(counted(&w, "a").await, format!("0 1 0 {held}"));
     proved(&w).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_record_that_can_be_read_no_longer_is_held_by_its_letter() {
+    let mut w = Waiting::new().await;
+    let held = hex::encode(digest([("pause", "held")]));
+    w.pause_of("a").await;
+    w.sql("UPDATE parked_records SET value = 'no request'").await;
+    w.scene.clock.advance(time::Duration::seconds(61));
+    w.scene.drain().await;
+    assert_eq!(w.parked().await, "pause RESOLVED REGISTRANT L");
+    assert_eq!(counted(&w, "a").await, format!("0 1 1 {held}"));
+    proved(&w).await;
+    w.pause_of("a").await;
+    assert_eq!(counted(&w, "a").await, format!("0 1 0 {held}"), "each message once");
+    proved(&w).await;
+}

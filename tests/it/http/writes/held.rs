@@ -45,7 +45,8 @@ async fn behind_a_record_that_waits_a_request_is_held_and_later_final() {
         (answer.status != 202).then_some(answer)
     })
     .await;
-    last.problem(409, "rjct.membership.already_enrolled");
+    // It is paused by then, as the update says that came first.
+    last.problem(409, "rjct.state_transition.invalid");
     let history =
         "SELECT string_agg(change || ' ' || channel, ',' ORDER BY version) FROM membership_history";
     assert_eq!(scene.text(history).await, "ENROLLED HTTP,PAUSED KAFKA");

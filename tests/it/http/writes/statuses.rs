@@ -148,7 +148,7 @@ async fn memberships_are_acted_on_by_their_id_and_version() {
     let again = act("p2", "PAUSE").await;
     assert_eq!((again.status, &again.json()["items"][0]["outcome"]), (200, &json!("UNCHANGED")));
     act("x", "RESET_TO_DRAFT").await.problem(409, "rjct.state_transition.invalid");
-    let reason = json!({"action": "EXIT", "exit_date": "2026-11-20", "reason": {"code": "MOVED"}});
+    let reason = json!({"action": "EXIT", "reason": {"code": "MOVED"}});
     let stale = served.client.clone().with("idempotency-key", "e1").with("if-match", "\"1\"");
     let stale = stale.json(Method::POST, &actions, &reason).await;
     stale.problem(412, "precondition-failed");

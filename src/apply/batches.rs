@@ -1,10 +1,10 @@
-//! Batches as commands say them: how far they are, and the results of their messages.
+//! Batches as commands and the HTTP face say them: how far they are, and the results of their messages.
 
 use crate::contract::decode_own;
 use crate::contract::wire::{
     Bytes, Held, HeldWhy, Millis, ReceiptPosition, RequestResult, ResultStatus,
 };
-use crate::domain::BatchOutcome;
+pub use crate::domain::BatchOutcome;
 use crate::store::{
     self,
     batches::{self, Batch, Message, Place},

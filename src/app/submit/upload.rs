@@ -1,0 +1,61 @@
+//! A batch that comes over HTTP, sent on while it comes.
+
+use super::send::Sender;
+use crate::app::wiring;
+use crate::config::Settings;
+use crate::contract::lines::{LineError, Reader};
+use crate::contract::{MessageType, Reason};
+use crate::http::{Upload, UploadError, Uploaded, Uploader};
+use std::io::BufReader;
+
+/// Sends batches on by the producer of `submit`, to the topics of these settings.
+pub fn uploader(settings: &Settings) -> Uploader {
+    let settings = settings.clone();
+    Uploader::new(move |upload| send(upload, &settings))
+}
+
+fn send(upload: Upload, settings: &Settings) -> Result<Uploaded, UploadError> {
+    let Upload { lines, format, fill, only, max_errors } = upload;
+    let kinds = MessageType::ALL.into_iter().filter(|kind| kind.is_request()).collect();
+    let failed = |error: &super::Error| {
+        tracing::warn!(%error, "http: a batch could not be sent on");
+        UploadError::Kafka
+    };
+    let sender = Sender::connect(settings, &kinds).map_err(|error| failed(&error))?;
+    let mut reader = Reader::new(BufReader::new(lines), format, fill, wiring::dates(settings));
+    let mut uploaded = Uploaded::default();
+    let mut cut = false;
+    loop {
+        let line = match reader.read() {
+            Ok(Some(line)) => line,
+            Ok(None) => break,
+            Err(_cut) => {
+                cut = true;
+                break;
+            }
+        };
+        let line = line.and_then(|line| match &only {
+            Some(source) if line.source() != source => Err(vec![LineError {
+                line: line.number,
+                pointer: "/source".to_owned(),
+                code: Reason::FieldInvalid.code(),
+                detail: "the token speaks for another source".to_owned(),
+            }]),
+            _ => Ok(line),
+        });
+        match line {
+            Ok(line) => {
+                sender.send(&line).map_err(|error| failed(&error))?;
+                uploaded.accepted += 1;
+            }
+            Err(errors) => {
+                uploaded.refused += 1;
+                let room = max_errors.saturating_sub(uploaded.errors.len());
+                uploaded.errors.extend(errors.into_iter().take(room));
+            }
+        }
+    }
+    // Also of a batch that was cut: what was sent is waited for, so that nothing of it is lost with the producer.
+    sender.finish().map_err(|error| failed(&error))?;
+    if cut { Err(UploadError::Cut) } else { Ok(uploaded) }
+}

@@ -1,0 +1,135 @@
+//! `…/results`: what came of each message of a batch, as JSON, NDJSON or CSV.
+
+use super::find;
+use super::listing::{Listing, seal};
+use crate::apply::batches::{Outcome, Query as Asked, results};
+use crate::http::Face;
+use crate::http::auth::{Caller, MembershipsRead};
+use crate::http::extract::{Path, Query};
+use crate::http::problem::{Code, Problem};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// The columns of the CSV.
+const COLUMNS: [&str; 8] =
+    ["message_id", "outcome", "status", "final", "registrant_id", "recorded_at", "pointer", "code"];
+
+/// The results of a batch, in the order in which they were recorded
+#[utoipa::path(get, path = "/v1/batches/{source}/{batch_id}/results", operation_id = "listResults", tag = "Batches",
+    params(
+        Listing,
+        ("source" = String, Path, description = "Who sent it", example = "registry"),
+        ("batch_id" = String, Path, description = "Its id", example = "2026-03"),
+    ),
+    responses((status = 200, description = "A page of results, in the form that `Accept` names", content(
+        (Object = "application/json"),
+        (String = "application/x-ndjson"),
+        (String = "text/csv"),
+    ))))]
+pub(super) async fn get(
+    caller: Caller<MembershipsRead>,
+    Path((source, batch_id)): Path<(String, String)>,
+    Query(listing): Query<Listing>,
+    State(face): State<Face>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may_name(&source)?;
+    let name = listing.name(&source, &batch_id);
+    let asked = Asked {
+        outcome: listing.outcome,
+        code: listing.code.clone(),
+        after: listing.after(&name)?,
+        limit: listing.limit as usize,
+    };
+    let mut connection = face.connection().await?;
+    let batch = (source.as_str(), batch_id.as_str());
+    find(&mut connection, batch).await?;
+    let (found, next) = results(&mut connection, batch, &asked).await?;
+    let next = next.map(|place| seal(&name, &place));
+    let mut response = match form(&headers) {
+        Form::Json => {
+            let items: Vec<_> = found.iter().map(Outcome::object).collect();
+            axum::Json(json!({"items": items, "next_cursor": next})).into_response()
+        }
+        Form::Ndjson => {
+            let lines: String = found.iter().map(|said| format!("{}\n", said.object())).collect();
+            ([(header::CONTENT_TYPE, "application/x-ndjson")], lines).into_response()
+        }
+        Form::Csv => {
+            ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], csv(&found)?).into_response()
+        }
+    };
+    let link = next.and_then(|cursor| {
+        let limit = listing.limit;
+        let outcome = listing.outcome.map(|o| format!("&outcome={}", o.word())).unwrap_or_default();
+        let code: String = listing
+            .code
+            .iter()
+            .flat_map(|code| {
+                ["&code=".to_owned(), form_urlencoded::byte_serialize(code.as_bytes()).collect()]
+            })
+            .collect();
+        let path = format!("/v1/batches/{source}/{batch_id}/results");
+        HeaderValue::from_str(&format!(
+            "<{path}?limit={limit}{outcome}{code}&cursor={cursor}>; rel=\"next\""
+        ))
+        .ok()
+    });
+    if let Some(link) = link {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+enum Form {
+    Json,
+    Ndjson,
+    Csv,
+}
+
+/// The first of our forms that `Accept` names.
+fn form(headers: &HeaderMap) -> Form {
+    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let kinds = accepted.unwrap_or_default().split(',').map(|kind| kind.split(';').next());
+    for kind in kinds.flatten() {
+        match kind.trim() {
+            "application/json" => return Form::Json,
+            "application/x-ndjson" => return Form::Ndjson,
+            "text/csv" => return Form::Csv,
+            _ => {}
+        }
+    }
+    Form::Json
+}
+
+/// A row an item or error, one at least for each message.
+fn csv(found: &[Outcome]) -> Result<Vec<u8>, Problem> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let failed = |_error| Problem::of(Code::InternalError);
+    writer.write_record(COLUMNS).map_err(failed)?;
+    for said in found {
+        let object = said.object();
+        let text = |name: &str| match &object[name] {
+            Value::String(text) => text.clone(),
+            Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        let common: Vec<_> = COLUMNS.iter().take(6).map(|name| text(name)).collect();
+        let items = said.result.items.iter().map(|item| (&item.pointer, &item.code));
+        let of_items: Vec<_> = items.clone().collect();
+        let errors = said.result.errors.iter().map(|error| (&error.pointer, &error.code));
+        let mut rows: Vec<_> =
+            items.chain(errors.filter(|error| !of_items.contains(error))).collect();
+        let nothing = String::new();
+        if rows.is_empty() {
+            rows.push((&nothing, &nothing));
+        }
+        for (pointer, code) in rows {
+            let row = common.iter().map(String::as_str).chain([pointer.as_str(), code.as_str()]);
+            writer.write_record(row).map_err(failed)?;
+        }
+    }
+    writer.into_inner().map_err(|_error| Problem::of(Code::InternalError))
+}
