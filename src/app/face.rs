@@ -31,6 +31,7 @@ pub(super) async fn start_http(
     let listener = http::bind(address, tls).await.map_err(listen)?;
     let address = listener.address().map_err(listen)?;
     let face = http::Face::new(health, figures, around, auth, http_limits(settings))
+        .with_openg2p(settings.openg2p.clone())
         .with_uploader(uploader(settings));
     let stop = lifecycle.token(Group::Rest).clone();
     lifecycle.spawn(Group::Rest, "http", http::serve(listener, face.clone(), stop));

@@ -197,6 +197,8 @@ impl Save<'_, '_> {
                 rows.partitions.push(partition);
                 rows.offsets.push(offset);
                 rows.occurred.push(meta.sent_at);
+                let payee = event.payee.as_ref().map(|payee| payee.registrant.registrant_id.0);
+                rows.payee_ids.push(payee);
             }
         }
         rows

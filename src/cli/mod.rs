@@ -9,6 +9,7 @@ mod database;
 mod dead_letters;
 mod demo;
 mod exit;
+mod history;
 mod migrate;
 mod output;
 mod page;
@@ -87,6 +88,7 @@ enum Command {
     #[command(subcommand)]
     Partitions(partitions::Command),
     Status(status::Args),
+    History(history::Args),
     Reconcile(reconcile::Args),
     #[command(subcommand)]
     Schemas(schemas::Command),
@@ -162,6 +164,7 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Parked(command) => parked::main(&command, context).await,
         Command::Partitions(command) => partitions::main(&command, context).await,
         Command::Status(args) => status::main(&args, context).await,
+        Command::History(args) => history::main(&args, context).await,
         Command::Reconcile(args) => reconcile::main(&args, context).await,
         Command::Schemas(command) => schemas::main(&command, context),
         Command::Config(command) => config::main(&command, context),

@@ -16,8 +16,8 @@ mod shard;
 mod tests;
 pub mod wire;
 
-/// Reasons, for those who tell them to callers.
-pub use crate::domain::Reason;
+/// Reasons and states, for those who tell them to callers.
+pub use crate::domain::{Reason, State};
 pub use content::{ALGORITHM, ContentFingerprint};
 pub use decode::{LetterClass, LetterStage, Request, Unreadable, named_fingerprint};
 pub use encode::{Message, Unfit, decode_own, encode};

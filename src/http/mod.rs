@@ -10,10 +10,12 @@ mod database;
 mod extract;
 mod lane;
 mod openapi;
+mod openg2p;
 mod page;
 mod probes;
 mod problem;
 mod programs;
+pub mod reads;
 mod requests;
 mod router;
 mod server;
@@ -24,12 +26,13 @@ pub use batches::{Lines, Upload, UploadError, Uploaded, Uploader};
 pub use lane::{Lane, LaneLimits, Work};
 pub use server::{Listener, Tls, TlsError, bind, serve, tls};
 
+use crate::config::Openg2p;
 use crate::contract::Dates;
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use crate::telemetry::metrics;
 use database::Database;
-use problem::Problem;
+use problem::{Code, Problem};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use std::sync::{Arc, OnceLock};
@@ -71,6 +74,8 @@ pub struct Face {
     pub auth: Auth,
     /// What a client may take.
     pub limits: Arc<Limits>,
+    /// How the routes for OpenG2P's clients answer.
+    pub openg2p: Arc<Openg2p>,
     /// Where batches go.
     uploader: Option<Uploader>,
     /// Whether the database is there.
@@ -89,7 +94,7 @@ impl Face {
         limits: Limits,
     ) -> Self {
         let requests = Arc::new(Semaphore::new(limits.max_requests));
-        let (lane, uploader) = (Arc::default(), None);
+        let (lane, openg2p, uploader) = (Arc::default(), Arc::default(), None);
         let database = Arc::new(Database::new(pool.clone()));
         Self {
             health,
@@ -100,6 +105,7 @@ impl Face {
             lane,
             auth,
             limits: Arc::new(limits),
+            openg2p,
             uploader,
             database,
             requests,
@@ -112,10 +118,23 @@ impl Face {
         Self { uploader: Some(uploader), ..self }
     }
 
+    /// With what `[openg2p]` says.
+    #[must_use]
+    pub fn with_openg2p(self, settings: Openg2p) -> Self {
+        Self { openg2p: Arc::new(settings), ..self }
+    }
+
     /// Takes writes from now on.
     pub fn open(&self, lane: Lane) {
         // A face is opened once.
         drop(self.lane.set(lane));
+    }
+
+    /// The lane of writes.
+    fn lane(&self) -> Result<&Lane, Problem> {
+        self.lane.get().ok_or_else(|| {
+            Problem::of(Code::Unavailable).because("the worker starts, and waits for its database")
+        })
     }
 
     /// A connection for a read.

@@ -1,7 +1,7 @@
 //! All routes together, and what stands around them: figures, limits, time, panics, the errors of no route.
 
 use super::problem::{self, Code, Problem};
-use super::{Face, batches, openapi, probes, programs, requests, writes};
+use super::{Face, batches, openapi, openg2p, probes, programs, reads, requests, writes};
 use crate::telemetry::metrics;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -18,18 +18,20 @@ use utoipa_axum::router::OpenApiRouter;
 const STREAMS: [&str; 1] = ["/v1/batches"];
 
 /// Every route but those of the probes: what is limited, and asks who calls.
-fn api() -> OpenApiRouter<Face> {
+fn api(face: &Face) -> OpenApiRouter<Face> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(writes::routes())
+        .merge(reads::routes())
         .merge(batches::routes())
         .merge(requests::routes())
         .merge(programs::routes())
+        .merge(openg2p::routes(face))
 }
 
 /// The whole face.
 pub(super) fn router(face: Face) -> Router {
     let (probes, of_probes) = probes::routes().split_for_parts();
-    let (api, mut description) = api().split_for_parts();
+    let (api, mut description) = api(&face).split_for_parts();
     description.merge(of_probes);
     let pages = openapi::routes(&description).merge(problem::routes());
     let limited = api.merge(pages).layer(from_fn_with_state(face.clone(), limited));

@@ -159,6 +159,7 @@ pub struct History<'a> {
     pub partitions: Vec<Option<i32>>,
     pub offsets: Vec<Option<i64>>,
     pub occurred: Vec<OffsetDateTime>,
+    pub payee_ids: Vec<Option<Uuid>>,
     pub channels: Vec<&'static str>,
 }
 
@@ -220,12 +221,12 @@ pub async fn insert_history(
     let done = sqlx::query!(
         r#"INSERT INTO membership_history (membership_id, version, change, previous_state, state, spell, registrant_id,
                program_id, enrollment_date, exit_date, effective_date, reason_code, reason_note, source, message_id,
-               actor, batch_id, topic, partition, "offset", occurred_at, channel, recorded_at)
-           SELECT happened.*, $23
+               actor, batch_id, topic, partition, "offset", occurred_at, payee_id, channel, recorded_at)
+           SELECT happened.*, $24
            FROM UNNEST($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::uuid[], $8::uuid[],
                        $9::date[], $10::date[], $11::date[], $12::text[], $13::text[], $14::text[], $15::text[],
                        $16::text[], $17::text[], $18::text[], $19::int[], $20::bigint[], $21::timestamptz[],
-                       $22::text[])
+                       $22::uuid[], $23::text[])
              AS happened"#,
         &rows.membership_ids,
         &rows.versions,
@@ -248,6 +249,7 @@ pub async fn insert_history(
         &rows.partitions as &[Option<i32>],
         &rows.offsets as &[Option<i64>],
         &rows.occurred,
+        &rows.payee_ids as &[Option<Uuid>],
         &rows.channels as &[&str],
         recorded_at,
     )

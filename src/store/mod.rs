@@ -20,6 +20,7 @@ pub mod parked_list;
 pub mod parked_names;
 pub mod partitions;
 pub mod programs;
+pub mod reads;
 pub mod reconcile;
 pub mod registrants;
 pub mod relay;

@@ -4,7 +4,7 @@ mod body;
 mod headers;
 mod query;
 
-pub(super) use body::Json;
+pub(super) use body::{Body, Json};
 pub(super) use headers::{attempt, idempotency_key, if_match};
 pub(super) use query::{FromQuery, NoQuery, Parameters, Query};
 

@@ -59,9 +59,7 @@ impl Write {
             attempt: attempt(headers)?,
             now: face.clock.now(),
         };
-        let lane = face.lane.get().ok_or_else(|| {
-            Problem::of(Code::Unavailable).because("the worker starts, and waits for its database")
-        })?;
+        let lane = face.lane()?;
         let request = said.request(self.kind, self.body, self.fixed, &face.dates)?;
         let traceparent = headers.get("traceparent").map(|v| Bytes::copy_from_slice(v.as_bytes()));
         let record = apply::request(&request, (source, message_id), traceparent, said.now)

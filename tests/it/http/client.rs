@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, eventually};
 
 /// What came back.
 #[derive(Debug)]
@@ -55,13 +55,16 @@ impl Answer {
 pub(crate) struct Client {
     address: String,
     headers: Vec<(String, String)>,
+    /// Whether a request is sent again that is answered 503: a machine that is busy with other tests may be taken for an
+    /// outage.
+    is_patient: bool,
 }
 
 impl Client {
     /// A client of `http://ADDRESS`.
     pub(crate) fn new(url: &str) -> Self {
         let address = url.strip_prefix("http://").unwrap_or(url).to_owned();
-        Self { address, headers: Vec::new() }
+        Self { address, headers: Vec::new(), is_patient: false }
     }
 
     /// With a header in every request.
@@ -69,6 +72,12 @@ impl Client {
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// That sends again what is answered 503, as callers do.
+    #[must_use]
+    pub(crate) fn patient(self) -> Self {
+        Self { is_patient: true, ..self }
     }
 
     /// `HOST:PORT`.
@@ -87,6 +96,23 @@ impl Client {
     }
 
     pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        if !self.is_patient {
+            return self.once(method, path, headers, body).await;
+        }
+        eventually(PATIENCE, "the server is there", async || {
+            let answer = self.once(method.clone(), path, headers, body).await;
+            (answer.status != 503).then_some(answer)
+        })
+        .await
+    }
+
+    async fn once(
         &self,
         method: Method,
         path: &str,

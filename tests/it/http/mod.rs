@@ -6,7 +6,7 @@ mod client;
 mod errors;
 mod outages;
 mod programs;
-mod tokens;
+pub(crate) mod tokens;
 mod writes;
 
 pub(crate) use client::{Answer, Client};

@@ -1,0 +1,100 @@
+//! `rollcall history`.
+
+use super::exit::{Exit, Failure, Result};
+use super::output::{List, Table, or_dash};
+use super::page::{Page, paged};
+use super::{Context, database};
+use crate::http::reads::json::HistoryItem;
+use crate::store::reads::history::{self, Of, Place};
+use uuid::Uuid;
+
+/// Show who changed a membership, when and why, and which message and record it was
+///
+/// Changes stand by version, those of a removed membership too. Names are those of now. Exit code 1 if there never was
+/// such a membership.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The membership's id
+    membership: Uuid,
+    /// Show references, identifiers and notes too, instead of `***`
+    #[arg(long)]
+    reveal: bool,
+    #[command(flatten)]
+    page: Page,
+}
+
+pub(super) async fn main(args: &Args, context: &Context) -> Result<Exit> {
+    let membership_id = args.membership;
+    let version = match &args.page.cursor {
+        Some(cursor) => {
+            cursor.parse().ok().filter(|version| *version > 0).ok_or_else(|| {
+                Failure::usage("invalid-cursor", "--cursor is none of this list's")
+            })?
+        }
+        None => 0,
+    };
+    let after = Place { membership_id, version, ..Place::START };
+    let loaded = context.load()?;
+    let mut connection = database::verified(&loaded.settings).await?;
+    let of = Of::Membership(membership_id);
+    let limit = usize::from(args.page.limit);
+    let mut found = history::list(&mut connection, of, after, limit as i64 + 1).await?;
+    if found.is_empty() && !history::exists(&mut connection, of).await? {
+        return Err(Failure::no(
+            "not-found",
+            format!("there never was a membership {membership_id}"),
+        ));
+    }
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(|last| last.version.to_string());
+    let shown = |item: HistoryItem| if args.reveal { item } else { item.masked() };
+    let items: Vec<_> = found.into_iter().map(|row| shown(row.into())).collect();
+    let answer = List { items, next_cursor };
+    context.output.answer(&answer, || paged(text(&answer.items), answer.next_cursor.as_deref()))?;
+    Ok(Exit::Done)
+}
+
+fn text(items: &[HistoryItem]) -> String {
+    let mut table = Table::new(&[
+        "version",
+        "change",
+        "state",
+        "effective",
+        "recorded",
+        "channel",
+        "source",
+        "actor",
+        "reason",
+        "payee",
+        "message",
+        "record",
+    ]);
+    for item in items {
+        let record = (item.topic.as_ref().zip(item.partition).zip(item.offset))
+            .map(|((topic, partition), offset)| format!("{topic}/{partition}@{offset}"));
+        let reason = match (&item.reason_code, &item.reason_note) {
+            (Some(code), Some(note)) => Some(format!("{code}: {note}")),
+            (code, _) => code.clone(),
+        };
+        table.row(vec![
+            item.version.to_string(),
+            item.change.clone(),
+            or_dash(item.state.as_ref()),
+            or_dash(item.effective_date.date()),
+            or_dash(item.recorded_at.time()),
+            item.channel.clone(),
+            item.source.clone(),
+            or_dash(item.actor.as_ref()),
+            or_dash(reason),
+            or_dash(item.payee.as_ref().map(|payee| payee.registrant_id)),
+            item.message_id.clone(),
+            or_dash(record),
+        ]);
+    }
+    let head = items.first().map(|item| {
+        let (whose, program) = (item.registrant.registrant_id, &item.program.code);
+        format!("{}: {whose} in {program}\n", item.membership_id)
+    });
+    head.unwrap_or_default() + &table.text("No more changes.")
+}
