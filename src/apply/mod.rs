@@ -28,6 +28,7 @@ pub use crate::store::Sessions;
 pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
+pub use disposition::is_outage;
 pub use receipts::{Closed, Receipts, close};
 pub use reply::{Replied, Reply, request};
 

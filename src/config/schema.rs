@@ -262,6 +262,8 @@ sections! {
         /// Where the issuer serves its JSON Web Key Set.
         jwks_url: String = String::new(),
             Text(is_key_url, "an https URL (http on loopback only), or nothing");
+        /// The set is looked for again when a key is not in it, but no more often than this.
+        jwks_refresh: Duration = SECS(30), Span(MS(10), SECS(DAY));
         /// A shared secret for HS256 tokens; for development.
         hs256_secret: SecretString = SecretString::default(), Secret;
         /// The `iss` that tokens must have; empty: any.

@@ -4,6 +4,7 @@ mod auth;
 mod batches;
 mod client;
 mod errors;
+mod keys;
 mod outages;
 mod programs;
 mod tokens;
