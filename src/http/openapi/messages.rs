@@ -36,7 +36,7 @@ pub(super) fn components() -> Map<String, Value> {
     let mut registrant = without(enrollment, &[]);
     registrant["examples"] = json!([{
         "registrant": {"kind": "INDIVIDUAL", "reference": "R-1", "given_name": "Ana"},
-        "program_memberships": [{"program": "CASH"}],
+        "program_memberships": [{"program": "CASH", "enrollment_date": "2026-03-01"}],
     }]);
     let mut household = without(group, &[]);
     household["examples"] = json!([{

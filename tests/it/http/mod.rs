@@ -3,6 +3,7 @@
 mod auth;
 mod batches;
 mod client;
+mod description;
 mod errors;
 mod keys;
 mod outages;
