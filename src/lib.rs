@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod consume;
 pub mod contract;
+pub mod dead_letter;
 pub mod domain;
 pub mod http;
 pub mod lifecycle;

@@ -86,6 +86,7 @@ fn applier(database: &Database) -> Applier {
         Health::default(),
         apply::Options {
             inbox_retention: time::Duration::days(400),
+            stall_after: Duration::from_mins(5),
             retry_max_delay: Duration::from_secs(5),
             takeover_after: Duration::from_secs(10),
             transaction_deadline: Duration::from_mins(1),

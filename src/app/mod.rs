@@ -3,7 +3,9 @@
 pub mod demo;
 pub mod embedded;
 pub mod kafka;
+pub mod letters;
 pub mod parked;
+pub mod partitions;
 pub mod programs;
 pub mod reconcile;
 pub mod run;

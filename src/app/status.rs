@@ -5,6 +5,7 @@ mod advice;
 use super::kafka::{self, Unreachable};
 use super::topics;
 use crate::config::Settings;
+use crate::dead_letter;
 use crate::domain::BatchState;
 use crate::store::{self, parked_list::Summary, status as stored};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -16,6 +17,11 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Open batches that are shown; `batches list` has all.
 const SHOWN_BATCHES: i64 = 20;
+
+/// Groups of letters that are shown; `dead-letters groups` has all.
+const SHOWN_GROUPS: i64 = 10;
+/// Replays that are looked at, the latest first.
+const SHOWN_RUNS: i64 = 20;
 
 /// The whole.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,11 +37,13 @@ pub struct Status {
     /// The relay that leads.
     pub relay: Option<stored::Relay>,
     /// Letters that wait for an operator.
-    pub letters: stored::Letters,
+    pub letters: Letters,
     /// Records that wait: for what they name, or for an earlier one.
     pub parked: Summary,
     /// Batches that have no receipt.
     pub batches: Batches,
+    /// Replays of letters that were interrupted.
+    pub interrupted_runs: Vec<uuid::Uuid>,
     /// Workers of the last day.
     pub workers: Vec<stored::Worker>,
     /// Reasons for which nothing is applied or published.
@@ -44,6 +52,16 @@ pub struct Status {
     pub database: stored::Database,
     /// The brokers.
     pub kafka: Kafka,
+}
+
+/// Open letters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Letters {
+    /// How many, and of which class.
+    #[serde(flatten)]
+    pub counts: stored::Letters,
+    /// Those that are alike, the largest groups first.
+    pub groups: Vec<serde_json::Value>,
 }
 
 /// Batches.
@@ -79,19 +97,36 @@ pub async fn status(
         partitions: stored::partitions(connection).await?,
         streams: stored::streams(connection).await?,
         relay: stored::relay(connection).await?,
-        letters: stored::letters(connection).await?,
+        letters: letters(connection).await?,
         parked: store::parked_list::summary(connection).await?,
         batches: batches(connection).await?,
+        interrupted_runs: interrupted_runs(connection).await?,
         workers: stored::workers(connection).await?,
         halts: stored::halts(connection).await?,
         database: stored::database(connection).await?,
         kafka: Kafka::default(),
     };
-    if let Err(error) = ask_brokers(settings, &mut status) {
-        status.advice.push(format!("{error}; the lag below is what the workers last saw."));
+    match ask_brokers(settings, &mut status.partitions) {
+        Ok(missing_topics) => status.kafka = Kafka { reachable: true, missing_topics },
+        Err(error) => {
+            status.advice.push(format!("{error}; the lag below is what the workers last saw."));
+        }
     }
     advice::add(&mut status, settings.parking.grace);
     Ok(status)
+}
+
+async fn letters(connection: &mut PgConnection) -> store::Result<Letters> {
+    let open = dead_letter::Filter { state: Some("OPEN"), ..dead_letter::Filter::default() };
+    let groups = dead_letter::groups(connection, open, 0, SHOWN_GROUPS).await?;
+    let counts = stored::letters(connection).await?;
+    Ok(Letters { counts, groups: groups.iter().map(dead_letter::group_object).collect() })
+}
+
+async fn interrupted_runs(connection: &mut PgConnection) -> store::Result<Vec<uuid::Uuid>> {
+    let latest = dead_letter::runs(connection, None, None, SHOWN_RUNS).await?;
+    let interrupted = latest.into_iter().filter(|run| run.state == "INTERRUPTED");
+    Ok(interrupted.map(|run| run.run_id).collect())
 }
 
 async fn batches(connection: &mut PgConnection) -> store::Result<Batches> {
@@ -101,15 +136,19 @@ async fn batches(connection: &mut PgConnection) -> store::Result<Batches> {
     Ok(Batches { open, items: latest.iter().map(crate::apply::batches::object).collect() })
 }
 
-/// Fills in what only the brokers know: missing topics, partitions nobody has spoken of, watermarks.
-fn ask_brokers(settings: &Settings, status: &mut Status) -> Result<(), Unreachable> {
+/// Fills in what only the brokers know: partitions nobody has spoken of, watermarks. Gives the missing topics.
+pub(super) fn ask_brokers(
+    settings: &Settings,
+    partitions: &mut Vec<stored::Partition>,
+) -> Result<Vec<String>, Unreachable> {
     let away = |error| Unreachable::new(settings, &error);
     let consumer: BaseConsumer = kafka::client(settings).create().map_err(away)?;
     let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(away)?;
+    let mut missing = Vec::new();
     for (short, output) in topics::NAMES {
         let name = settings.topics.topic(short);
         let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
-            status.kafka.missing_topics.push(name);
+            missing.push(name);
             continue;
         };
         if output {
@@ -120,18 +159,17 @@ fn ask_brokers(settings: &Settings, status: &mut Status) -> Result<(), Unreachab
             let (low, high) = consumer.fetch_watermarks(&name, number, PATIENCE).map_err(away)?;
             let is_it =
                 |known: &&mut stored::Partition| known.topic == name && known.partition == number;
-            if let Some(known) = status.partitions.iter_mut().find(is_it) {
+            if let Some(known) = partitions.iter_mut().find(is_it) {
                 known.set_watermarks(low, high);
             } else {
                 let mut unknown = unowned(&name, number);
                 unknown.set_watermarks(low, high);
-                status.partitions.push(unknown);
+                partitions.push(unknown);
             }
         }
     }
-    status.partitions.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
-    status.kafka.reachable = true;
-    Ok(())
+    partitions.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+    Ok(missing)
 }
 
 fn unowned(topic: &str, partition: i32) -> stored::Partition {

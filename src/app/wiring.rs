@@ -27,6 +27,7 @@ pub(super) fn dates(settings: &Settings) -> Dates {
 pub(super) fn apply_options(settings: &Settings, shards: u32) -> apply::Options {
     apply::Options {
         inbox_retention: time_duration(settings.inbox.retention),
+        stall_after: settings.apply.stall_after,
         retry_max_delay: settings.apply.retry_max_delay,
         takeover_after: settings.database.takeover_after,
         transaction_deadline: settings.database.statement_timeout * DEADLINE_FACTOR,

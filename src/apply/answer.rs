@@ -6,8 +6,9 @@ use super::freed::Freed;
 use super::outcome::{outcome_byte, status_symbol};
 use super::park::{Moves, Parking, Turn};
 use super::queues::{Occupied, Place, Queues};
+use super::replay::{Replay, Replayed, byte_of};
 use crate::contract::{
-    self, ContentFingerprint, Identity, Intake, Schemas, Unreadable, encode,
+    self, ContentFingerprint, Identity, Intake, Refused, Schemas, Unreadable, encode,
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
 };
 use crate::domain::{ChangeEvent, Command, Decision, Fault, Meta, Reason, WorkingSet};
@@ -69,14 +70,51 @@ const RESULTS: Uuid = Uuid::from_u128(0x2b1e_9c44_0d5f_5a7b_8c21_9e6d_4f03_75aa)
 const LETTERS: Uuid = Uuid::from_u128(0x91c7_55d0_3e2a_5f4c_b6a8_0d1f_7e94_c3b2);
 
 /// A request on its way to its answer.
-struct Said<'a> {
+pub(super) struct Said<'a> {
     record: &'a Record,
-    key: (&'a str, &'a str),
-    identity: Identity,
+    pub(super) key: (&'a str, &'a str),
+    pub(super) identity: Identity,
     fingerprint: ContentFingerprint,
     /// What refuses it whatever is stored.
-    refusal: Option<Vec<Fault>>,
+    pub(super) refusal: Option<Vec<Fault>>,
     command: Option<(&'a Meta, &'a Command)>,
+    /// The place that it has in the queues already.
+    pub(super) place: Option<Place>,
+}
+
+impl<'a> Said<'a> {
+    /// A request that breaks a limit.
+    pub(super) fn refused(record: &'a Record, refused: &'a Refused) -> Self {
+        Self {
+            record,
+            key: (&refused.identity.source, &refused.identity.message_id),
+            identity: refused.identity.clone(),
+            fingerprint: refused.fingerprint,
+            refusal: Some(refused.faults.clone()),
+            command: None,
+            place: None,
+        }
+    }
+
+    /// A request that keeps the limits; refused if it was sent before `oldest`.
+    pub(super) fn command(
+        record: &'a Record,
+        (meta, command): (&'a Meta, &'a Command),
+        fingerprint: ContentFingerprint,
+        oldest: OffsetDateTime,
+    ) -> Self {
+        let expired = meta.sent_at < oldest;
+        let refusal = || vec![Fault::at("/sent_at", Reason::RequestExpired)];
+        Self {
+            record,
+            key: (&meta.source, &meta.message_id),
+            identity: Identity::of(meta),
+            fingerprint,
+            refusal: expired.then(refusal),
+            command: Some((meta, command)),
+            place: None,
+        }
+    }
 }
 
 /// The walk's state.
@@ -94,6 +132,9 @@ pub(super) struct Walk<'a> {
     pub(super) freed: Freed<'a>,
     pub(super) answers: Vec<Answer<'a>>,
     pub(super) moves: Moves,
+    /// What is done to letters, where the records are theirs.
+    pub(super) replay: Option<&'a Replay>,
+    pub(super) replayed: Vec<Replayed>,
 }
 
 impl<'a> Walk<'a> {
@@ -102,7 +143,11 @@ impl<'a> Walk<'a> {
         self.answers.reserve(arrived.len());
         self.look_again()?;
         for taken in arrived {
-            let answer = self.answer(taken)?;
+            let answer = match (&taken.letter, self.replay) {
+                (Some(letter), Some(replay)) => self.letter_again(taken, letter, replay)?,
+                _ => Some(self.answer(taken)?),
+            };
+            let Some(answer) = answer else { continue };
             if let Parking::Waits { .. } = answer.parking {
                 self.freed.waits(Place::New(self.answers.len()), taken);
             }
@@ -122,31 +167,21 @@ impl<'a> Walk<'a> {
                 answer.parking = Parking::Failed { occupied, waited: None };
                 Ok(answer)
             }
-            Intake::Refused(refused) => self.decided(Said {
-                record,
-                key: (&refused.identity.source, &refused.identity.message_id),
-                identity: refused.identity.clone(),
-                fingerprint: refused.fingerprint,
-                refusal: Some(refused.faults.clone()),
-                command: None,
-            }),
+            Intake::Refused(refused) => self.decided(Said::refused(record, refused)),
             Intake::Command { meta, command, fingerprint } => {
-                let expired = meta.sent_at < self.recorded_at - self.inbox_retention;
-                let refusal = || vec![Fault::at("/sent_at", Reason::RequestExpired)];
-                self.decided(Said {
-                    record,
-                    key: (&meta.source, &meta.message_id),
-                    identity: Identity::of(meta),
-                    fingerprint: *fingerprint,
-                    refusal: expired.then(refusal),
-                    command: Some((meta, command)),
-                })
+                let oldest = self.oldest();
+                self.decided(Said::command(record, (meta, command), *fingerprint, oldest))
             }
         }
     }
 
-    fn decided(&mut self, said: Said<'a>) -> Result<Answer<'a>, Failure> {
-        let Said { record, key, identity, fingerprint, refusal, command } = said;
+    /// What was sent before is no longer known of (P7).
+    pub(super) fn oldest(&self) -> OffsetDateTime {
+        self.recorded_at - self.inbox_retention
+    }
+
+    pub(super) fn decided(&mut self, said: Said<'a>) -> Result<Answer<'a>, Failure> {
+        let Said { record, key, identity, fingerprint, refusal, command, place } = said;
         let mut write = Write::Insert;
         if let Some(known) = self.inbox.get(&key) {
             // What was answered before the inbox begins is not answered from it.
@@ -169,19 +204,21 @@ impl<'a> Walk<'a> {
             (None, Write::Keep, _) | (None, _, None) => {
                 Decision::rejected(vec![Fault::at("/message_id", Reason::MessageIdReused)])
             }
-            (None, _, Some((meta, command))) => match self.decide_or_park(meta, command, record) {
-                Turn::Decided(decision) => decision,
-                Turn::Waits(awaits, occupied) => {
-                    let parking = self.parked(record, &identity, (awaits, occupied));
-                    let mut answer = self.held(record, identity, HeldWhy::Parked, None)?;
-                    answer.outcome = b'K';
-                    answer.write = write;
-                    answer.fingerprint = Some(fingerprint);
-                    answer.parking = parking;
-                    self.remember(key, &answer);
-                    return Ok(answer);
+            (None, _, Some((meta, command))) => {
+                match self.decide_or_park(meta, command, record, place) {
+                    Turn::Decided(decision) => decision,
+                    Turn::Waits(awaits, occupied) => {
+                        let parking = self.parked(record, &identity, (awaits, occupied));
+                        let mut answer = self.held(record, identity, HeldWhy::Parked, None)?;
+                        answer.outcome = b'K';
+                        answer.write = write;
+                        answer.fingerprint = Some(fingerprint);
+                        answer.parking = parking;
+                        self.remember(key, &answer);
+                        return Ok(answer);
+                    }
                 }
-            },
+            }
         };
         let meta = command.map(|(meta, _)| meta);
         let mut answer = self.decision(record, (identity, fingerprint), decision, write, meta)?;
@@ -252,7 +289,7 @@ impl<'a> Walk<'a> {
     }
 
     /// HELD: the request waits, or could not be processed; a final answer comes later.
-    fn held(
+    pub(super) fn held(
         &self,
         record: &'a Record,
         identity: Identity,
@@ -298,7 +335,7 @@ impl<'a> Walk<'a> {
         identity: Option<Identity>,
     ) -> Result<Answer<'a>, Failure> {
         let letter_id = letter_id(record);
-        let mut answer = match identity.or_else(|| attributed(record)) {
+        let mut answer = match identity.or_else(|| Some(attributed(record)?.1)) {
             Some(identity) => {
                 self.held(record, identity, HeldWhy::DeadLettered, Some(letter_id))?
             }
@@ -318,13 +355,14 @@ impl<'a> Walk<'a> {
                 created: false,
             },
         };
+        answer.outcome = byte_of(cause);
         answer.letter = Some((letter_id, cause));
         Ok(answer)
     }
 }
 
 /// The stored result once more, marked as a duplicate (P7).
-fn duplicate<'a>(
+pub(super) fn duplicate<'a>(
     schemas: &Schemas,
     record: &'a Record,
     identity: Identity,
@@ -366,8 +404,10 @@ pub(super) fn letter_id(record: &Record) -> Uuid {
     Uuid::new_v5(&LETTERS, said.as_bytes())
 }
 
-/// Who sent a record that cannot be read, if its headers say so.
-fn attributed(record: &Record) -> Option<Identity> {
-    let batch_id = record.header("ce_batchid");
-    Identity::attributed(record.header("ce_source")?, record.header("ce_id")?, batch_id)
+/// Who sent a record that cannot be read, if its headers say so: the key of its request, and the same to be answered.
+pub(super) fn attributed(record: &Record) -> Option<((&str, &str), Identity)> {
+    let (source, message_id) = (record.header("ce_source")?, record.header("ce_id")?);
+    let identity = Identity::attributed(source, message_id, record.header("ce_batchid"))?;
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    Some(((text(source)?, text(message_id)?), identity))
 }

@@ -1,5 +1,6 @@
 //! What apply takes and what it says of it.
 
+use super::replay::{OfLetter, Replay};
 use super::reply::Reply;
 use crate::contract::{Identity, Intake};
 use bytes::Bytes;
@@ -88,6 +89,8 @@ pub struct Taken {
     pub waiting: Option<Waiting>,
     /// Of a record that somebody waits for: where the answer goes.
     pub reply: Option<Reply>,
+    /// Of a record that a letter keeps.
+    pub letter: Option<OfLetter>,
 }
 
 /// A record's place in the queue.
@@ -129,6 +132,8 @@ pub struct Batch {
     pub slices: Vec<Slice>,
     /// The records: of each partition in the order of their offsets, each within its slice.
     pub records: Vec<Taken>,
+    /// Where the records are those of letters, and there are no slices: what is done to them.
+    pub replay: Option<Arc<Replay>>,
 }
 
 /// What became of a slice.

@@ -13,11 +13,13 @@ use crate::telemetry::metrics;
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How often a race is run again before it counts as a fault of the batch.
 const RACES: u32 = 8;
+/// How much sooner the parts of a batch that stalled count as stalled too.
+const STALLED_PARTS: u32 = 10;
 /// The condition of `/readyz` that says whether commits succeed.
 pub(super) const CONDITION: &str = "postgres";
 
@@ -29,10 +31,11 @@ impl Applier {
         hard: &CancellationToken,
     ) -> Vec<(Slice, SliceOutcome)> {
         let mut outcomes = Vec::with_capacity(batch.slices.len());
+        let mut patience = self.options.stall_after;
         // Parts still to be applied, the next one last.
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            match self.attempt(&part, hard).await {
+            match self.attempt(&part, patience, hard).await {
                 Ok(ran) => {
                     self.tallies.count(&part, &ran, &self.options.caps);
                     settle(&mut outcomes, ran, &mut parts);
@@ -44,10 +47,15 @@ impl Applier {
                     }
                     return outcomes;
                 }
-                Err(Stop::Fault(_)) if !(part.alone || is_divisible(&part)) => {
+                Err(Stop::Stalled(_)) if patience == self.options.stall_after => {
+                    // Found once: its parts need not be waited for as long.
+                    patience /= STALLED_PARTS;
+                    parts.push(part);
+                }
+                Err(Stop::Fault(_) | Stop::Stalled(_)) if !(part.alone || is_divisible(&part)) => {
                     parts.push(Batch { alone: true, ..part });
                 }
-                Err(Stop::Fault(failure)) if is_divisible(&part) => {
+                Err(Stop::Fault(failure) | Stop::Stalled(failure)) if is_divisible(&part) => {
                     tracing::warn!(
                         records = part.records.len(), %failure,
                         "a batch fails; it is divided until the record is found"
@@ -56,16 +64,22 @@ impl Applier {
                     parts.push(second);
                     parts.push(first);
                 }
-                Err(Stop::Fault(failure)) => {
+                Err(Stop::Fault(failure) | Stop::Stalled(failure)) => {
                     let slices = part.slices.clone();
                     let asked = part.records.iter().any(|taken| taken.reply.is_some());
                     let waiting = queue::numbers(&part.records);
-                    match self.judge(part, &failure, hard).await {
+                    let replay = part.replay.clone();
+                    match self.judge(part, &failure, patience, hard).await {
                         Ok(again) => parts.push(again),
                         Err(cause) if !waiting.is_empty() => self.postpone(&waiting, &cause).await,
                         // The part is dropped, by which whoever waits for its answer hears that there is none.
                         Err(cause) if asked => {
                             tracing::error!(cause, "a request over HTTP cannot be applied");
+                        }
+                        Err(cause) if let Some(replay) = replay => {
+                            // What follows may be of the same registrants.
+                            parts.clear();
+                            replay.stopped(cause);
                         }
                         Err(cause) => stop(&mut outcomes, &mut parts, slices, &cause),
                     }
@@ -79,9 +93,11 @@ impl Applier {
     async fn attempt(
         &self,
         part: &Batch,
+        patience: Duration,
         hard: &CancellationToken,
     ) -> Result<Vec<(Slice, SliceOutcome)>, Stop> {
         let mut also = Also::default();
+        let mut stands: Option<(String, Instant)> = None;
         let mut races = 0;
         let mut late_before = false;
         let mut pauses = retry::outage(self.options.retry_max_delay);
@@ -127,6 +143,17 @@ impl Applier {
                         return Err(Stop::Cancelled);
                     }
                 }
+            }
+            // The same for long, while others can write: it is the batch's.
+            let code = failure.code();
+            match &stands {
+                Some((same, since)) if *same == code => {
+                    let halted = matches!(failure, Failure::Halted(_));
+                    if !halted && since.elapsed() >= patience && self.canary().await.is_ok() {
+                        return Err(Stop::Stalled(failure));
+                    }
+                }
+                _ => stands = Some((code, Instant::now())),
             }
             let pause = pauses.next().unwrap_or(self.options.retry_max_delay);
             if hard.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
@@ -174,6 +201,7 @@ impl Applier {
         &self,
         mut part: Batch,
         failure: &Failure,
+        patience: Duration,
         hard: &CancellationToken,
     ) -> Result<Batch, String> {
         let code = failure.code();
@@ -185,17 +213,17 @@ impl Applier {
                 "apply_failed: {code}: even the letter of the record cannot be stored"
             ));
         }
-        match self.attempt(&part, hard).await {
+        match self.attempt(&part, patience, hard).await {
             Ok(_) | Err(Stop::Cancelled) => return Ok(part),
-            Err(Stop::Fault(again)) if again.code() != code => {
+            Err(Stop::Fault(again) | Stop::Stalled(again)) if again.code() != code => {
                 return Err(format!("apply_failed: {code}, then {}", again.code()));
             }
-            Err(Stop::Fault(_)) => {}
+            Err(Stop::Fault(_) | Stop::Stalled(_)) => {}
         }
         if let Err(error) = self.canary().await {
             return Err(format!("apply_failed: {code}; a canary write fails too: {error}"));
         }
-        if !self.tallies.accept(&part, &self.options.caps) {
+        if part.replay.is_none() && !self.tallies.accept(&part, &self.options.caps) {
             return Err(format!("{CAP} ({code})"));
         }
         tracing::error!(%failure, "a record fails for good: it becomes a dead letter");
@@ -231,6 +259,8 @@ impl Applier {
 enum Stop {
     Cancelled,
     Fault(Failure),
+    /// For `apply.stall_after`.
+    Stalled(Failure),
 }
 
 /// Whether a failure may be of one part of a batch and not of another: what is stopped for it must be one partition.
@@ -246,8 +276,14 @@ fn halves(mut batch: Batch) -> (Batch, Batch) {
         return (Batch { alone: true, ..batch }, Batch { slices, alone: true, ..Batch::default() });
     }
     let second_records = batch.records.split_off(batch.records.len() / 2);
-    let waiting = batch.waiting;
-    let part = |records| Batch { waiting, alone: true, slices: Vec::new(), records };
+    let (waiting, replay) = (batch.waiting, batch.replay);
+    let part = |records| Batch {
+        waiting,
+        alone: true,
+        replay: replay.clone(),
+        slices: Vec::new(),
+        records,
+    };
     let mut first = part(batch.records);
     let mut second = part(second_records);
     for slice in batch.slices {
@@ -345,7 +381,8 @@ mod tests {
         let timestamp = OffsetDateTime::UNIX_EPOCH;
         let (key, value, headers) = (None, None, Vec::new());
         let record = Record { at: at(partition), offset, timestamp, key, value, headers };
-        Taken { record, intake: Intake::Letter(letter::PANICKED), waiting: None, reply: None }
+        let intake = Intake::Letter(letter::PANICKED);
+        Taken { record, intake, waiting: None, reply: None, letter: None }
     }
 
     type Part = (Vec<(i32, i64)>, Vec<(i32, i64, i64)>);

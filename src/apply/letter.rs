@@ -1,11 +1,14 @@
 //! Records that fail for good while they are applied.
 
-use super::batch::{Batch, Slice, SliceOutcome, Taken, TopicPartition};
+use super::Applier;
+use super::answer::letter_id;
+use super::batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 use super::caps::{Caps, Tally};
 use super::park::names_of;
 use crate::contract::{Identity, Intake, LetterClass, LetterStage, Unreadable};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use uuid::Uuid;
 
 /// A record whose decoding made the program fail.
 pub(super) const PANICKED: Unreadable = Unreadable {
@@ -14,6 +17,27 @@ pub(super) const PANICKED: Unreadable = Unreadable {
     code: "panicked",
     detail: "the program failed while it decoded the record; report it with the letter",
 };
+
+/// A record that an operator has passed over.
+const SKIPPED: Unreadable = Unreadable {
+    class: LetterClass::Skipped,
+    stage: LetterStage::Apply,
+    code: "skipped",
+    detail: "an operator passed over the record, so that its partition could go on",
+};
+
+impl Applier {
+    /// A record that is to be passed over, with the id of its letter.
+    pub fn skipped(&self, record: Record) -> (Taken, Uuid) {
+        let letter_id = letter_id(&record);
+        let mut taken = self.take(record);
+        taken.intake = match taken.intake {
+            Intake::Letter(_) | Intake::Condemned { .. } => Intake::Letter(SKIPPED),
+            intake => condemned(intake, SKIPPED),
+        };
+        (taken, letter_id)
+    }
+}
 
 /// Whether the record already is a letter.
 pub(super) const fn is_letter(taken: &Taken) -> bool {
@@ -63,16 +87,22 @@ impl Tallies {
 /// Makes a record a letter of class `failed`. Its code is the same for all: what Postgres said is in the log, reduced
 /// to SQLSTATE and constraint.
 pub(super) fn condemn(taken: &mut Taken) {
-    let (identity, names) = match &taken.intake {
-        Intake::Command { meta, command, .. } => (Identity::of(meta), names_of(meta, command)),
-        Intake::Refused(refused) => (refused.identity.clone(), Vec::new()),
-        Intake::Letter(_) | Intake::Condemned { .. } => return,
-    };
     let cause = Unreadable {
         class: LetterClass::Failed,
         stage: LetterStage::Apply,
         code: "apply_failed",
         detail: "the request fails alone, twice the same way, while other writes succeed",
     };
-    taken.intake = Intake::Condemned { identity, names, cause };
+    let intake = std::mem::replace(&mut taken.intake, Intake::Letter(cause));
+    taken.intake = condemned(intake, cause);
+}
+
+/// A request that is a letter for this cause; what is one already stays so.
+fn condemned(intake: Intake, cause: Unreadable) -> Intake {
+    let (identity, names) = match intake {
+        Intake::Command { meta, command, .. } => (Identity::of(&meta), names_of(&meta, &command)),
+        Intake::Refused(refused) => (refused.identity, Vec::new()),
+        Intake::Letter(_) | Intake::Condemned { .. } => return intake,
+    };
+    Intake::Condemned { identity, names, cause }
 }

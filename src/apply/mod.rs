@@ -18,6 +18,7 @@ mod park;
 mod queue;
 mod queues;
 mod receipts;
+mod replay;
 mod reply;
 mod save;
 mod transaction;
@@ -30,6 +31,7 @@ pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
 pub use disposition::is_outage;
 pub use receipts::{Closed, Receipts, close};
+pub use replay::{Deed, Done, Fate, Replay, Replayed};
 pub use reply::{Replied, Reply, request};
 
 use crate::contract::{self, Dates, Intake, Schemas};
@@ -45,6 +47,8 @@ use tokio::sync::Notify;
 pub struct Options {
     /// `inbox.retention`: what was sent before is refused as expired (P7).
     pub inbox_retention: time::Duration,
+    /// `apply.stall_after`: a batch that fails the same way for longer, while others can write, is at fault.
+    pub stall_after: Duration,
     /// The longest pause between two tries in an outage.
     pub retry_max_delay: Duration,
     /// After this long a transaction looks who blocks it, and ends stopped sessions of Rollcall's (I3).
@@ -145,7 +149,7 @@ impl Applier {
         // A record that the program cannot look at must not take it down at the same offset again and again.
         let intake = std::panic::catch_unwind(std::panic::AssertUnwindSafe(take));
         let intake = intake.unwrap_or(Intake::Letter(letter::PANICKED));
-        Taken { record, intake, waiting: None, reply: None }
+        Taken { record, intake, waiting: None, reply: None, letter: None }
     }
 }
 

@@ -163,17 +163,20 @@ impl Passing<'_, '_> {
 }
 
 impl<'a> Walk<'a> {
-    /// Decides a command, unless it must wait for an earlier one or for what it names.
+    /// Decides a command, unless it must wait for an earlier one or for what it names. One that has its `place` already
+    /// has waited for what it names.
     pub(super) fn decide_or_park(
         &mut self,
         meta: &Meta,
         command: &Command,
         record: &Record,
+        place: Option<Place>,
     ) -> Turn {
         // Over HTTP somebody waits for the answer: what is missing is missing.
-        let over = self.grace.is_zero() || record.is_http();
+        let over = place.is_some() || self.grace.is_zero() || record.is_http();
         let patience = if over { Patience::Over } else { Patience::Waits };
-        match self.turn(meta, command, Place::New(self.answers.len()), patience) {
+        let place = place.unwrap_or(Place::New(self.answers.len()));
+        match self.turn(meta, command, place, patience) {
             Ok(decision) => Turn::Decided(decision),
             Err(awaits) => match refused_at_once(meta, command, &self.set) {
                 Some(decision) => Turn::Decided(decision),

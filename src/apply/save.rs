@@ -8,6 +8,7 @@ use super::outbound::Outbound;
 use super::outcome::outcome_symbol;
 use super::park::{Moves, Parking};
 use super::receipts::Counting;
+use super::replay::Letters;
 use crate::domain::Registrant;
 use crate::store::{self, inbox, memberships::History};
 use sqlx::{Postgres, Transaction};
@@ -21,9 +22,15 @@ pub(super) struct Save<'a, 'b> {
     pub(super) outbound: &'b Outbound<'a>,
     pub(super) counting: &'b Counting<'b>,
     pub(super) slices: &'b [Slice],
+    pub(super) letters: &'b Letters<'a>,
     pub(super) batch: i64,
+    /// Whether the requests are letters that an operator has applied again, or gives up.
+    pub(super) replayed: bool,
     pub(super) recorded_at: OffsetDateTime,
 }
+
+/// How requests come that an operator has applied again, or gives up.
+const REPLAY: &str = "REPLAY";
 
 impl Save<'_, '_> {
     /// Names, registrants, memberships.
@@ -67,12 +74,8 @@ impl Save<'_, '_> {
         Ok(())
     }
 
-    /// History, inbox, letters, outbox, queues, batches, numbers, ledger. Whether a receipt is due.
-    pub(super) async fn said(
-        &self,
-        tx: &mut Transaction<'_, Postgres>,
-        shards: u32,
-    ) -> Result<bool, Failure> {
+    /// History and inbox: with [`Self::state`] all that a request can fail by.
+    pub(super) async fn facts(&self, tx: &mut Transaction<'_, Postgres>) -> Result<(), Failure> {
         let history = self.history();
         if !history.membership_ids.is_empty() {
             store::memberships::insert_history(tx, &history, self.recorded_at).await?;
@@ -90,9 +93,20 @@ impl Save<'_, '_> {
         if !kept.is_empty() {
             inbox::keep(tx, &kept, self.recorded_at).await?;
         }
+        Ok(())
+    }
+
+    /// History, inbox, letters, outbox, queues, batches, numbers, ledger. Whether a receipt is due.
+    pub(super) async fn said(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        shards: u32,
+    ) -> Result<bool, Failure> {
+        self.facts(tx).await?;
         self.outbound.insert(tx, self.batch, self.recorded_at).await?;
         // Before batches and streams: records that wait may be locked by a drain, which goes on to these.
         super::queue::save(tx, self.answers, self.moves, self.recorded_at).await?;
+        self.letters.save(tx, self.answers, self.moves, self.recorded_at).await?;
         let locked = self.counting.lock(tx, shards, self.recorded_at).await?;
         let first = self.outbound.number(tx, self.batch, self.recorded_at).await?;
         let events = self.outbound.events(&first);
@@ -138,12 +152,20 @@ impl Save<'_, '_> {
             rows.results.push(result);
             rows.batch_ids.push(self.counting.batch_of(identity));
             let (topic, partition, offset) = answer.record.coordinates();
-            rows.channels.push(answer.record.channel());
+            rows.channels.push(self.channel(answer));
             rows.topics.push(topic);
             rows.partitions.push(partition);
             rows.offsets.push(offset);
         }
         rows
+    }
+
+    /// How its request came; what a replay frees came as it did.
+    fn channel(&self, answer: &Answer<'_>) -> &'static str {
+        if self.replayed && !matches!(answer.parking, Parking::Through(_)) {
+            return REPLAY;
+        }
+        answer.record.channel()
     }
 
     fn history(&self) -> History<'_> {
@@ -170,7 +192,7 @@ impl Save<'_, '_> {
                 rows.actors.push(meta.actor.as_deref());
                 rows.batch_ids.push(meta.batch.as_ref().map(|batch| batch.batch_id.as_str()));
                 let (topic, partition, offset) = answer.record.coordinates();
-                rows.channels.push(answer.record.channel());
+                rows.channels.push(self.channel(answer));
                 rows.topics.push(topic);
                 rows.partitions.push(partition);
                 rows.offsets.push(offset);

@@ -1,7 +1,7 @@
 //! One try of a batch: one transaction (P1).
 
 use super::Applier;
-use super::answer::{Answer, Known, Walk};
+use super::answer::{Answer, Known, Walk, attributed};
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::Failure;
 use super::freed::Freed;
@@ -11,6 +11,7 @@ use super::outcome::outcome_word;
 use super::park::{Moves, Parking};
 use super::queue::{AT_ONCE, numbers};
 use super::receipts::{Counting, Stored};
+use super::replay::{self, Deed, Letters};
 use super::reply;
 use super::save::Save;
 use crate::contract::Intake;
@@ -41,6 +42,8 @@ struct Work<'a> {
     slices: &'a [Slice],
     /// The transaction's, in the outbox.
     number: i64,
+    /// Whether there are open letters.
+    letters: bool,
     started: Instant,
 }
 
@@ -55,19 +58,23 @@ impl Applier {
         let started = Instant::now();
         let mut session = self.sessions.take(&self.pool).await?;
         let mut tx = session.begin().await.map_err(store::Error::from)?;
-        let ticket = store::intake::ticket(&mut tx).await?;
+        let replay = batch.replay.as_deref();
+        let numbered = replay.is_none_or(|replay| replay.deed != Deed::Rehearse);
+        let ticket = store::intake::ticket(&mut tx, numbered).await?;
         pid.store(ticket.pid, std::sync::atomic::Ordering::Relaxed);
         if let Some(halt) = ticket.halt {
             return Err(Failure::Halted(halt));
         }
+        let ended = !replay::goes_on(&mut tx, batch).await?;
         let mut outcomes = check(&mut tx, &batch.slices).await?;
         let slices: Vec<_> =
             outcomes.iter().filter(|o| o.1.is_none()).map(|o| o.0.clone()).collect();
-        if slices.is_empty() && !batch.slices.is_empty() {
+        if ended || (slices.is_empty() && !batch.slices.is_empty()) {
             tx.rollback().await.map_err(store::Error::from)?;
             self.sessions.put(session);
         } else {
-            let work = Work { batch, also, slices: &slices, number: ticket.batch, started };
+            let (number, letters) = (ticket.batch, ticket.letters);
+            let work = Work { batch, also, slices: &slices, number, letters, started };
             let more = self.commit(tx, &work).await?;
             self.sessions.put(session);
             if let Some(more) = more {
@@ -91,16 +98,8 @@ impl Applier {
         mut tx: Transaction<'_, Postgres>,
         work: &Work<'_>,
     ) -> Result<Option<Also>, Failure> {
-        let Work { batch, also, slices, number, started } = *work;
-        // I1: a partition that moved away takes its own records with it, and no others.
-        let mut arrived: Vec<&Taken> = batch
-            .records
-            .iter()
-            .filter(|taken| {
-                slices.len() == batch.slices.len()
-                    || slices.iter().any(|slice| slice.at == taken.record.at)
-            })
-            .collect();
+        let Work { batch, also, slices, number, started, .. } = *work;
+        let mut arrived = of_slices(batch, slices);
         let recorded_at = self.clock.now();
         let whole: Vec<_> = also.parked.iter().copied().collect();
         let freed = self.waiting(&mut tx, &whole).await?;
@@ -113,7 +112,7 @@ impl Applier {
         let answered: HashSet<_> =
             inbox.iter().filter(|(_, known)| !known.open).map(|(key, _)| *key).collect();
         let to_decide = all.iter().copied().filter(|taken| match &taken.intake {
-            _ if taken.waiting.is_some() => true,
+            _ if taken.waiting.is_some() || taken.letter.is_some() => true,
             Intake::Command { meta, .. } => {
                 !answered.contains(&(meta.source.as_str(), meta.message_id.as_str()))
             }
@@ -125,15 +124,11 @@ impl Applier {
             Loading::Again(more) => return again(tx, more).await,
         };
         let last = still_waiting(&mut tx, &mut queued).await?;
-        let last = last.filter(|_| batch.waiting);
-        let said = |source: &[u8], message_id: &[u8]| {
-            all.iter().any(|taken| match &taken.intake {
-                Intake::Command { meta, .. } => {
-                    meta.source.as_bytes() == source && meta.message_id.as_bytes() == message_id
-                }
-                Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => false,
-            })
-        };
+        let last = last.filter(|_| batch.waiting).or(batch.replay.as_ref().map(|_| i64::MAX));
+        let replay = batch.replay.as_deref();
+        let mut letters = Letters::begin(&mut tx, replay, &loaded, &mut arrived).await?;
+        letters.sent_again(&mut tx, work.letters, &all).await?;
+        let said = |source: &[u8], message_id: &[u8]| says(&all, source, message_id);
         let queues = queues(&mut tx, &loaded, last, &also.parked, said).await?;
         metrics::stage("load", started.elapsed());
 
@@ -153,10 +148,12 @@ impl Applier {
             },
             answers: Vec::new(),
             moves: Moves::default(),
+            replay,
+            replayed: std::mem::take(&mut letters.replayed),
         };
         walk.run(&arrived)?;
-        let Walk { set, answers, moves, freed, .. } = walk;
-        loaded.set = set;
+        let Walk { set, answers, moves, freed, replayed, .. } = walk;
+        (loaded.set, letters.replayed) = (set, replayed);
         if !(batch.waiting || freed.missing.is_empty())
             && let Some(more) = more_queues(&mut tx, &also.parked, freed.missing).await?
         {
@@ -178,16 +175,25 @@ impl Applier {
             outbound: &outbound,
             counting: &counting,
             slices,
+            letters: &letters,
             batch: number,
+            replayed: replay.is_some(),
             recorded_at,
         };
         save.state(&mut tx).await?;
+        if letters.is_rehearsed() {
+            save.facts(&mut tx).await?;
+            tx.rollback().await.map_err(store::Error::from)?;
+            letters.did();
+            return Ok(None);
+        }
         let receipt_due = save.said(&mut tx, self.options.shards).await?;
         metrics::stage("save", saving.elapsed());
 
         let committing = Instant::now();
         tx.commit().await.map_err(store::Error::from)?;
         metrics::stage("commit", committing.elapsed());
+        letters.did();
         if receipt_due {
             self.receipts.notify_one();
         }
@@ -235,6 +241,23 @@ impl Applier {
             );
         }
     }
+}
+
+/// I1: a partition that moved away takes its own records with it, and no others.
+fn of_slices<'a>(batch: &'a Batch, slices: &[Slice]) -> Vec<&'a Taken> {
+    let all = slices.len() == batch.slices.len();
+    let is_in = |taken: &&Taken| all || slices.iter().any(|slice| slice.at == taken.record.at);
+    batch.records.iter().filter(is_in).collect()
+}
+
+/// Whether one of these records is this request.
+fn says(records: &[&Taken], source: &[u8], message_id: &[u8]) -> bool {
+    records.iter().any(|taken| match &taken.intake {
+        Intake::Command { meta, .. } => {
+            meta.source.as_bytes() == source && meta.message_id.as_bytes() == message_id
+        }
+        Intake::Refused(_) | Intake::Letter(_) | Intake::Condemned { .. } => false,
+    })
 }
 
 /// Ends a transaction that must run again with `more`.
@@ -292,10 +315,14 @@ async fn known<'a>(
             }
             // They may have been held till now.
             Intake::Condemned { identity, .. } => Some((&*identity.source, &*identity.message_id)),
-            Intake::Letter(_) => {
-                let identity = taken.waiting.as_ref()?.identity.as_ref()?;
-                Some((&*identity.source, &*identity.message_id))
-            }
+            Intake::Letter(_) => match (&taken.letter, &taken.waiting) {
+                // What is known of a letter's request decides how it is given up.
+                (Some(_), _) => attributed(&taken.record).map(|(key, _)| key),
+                (None, waiting) => {
+                    let identity = waiting.as_ref()?.identity.as_ref()?;
+                    Some((&*identity.source, &*identity.message_id))
+                }
+            },
         })
         .collect();
     if keys.is_empty() {

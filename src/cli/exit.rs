@@ -2,6 +2,7 @@
 
 use super::output::Output;
 use crate::app::kafka::Unreachable;
+use crate::app::worker::StartError;
 use crate::{config, store};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -128,6 +129,16 @@ impl From<store::Unfit> for Failure {
         match unfit {
             store::Unfit::Store(error) => error.into(),
             _ => Self::no("database-unfit", unfit.to_string()),
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Database(unfit) => unfit.into(),
+            StartError::Config(error) => error.into(),
+            _ => Self::usage("start", error.to_string()),
         }
     }
 }

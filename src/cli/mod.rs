@@ -1,16 +1,19 @@
 //! The command line: one file a command.
 
 mod batches;
+mod because;
 mod codec;
 mod completions;
 mod config;
 mod database;
+mod dead_letters;
 mod demo;
 mod exit;
 mod migrate;
 mod output;
 mod page;
 mod parked;
+mod partitions;
 mod programs;
 mod reconcile;
 mod reference;
@@ -78,7 +81,11 @@ enum Command {
     Encode(codec::EncodeArgs),
     Decode(codec::DecodeArgs),
     #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    #[command(subcommand)]
     Parked(parked::Command),
+    #[command(subcommand)]
+    Partitions(partitions::Command),
     Status(status::Args),
     Reconcile(reconcile::Args),
     #[command(subcommand)]
@@ -151,7 +158,9 @@ async fn dispatch(command: Command, context: &Context) -> Result<Exit> {
         Command::Batches(command) => batches::main(&command, context).await,
         Command::Encode(args) => codec::encode(&args, context),
         Command::Decode(args) => codec::decode(&args, context),
+        Command::DeadLetters(command) => dead_letters::main(command, context).await,
         Command::Parked(command) => parked::main(&command, context).await,
+        Command::Partitions(command) => partitions::main(&command, context).await,
         Command::Status(args) => status::main(&args, context).await,
         Command::Reconcile(args) => reconcile::main(&args, context).await,
         Command::Schemas(command) => schemas::main(&command, context),

@@ -77,13 +77,7 @@ impl Which {
 
     /// The full name of the topic.
     fn topic(&self, settings: &Settings) -> Option<String> {
-        self.topic.as_ref().map(|topic| {
-            if topic.starts_with(&settings.topics.prefix) {
-                topic.clone()
-            } else {
-                settings.topics.topic(topic)
-            }
-        })
+        self.topic.as_ref().map(|topic| settings.topics.full(topic))
     }
 }
 

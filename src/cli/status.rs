@@ -2,10 +2,13 @@
 
 use super::exit::{Exit, Result};
 use super::output::{Table, or_dash, push};
-use super::{Context, database};
+use super::{Context, database, partitions};
 use crate::app::status::{Status, status};
+use crate::config::Settings;
 use crate::store::status::Cursor;
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::time::Duration;
 
 /// Say how everything is and what to do
 ///
@@ -14,13 +17,38 @@ use std::collections::BTreeMap;
 /// 0 when healthy, 1 when not, 3 when the database cannot be asked, or the brokers cannot (then the rest is still
 /// answered, with the lag that the workers last saw).
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Say it again and again, so many seconds apart, until Ctrl-C; with --json one object a line
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    watch: Option<u32>,
+}
 
-pub(super) async fn main(_: &Args, context: &Context) -> Result<Exit> {
-    let loaded = context.load()?;
-    let mut connection = database::open(&loaded.settings).await?;
-    let status = status(&loaded.settings, &mut connection).await?;
-    context.output.answer(&status, || text(&status))?;
+/// Clears a terminal and begins at its top.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+pub(super) async fn main(args: &Args, context: &Context) -> Result<Exit> {
+    let settings = context.load()?.settings;
+    let Some(seconds) = args.watch else { return once(&settings, "", context).await };
+    let pause = Duration::from_secs(seconds.into());
+    let clear = std::io::stdout().is_terminal() && !context.output.json;
+    loop {
+        let said = once(&settings, if clear { CLEAR } else { "" }, context).await;
+        // A server that is away is what is watched for.
+        if let Err(failure) = &said {
+            failure.report(context.output);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _heard = tokio::signal::ctrl_c() => return said,
+        }
+    }
+}
+
+async fn once(settings: &Settings, before: &str, context: &Context) -> Result<Exit> {
+    let mut connection = database::open(settings).await?;
+    let status = status(settings, &mut connection).await?;
+    context.output.answer(&status, || format!("{before}{}", text(&status)))?;
     Ok(if status.kafka.reachable { Exit::answer(status.healthy) } else { Exit::Unreachable })
 }
 
@@ -38,14 +66,23 @@ fn text(status: &Status) -> String {
         }
     };
     section(&mut text, "Workers", &workers(status));
-    section(&mut text, "Partitions", &partitions(status));
+    section(&mut text, "Partitions", &partitions::text(&status.partitions));
     section(&mut text, "Output", &output(status));
     let relay = status.relay.as_ref().map_or_else(
         || "no relay has led yet".to_owned(),
         |relay| format!("{}, renewed {:.0} s ago", relay.owner, relay.renewed_seconds),
     );
     push(&mut text, format_args!("Relay: {relay}\n"));
-    push(&mut text, format_args!("Dead letters open: {}\n", status.letters.open));
+    push(&mut text, format_args!("Dead letters open: {}\n", status.letters.counts.open));
+    for group in &status.letters.groups {
+        let said = |name: &str| group[name].as_str().unwrap_or("-").to_owned();
+        let (class, code) = (said("class"), said("code"));
+        let (topic, source) = (said("topic"), said("source"));
+        push(
+            &mut text,
+            format_args!("  {} {class} ({code}) in {topic}, source {source}\n", group["count"]),
+        );
+    }
     push(&mut text, format_args!("Records waiting: {}\n", parked(status)));
     push(&mut text, format_args!("Batches open: {}\n", status.batches.open));
     let database = &status.database;
@@ -82,24 +119,6 @@ fn workers(status: &Status) -> String {
         ]);
     }
     table.text("None in the last day.")
-}
-
-fn partitions(status: &Status) -> String {
-    let mut table =
-        Table::new(&["topic", "partition", "state", "position", "high", "lag", "owner", "cause"]);
-    for partition in &status.partitions {
-        table.row(vec![
-            partition.topic.clone(),
-            partition.partition.to_string(),
-            partition.state.clone(),
-            or_dash(partition.position),
-            or_dash(partition.high),
-            or_dash(partition.lag),
-            or_dash(partition.owner.as_ref()),
-            or_dash(partition.cause.as_ref()),
-        ]);
-    }
-    table.text("No worker has had one yet.")
 }
 
 /// The streams by topic: 60 lines of shards would bury the rest; `--json` has them all.

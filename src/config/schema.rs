@@ -412,4 +412,9 @@ impl Topics {
     pub fn topic(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
+
+    /// The full name of a topic that was named with or without the prefix.
+    pub fn full(&self, name: &str) -> String {
+        if name.starts_with(&self.prefix) { name.to_owned() } else { self.topic(name) }
+    }
 }

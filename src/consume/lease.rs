@@ -16,7 +16,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::{OnceCell, mpsc};
@@ -69,6 +69,16 @@ pub(super) struct Leases {
     database: Database,
     started_at: OffsetDateTime,
     cluster_id: OnceCell<String>,
+    /// The fences under which partitions are, or were until they stopped.
+    held: Mutex<HashMap<TopicPartition, Uuid>>,
+}
+
+/// Why a partition is not read though its lease is taken.
+pub(super) enum Unready {
+    /// Its log is not the log, or lost records: the cause.
+    Stopped(String),
+    /// An operator has paused it.
+    Paused,
 }
 
 /// Why a lease could not be taken this time.
@@ -110,7 +120,7 @@ impl Leases {
         let started_at = parts.clock.now();
         parts.health.require(LEASES);
         let database = Database::new(Arc::clone(&parts.config), pool);
-        Self { parts, database, started_at, cluster_id: OnceCell::new() }
+        Self { parts, database, started_at, cluster_id: OnceCell::new(), held: Mutex::default() }
     }
 
     /// Serves the owner until `token` is cancelled, then gives back what is left.
@@ -119,7 +129,6 @@ impl Leases {
         mut orders: mpsc::UnboundedReceiver<Order>,
         token: CancellationToken,
     ) {
-        let mut held: HashMap<TopicPartition, Uuid> = HashMap::new();
         let mut taking = FuturesUnordered::new();
         let mut giving = FuturesUnordered::new();
         let mut saying = std::pin::pin!(self.keep_saying());
@@ -131,7 +140,8 @@ impl Leases {
                         taking.push(self.take_while_assigned(at, generation, assigned, again));
                     }
                     Order::GiveUp { at } => {
-                        if let Some(fence) = held.remove(&at) {
+                        let fence = self.held().remove(&at);
+                        if let Some(fence) = fence {
                             giving.push(self.release(at, fence));
                         }
                     }
@@ -140,7 +150,7 @@ impl Leases {
                     let Some(Standing { at, generation, fence, position, letters }) = standing else {
                         continue;
                     };
-                    held.insert(at.clone(), fence);
+                    self.held().insert(at.clone(), fence);
                     self.parts.commands.send(Command::Start { at, generation, fence, position, letters });
                 }
                 Some(()) = giving.next() => {}
@@ -153,6 +163,7 @@ impl Leases {
             self.parts.board.set(&at, PartitionState::Unowned);
         }
         let end = async {
+            let held = std::mem::take(&mut *self.held());
             for (at, fence) in held {
                 self.parts.board.set(&at, PartitionState::Unowned);
                 giving.push(self.release(at, fence));
@@ -205,7 +216,12 @@ impl Leases {
                     tracing::info!(topic = &*at.topic, at.partition, position, "lease taken");
                     return (position, letters);
                 }
-                Ok(Err(cause)) => {
+                Ok(Err(Unready::Paused)) => {
+                    self.parts.board.set(at, PartitionState::Paused);
+                    self.parts.health.set_ready(LEASES);
+                    recheck.next()
+                }
+                Ok(Err(Unready::Stopped(cause))) => {
                     tracing::error!(topic = &*at.topic, at.partition, cause, "partition stopped");
                     self.parts.board.stop(at, Stop { cause, offset: None });
                     recheck.next()
@@ -228,7 +244,7 @@ impl Leases {
         &self,
         at: &TopicPartition,
         fence: Uuid,
-    ) -> Result<Result<(i64, u64), String>, Trouble> {
+    ) -> Result<Result<(i64, u64), Unready>, Trouble> {
         let probe = &self.parts.probe;
         let cluster_id = self
             .cluster_id
@@ -237,13 +253,13 @@ impl Leases {
         let now = self.parts.clock.now();
         let ledger = match self.database.claim(at, fence, cluster_id, now).await? {
             Ok(ledger) => ledger,
-            Err(cause) => return Ok(Err(cause)),
+            Err(unready) => return Ok(Err(unready)),
         };
         // After the position, or another worker's last batches would seem to lie beyond the log.
         let Watermarks { low, high } = probe.watermarks(at.clone()).await?;
         self.parts.board.watermarks(at, low, high);
         let judged = track::judge(ledger.position, low, high);
-        Ok(judged.map(|position| (position, ledger.letters)))
+        Ok(judged.map(|position| (position, ledger.letters)).map_err(Unready::Stopped))
     }
 
     /// Gives a lease back; only a courtesy, so not for ever.
@@ -274,7 +290,19 @@ impl Leases {
     }
 
     async fn say(&self) -> Result<(), Trouble> {
-        let Parts { board, clock, .. } = &self.parts;
-        self.database.say(board, self.started_at, clock.now()).await
+        let Parts { board, clock, commands, .. } = &self.parts;
+        self.database.say(board, self.started_at, clock.now()).await?;
+        // A fence that is another though the lease is still ours: an operator wants the partition looked at anew.
+        let held = self.held().clone();
+        for at in self.database.taken_away(&held).await? {
+            if let Some(fence) = held.get(&at).copied() {
+                commands.send(Command::Lost { at, fence });
+            }
+        }
+        Ok(())
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<TopicPartition, Uuid>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

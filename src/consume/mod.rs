@@ -29,6 +29,9 @@ use crate::config::Properties;
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use crate::lifecycle::{Group, Lifecycle};
+/// A record of our own from librdkafka's message.
+pub use record::copy as record_of;
+
 use board::Board;
 use buffer::{Buffer, Room};
 use fences::Fences;

@@ -170,7 +170,7 @@ impl Owner {
                 if let Some(index) = self.find(&at)
                     && self.partitions[index].phase.fence() == Some(fence)
                 {
-                    self.idle(index, Phase::Stopped);
+                    self.idle(index, Phase::Stopped(fence));
                     tracing::error!(
                         topic = &*at.topic,
                         at.partition,
@@ -228,7 +228,7 @@ impl Owner {
     /// I1: what was dropped of a partition that stays is read again, from the position that the ledger gives then.
     fn lost(&mut self, at: &TopicPartition, fence: Uuid) {
         let Some(index) = self.find(at) else { return };
-        if self.partitions[index].phase.fence() != Some(fence) {
+        if !self.partitions[index].phase.is_under(fence) {
             return;
         }
         self.idle(index, Phase::Waiting);

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 const UNREADABLE_NAME: &[u8] = b"\xef\xbf\xbd";
 
 /// Copies a message, its bytes with one allocation.
-pub(super) fn copy(at: &TopicPartition, message: &BorrowedMessage<'_>) -> Record {
+pub fn copy(at: &TopicPartition, message: &BorrowedMessage<'_>) -> Record {
     let headers = message.headers().map(read).unwrap_or_default();
     let mut copied = Copied(Vec::with_capacity(size(message, &headers)));
     let key = message.key().map(|bytes| copied.add(bytes));

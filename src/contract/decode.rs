@@ -93,6 +93,9 @@ pub enum LetterStage {
 }
 
 impl LetterStage {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Frame, Self::Schema, Self::Decode, Self::Apply];
+
     /// The word in tables, headers and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

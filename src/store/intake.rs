@@ -73,15 +73,19 @@ pub struct Ticket {
     pub halt: Option<String>,
     /// The backend of this connection, by which others see whom it waits for.
     pub pid: i32,
+    /// Whether there are open letters.
+    pub letters: bool,
 }
 
-/// Asks whether anything may be applied, and takes a batch number.
-pub async fn ticket(connection: &mut PgConnection) -> Result<Ticket> {
+/// Asks whether anything may be applied, and takes a batch number; none (0) where nothing is to be published.
+pub async fn ticket(connection: &mut PgConnection, numbered: bool) -> Result<Ticket> {
     let row = sqlx::query_as!(
         Ticket,
-        r#"SELECT nextval('outbox_batch_seq') AS "batch!",
+        r#"SELECT CASE WHEN $1 THEN nextval('outbox_batch_seq') ELSE 0 END AS "batch!",
+                  EXISTS (SELECT FROM dead_letters WHERE state = 'OPEN') AS "letters!",
                   (SELECT name FROM halts ORDER BY since LIMIT 1) AS "halt?",
-                  pg_backend_pid() AS "pid!""#
+                  pg_backend_pid() AS "pid!""#,
+        numbered,
     )
     .fetch_one(connection)
     .await?;

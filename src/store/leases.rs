@@ -130,6 +130,31 @@ pub async fn position(
     Ok(position)
 }
 
+/// Whether an operator has paused a partition. To be called in a statement after [`take`].
+pub async fn is_paused(connection: &mut PgConnection, topic: &str, partition: i32) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM partition_pauses WHERE topic = $1 AND partition = $2) AS "paused!""#,
+        topic,
+        partition,
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// The fences of the leases that a worker has.
+pub async fn fences_of(
+    connection: &mut PgConnection,
+    owner: &str,
+) -> Result<Vec<(String, i32, Uuid)>> {
+    let rows = sqlx::query!(
+        "SELECT topic, partition, fence FROM partition_leases WHERE owner = $1",
+        owner,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.topic, row.partition, row.fence)).collect())
+}
+
 /// How many records before the position became letters one after the other; no more than `at_most` are counted.
 pub async fn trailing_letters(
     connection: &mut PgConnection,

@@ -76,14 +76,16 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
                   said.owner AS "said_by?", lease.owner AS "owner?", said.low, said.high, said.cause,
                   said."offset", said.since AS "since?", ledger.next_offset AS "position?",
                   (workers.seen_at IS NOT NULL
-                   AND extract(epoch FROM now() - workers.seen_at)::float8 <= $1) AS "alive!"
+                   AND extract(epoch FROM now() - workers.seen_at)::float8 <= $1) AS "alive!",
+                  pause.reason AS "paused?", pause.since AS "paused_at?"
            FROM partition_leases AS lease
            FULL JOIN partition_states AS said USING (topic, partition)
+           FULL JOIN partition_pauses AS pause USING (topic, partition)
            LEFT JOIN workers ON workers.owner = lease.owner
            LEFT JOIN LATERAL (
                SELECT next_offset FROM intake_ledger AS ledger
-               WHERE ledger.topic = COALESCE(lease.topic, said.topic)
-                 AND ledger.partition = COALESCE(lease.partition, said.partition)
+               WHERE ledger.topic = COALESCE(lease.topic, said.topic, pause.topic)
+                 AND ledger.partition = COALESCE(lease.partition, said.partition, pause.partition)
                ORDER BY first_offset DESC LIMIT 1
            ) AS ledger ON true
            ORDER BY 1, 2"#,
@@ -97,6 +99,9 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
             let owner = row.owner.filter(|owner| !owner.is_empty() && row.alive);
             let said = row.state.filter(|_| row.said_by.is_some());
             let state = match (said.as_deref(), &owner) {
+                _ if row.paused.is_some() => "PAUSED",
+                // What it says of a pause that has ended is old.
+                (Some("PAUSED"), Some(_)) => "WAITING",
                 // Stays so, whoever has it, until an operator decides.
                 (Some("STOPPED"), _) => "STOPPED",
                 (_, None) => "UNOWNED",
@@ -114,9 +119,9 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
                 low: row.low,
                 high: row.high,
                 lag: row.high.zip(start).map(|(high, start)| (high - start).max(0)),
-                cause: row.cause,
+                cause: row.paused.or(row.cause),
                 offset: row.offset,
-                since: row.since,
+                since: row.paused_at.or(row.since),
             }
         })
         .collect())

@@ -21,6 +21,7 @@ mod groups;
 mod http;
 mod join;
 mod letters;
+mod operator;
 mod outages;
 mod p10;
 mod parking;

@@ -147,9 +147,16 @@ pub(crate) fn applier_capped(pool: PgPool, clock: Arc<dyn Clock>, caps: Caps) ->
     applier_of(pool, clock, Options { caps, ..options() })
 }
 
+/// One that does not wait long for what fails the same way again and again.
+pub(crate) fn applier_stalling(pool: PgPool, clock: Arc<dyn Clock>, after: Duration) -> Applier {
+    let retry_max_delay = Duration::from_millis(20);
+    applier_of(pool, clock, Options { stall_after: after, retry_max_delay, ..options() })
+}
+
 fn options() -> Options {
     Options {
         inbox_retention: time::Duration::days(400),
+        stall_after: Duration::from_mins(5),
         retry_max_delay: Duration::from_secs(1),
         takeover_after: Duration::from_secs(2),
         transaction_deadline: Duration::from_mins(1),

@@ -80,8 +80,9 @@ fn judge(row: &ParkedRow, check: &mut Check) {
         });
     };
     match row.byte.and_then(|byte| u8::try_from(byte).ok()) {
-        Some(b'K') => {}
         None if row.is_http => {}
+        // A letter that is replayed may have to wait too.
+        Some(b'K' | b'L' | b'S') => {}
         Some(byte) => {
             find(&format!("a parked record of which the ledger says {}", byte as char));
         }

@@ -34,16 +34,7 @@ pub(super) fn add(status: &mut Status, grace: Duration) {
     }
     healthy &= partitions(status, &mut advice);
     healthy &= relay(status, &mut advice);
-    let letters = &status.letters;
-    if letters.open > 0 {
-        let classes: Vec<_> =
-            letters.by_class.iter().map(|(class, count)| format!("{count} {class}")).collect();
-        advice.push(format!(
-            "{} dead letters are open ({}). Look at them and replay or discard them.",
-            letters.open,
-            classes.join(", ")
-        ));
-    }
+    letters(status, &mut advice);
     healthy &= parked(status, grace, &mut advice);
     if !status.database.synchronous_standby {
         advice.push(
@@ -66,7 +57,17 @@ fn partitions(status: &Status, advice: &mut Vec<String>) -> bool {
             let at =
                 partition.offset.map(|offset| format!(" at offset {offset}")).unwrap_or_default();
             advice.push(format!(
-                "{topic} {number} is stopped{at}: {cause}. Remove the cause, then restart the worker."
+                "{topic} {number} is stopped{at}: {cause}. Remove the cause, then: rollcall partitions resume {topic} \
+                 {number} --reason TEXT{}.",
+                way_out(cause)
+            ));
+        }
+        if partition.state == "PAUSED" {
+            let since = partition.since.map(|since| format!(" since {since}")).unwrap_or_default();
+            let reason = partition.cause.as_deref().unwrap_or_default();
+            advice.push(format!(
+                "{topic} {number} is paused{since} ({reason}). When that is over: rollcall partitions resume {topic} \
+                 {number} --reason TEXT."
             ));
         }
     }
@@ -89,6 +90,38 @@ fn partitions(status: &Status, advice: &mut Vec<String>) -> bool {
         ));
     }
     healthy
+}
+
+/// What else may be done about a partition that is stopped for this cause.
+fn way_out(cause: &str) -> &'static str {
+    match cause.split(':').next() {
+        Some("records_lost") => {
+            "; if nobody has the records any more, with --accept-loss, which reconcile reports for ever"
+        }
+        Some("apply_failed" | "dead_letter_cap") => {
+            "; or have its next record made a letter: rollcall partitions skip, with the offset"
+        }
+        _ => "",
+    }
+}
+
+fn letters(status: &Status, advice: &mut Vec<String>) {
+    let letters = &status.letters.counts;
+    if letters.open > 0 {
+        let classes: Vec<_> =
+            letters.by_class.iter().map(|(class, count)| format!("{count} {class}")).collect();
+        advice.push(format!(
+            "{} dead letters are open ({}). Look at them: rollcall dead-letters groups, then show one of them; when the \
+             cause is removed: rollcall dead-letters preflight, then replay.",
+            letters.open,
+            classes.join(", ")
+        ));
+    }
+    for run in &status.interrupted_runs {
+        advice.push(format!(
+            "The replay {run} was interrupted. Go on: rollcall dead-letters runs resume {run}; or end it with cancel."
+        ));
+    }
 }
 
 fn relay(status: &Status, advice: &mut Vec<String>) -> bool {
@@ -141,10 +174,10 @@ fn parked(status: &Status, grace: Duration, advice: &mut Vec<String>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Batches, Kafka, unowned};
+    use super::super::{Batches, Kafka, Letters, unowned};
     use super::*;
     use crate::store::parked_list::{Oldest, Summary};
-    use crate::store::status::{Database, Letters, Worker};
+    use crate::store::status::{Database, Worker};
     use time::macros::datetime;
 
     const GRACE: Duration = Duration::from_mins(1);
@@ -164,6 +197,7 @@ mod tests {
             letters: Letters::default(),
             parked: Summary::default(),
             batches: Batches::default(),
+            interrupted_runs: Vec::new(),
             workers: vec![Worker {
                 owner: "w".to_owned(),
                 build: "1".to_owned(),

@@ -104,7 +104,7 @@ impl Receipts {
 
     async fn turn(&self) -> Result<Turn, Trouble> {
         let mut tx = self.pool.begin().await?;
-        let ticket = store::intake::ticket(&mut tx).await?;
+        let ticket = store::intake::ticket(&mut tx, true).await?;
         let now = self.clock.now();
         let due = match ticket.halt {
             // What forbids applying forbids this too.

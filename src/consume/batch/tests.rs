@@ -26,7 +26,10 @@ fn letter(partition: i32, fence: Uuid, offset: i64) -> Decoded {
         code: "empty",
         detail: "empty",
     });
-    Decoded::Record { fence, taken: Box::new(Taken { record, intake, waiting: None, reply: None }) }
+    Decoded::Record {
+        fence,
+        taken: Box::new(Taken { record, intake, waiting: None, reply: None, letter: None }),
+    }
 }
 
 fn cutter(max_consecutive: u64) -> (Cutter, Arc<Fences>) {

@@ -3,10 +3,11 @@
 
 use super::super::Config;
 use super::super::board::Board;
-use super::{Ledger, Trouble};
+use super::{Ledger, Trouble, Unready};
 use crate::apply::leases::{self, Claim, Taking};
 use crate::apply::{Sessions, TopicPartition};
 use sqlx::{Connection as _, PgConnection, PgPool};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -44,7 +45,7 @@ impl Database {
         fence: Uuid,
         cluster_id: &str,
         now: OffsetDateTime,
-    ) -> Result<Result<Ledger, String>, Trouble> {
+    ) -> Result<Result<Ledger, Unready>, Trouble> {
         let Config { owner, group_id, .. } = &*self.config;
         let (topic, partition) = (&*at.topic, at.partition);
         let claim = Claim { topic, partition, fence, owner, cluster_id, group_id };
@@ -62,7 +63,7 @@ impl Database {
         session: &mut PgConnection,
         claim: Claim<'_>,
         now: OffsetDateTime,
-    ) -> Result<Result<Ledger, String>, Trouble> {
+    ) -> Result<Result<Ledger, Unready>, Trouble> {
         let longest = self.config.takeover_after * TAKEOVERS;
         let mut tx = self.within(STEP, session.begin()).await?;
         let pid = self.within(STEP, leases::wait_for_locks(&mut tx, longest)).await?;
@@ -70,19 +71,23 @@ impl Database {
         match self.within(longest + STEP, taking).await? {
             Taking::Taken => {}
             Taking::OtherLog { cluster_id: known, .. } if known != claim.cluster_id => {
-                return Ok(Err(format!(
+                return Ok(Err(Unready::Stopped(format!(
                     "cluster_changed: the ledger is of Kafka cluster {known}, this one is {}",
                     claim.cluster_id
-                )));
+                ))));
             }
             Taking::OtherLog { group_id: known, .. } => {
-                return Ok(Err(format!(
+                return Ok(Err(Unready::Stopped(format!(
                     "group_changed: the ledger is of consumer group {known}, this one is {}",
                     claim.group_id
-                )));
+                ))));
             }
         }
         let (topic, partition) = (claim.topic, claim.partition);
+        if self.within(STEP, leases::is_paused(&mut tx, topic, partition)).await? {
+            self.within(STEP, tx.commit()).await?;
+            return Ok(Err(Unready::Paused));
+        }
         let position = self.within(STEP, leases::position(&mut tx, topic, partition)).await?;
         let at_most = self.config.caps.memory();
         let letters = leases::trailing_letters(&mut tx, topic, partition, at_most);
@@ -147,6 +152,29 @@ impl Database {
         self.within(STEP, board.write(&mut session, owner)).await?;
         self.sessions.put(session);
         Ok(())
+    }
+
+    /// Those of the partitions whose lease is still this worker's, under another fence.
+    pub(super) async fn taken_away(
+        &self,
+        held: &HashMap<TopicPartition, Uuid>,
+    ) -> Result<Vec<TopicPartition>, Trouble> {
+        if held.is_empty() {
+            return Ok(Vec::new());
+        }
+        let _turn = self.errands.acquire().await;
+        let mut session = self.within(STEP, self.sessions.take(&self.pool)).await?;
+        let own = leases::fences_of(&mut session, &self.config.owner);
+        let own = self.within(STEP, own).await?;
+        self.sessions.put(session);
+        let current: HashMap<(&str, i32), Uuid> = own
+            .iter()
+            .map(|(topic, partition, fence)| ((topic.as_str(), *partition), *fence))
+            .collect();
+        let is_other = |(at, fence): &(&TopicPartition, &Uuid)| {
+            current.get(&(&*at.topic, at.partition)).is_some_and(|current| current != *fence)
+        };
+        Ok(held.iter().filter(is_other).map(|(at, _)| at.clone()).collect())
     }
 
     /// A step, with an end to waiting for it.

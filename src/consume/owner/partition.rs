@@ -35,15 +35,23 @@ pub(super) enum Phase {
     Seeking { fence: Uuid, position: i64, again: bool },
     /// Read.
     Running { fence: Uuid, cursor: Cursor },
-    /// Paused until it is assigned anew.
-    Stopped,
+    /// Paused, until it is assigned anew or an operator takes this fence away.
+    Stopped(Uuid),
 }
 
 impl Phase {
     pub(super) const fn fence(&self) -> Option<Uuid> {
         match self {
             Self::Seeking { fence, .. } | Self::Running { fence, .. } => Some(*fence),
-            Self::Waiting | Self::Stopped => None,
+            Self::Waiting | Self::Stopped(_) => None,
+        }
+    }
+
+    /// Whether it was taken under this fence, whatever has become of it.
+    pub(super) fn is_under(&self, fence: Uuid) -> bool {
+        match self {
+            Self::Stopped(stopped) => *stopped == fence,
+            _ => self.fence() == Some(fence),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod files;
+mod letters;
 mod parked;
 mod start;
 mod submit;

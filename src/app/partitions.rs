@@ -1,0 +1,306 @@
+//! Partitions of the request topics as an operator works on them.
+
+use super::kafka::{self, PATIENCE, Unreachable};
+use super::letters::desk;
+use super::{status, topics, worker};
+use crate::apply::{Applier, Batch, Record, Slice, SliceOutcome, TopicPartition};
+use crate::config::Settings;
+use crate::consume;
+use crate::dead_letter::Wish;
+use crate::lifecycle::clock::{Clock as _, SystemClock};
+use crate::store::operator::{By, Deeds, insert_actions};
+use crate::store::status::Partition;
+use crate::store::{self, leases, partitions as stored};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+use sqlx::{Connection as _, PgConnection};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How often a record is tried to be passed over while a worker takes the partition in between.
+const TRIES: usize = 5;
+/// How long the broker has to hand a record out.
+const FETCH: Duration = Duration::from_secs(20);
+
+/// Why something was not done to a partition.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such partition of a request topic.
+    #[error("there is no partition {1} of a request topic {0}; see `rollcall partitions list`")]
+    NoPartition(String, i32),
+    /// The position is another.
+    #[error("the position of {topic} {partition} is {position}, not {offset}")]
+    OtherOffset {
+        /// The topic's full name.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The next offset to apply.
+        position: i64,
+        /// The one that was named.
+        offset: i64,
+    },
+    /// It is read.
+    #[error("{0} {1} is not stopped: pause it first, if its next record is to be passed over")]
+    Running(String, i32),
+    /// No record is there.
+    #[error("there is no record at offset {0} to pass over")]
+    NoRecord(i64),
+    /// Records are gone, and nobody said that this is accepted.
+    #[error(
+        "{count} offsets from {first} on are gone from Kafka and were never applied; --accept-loss enters them as lost, \
+         for ever"
+    )]
+    Lost {
+        /// The position.
+        first: i64,
+        /// How many.
+        count: i64,
+    },
+    /// The log ends before the position.
+    #[error(
+        "the log ends at {high}, before the position {position}: it is another log, or it lost what was applied"
+    )]
+    OtherLog {
+        /// Where the log ends.
+        high: i64,
+        /// The next offset to apply.
+        position: i64,
+    },
+    /// A worker keeps taking it.
+    #[error("the partition is being taken by a worker: try again")]
+    Taken,
+    /// It could not be applied.
+    #[error("the record could not be made a letter: {0}")]
+    Stopped(String),
+    /// The worker's parts could not be made.
+    #[error(transparent)]
+    Start(#[from] worker::StartError),
+    /// Kafka cannot be asked.
+    #[error(transparent)]
+    Kafka(#[from] Unreachable),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// All partitions of the request topics, and why Kafka could not be asked, if it could not.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    settings: &Settings,
+    connection: &mut PgConnection,
+) -> store::Result<(Vec<Partition>, Option<Unreachable>)> {
+    let mut partitions = store::status::partitions(connection).await?;
+    let asked = status::ask_brokers(settings, &mut partitions);
+    Ok((partitions, asked.err()))
+}
+
+/// The partition of a request topic, as it stands.
+///
+/// # Errors
+/// There is no such one, as far as the database knows where Kafka is away.
+pub async fn find(
+    settings: &Settings,
+    connection: &mut PgConnection,
+    (topic, partition): (&str, i32),
+) -> Result<Partition, Refusal> {
+    let known = topics::of_requests(settings).iter().any(|known| known == topic);
+    let (all, away) = list(settings, connection).await?;
+    let found = all.into_iter().find(|one| one.topic == topic && one.partition == partition);
+    match (found.filter(|_| known), away) {
+        (Some(found), _) => Ok(found),
+        (None, Some(away)) => Err(away.into()),
+        (None, None) => Err(Refusal::NoPartition(topic.to_owned(), partition)),
+    }
+}
+
+fn by(wish: &Wish) -> By<'_> {
+    By { run_id: None, actor: wish.actor.as_deref(), reason: Some(wish.reason.as_str()) }
+}
+
+/// Pauses a partition: what is under way is finished or thrown away, and nothing more is applied. Whether it was not
+/// paused before.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn pause(
+    settings: &Settings,
+    connection: &mut PgConnection,
+    (topic, partition): (&str, i32),
+    wish: &Wish,
+) -> Result<bool, Refusal> {
+    find(settings, connection, (topic, partition)).await?;
+    let now = SystemClock.now();
+    let mut tx = connection.begin().await?;
+    // First, as in every transaction that holds the lease.
+    stored::rotate(&mut tx, topic, partition, Uuid::new_v4()).await?;
+    let paused = stored::pause(&mut tx, topic, partition, by(wish), now).await?;
+    if paused {
+        stored::insert_action(&mut tx, (topic, partition), "PAUSED", None, by(wish), now).await?;
+        tx.commit().await?;
+    }
+    Ok(paused)
+}
+
+/// Has a partition go on that is paused or stopped; gives how many offsets are entered as lost, where that is accepted.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn resume(
+    settings: &Settings,
+    connection: &mut PgConnection,
+    (topic, partition): (&str, i32),
+    accept_loss: bool,
+    wish: &Wish,
+) -> Result<i64, Refusal> {
+    let (low, high) = watermarks(settings, topic, partition)?;
+    find(settings, connection, (topic, partition)).await?;
+    let now = SystemClock.now();
+    let fence = Uuid::new_v4();
+    let mut tx = connection.begin().await?;
+    stored::rotate(&mut tx, topic, partition, fence).await?;
+    let position = leases::position(&mut tx, topic, partition).await?.unwrap_or(low);
+    if position > high {
+        return Err(Refusal::OtherLog { high, position });
+    }
+    let lost = (low - position).max(0);
+    if lost > 0 && !accept_loss {
+        return Err(Refusal::Lost { first: position, count: lost });
+    }
+    if lost > 0 {
+        stored::lose(&mut tx, (topic, partition, fence), (position, low), now).await?;
+        let offsets = Some((position, low));
+        stored::insert_action(&mut tx, (topic, partition), "LOST", offsets, by(wish), now).await?;
+    }
+    stored::resume(&mut tx, topic, partition).await?;
+    stored::forget_stop(&mut tx, topic, partition, now).await?;
+    stored::insert_action(&mut tx, (topic, partition), "RESUMED", None, by(wish), now).await?;
+    tx.commit().await?;
+    Ok(lost)
+}
+
+fn watermarks(settings: &Settings, topic: &str, partition: i32) -> Result<(i64, i64), Unreachable> {
+    let away = |error| Unreachable::new(settings, &error);
+    let consumer: BaseConsumer = kafka::client(settings).create().map_err(away)?;
+    consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(away)
+}
+
+/// A record that was passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its letter.
+    pub letter_id: Uuid,
+    /// Its offset.
+    pub offset: i64,
+}
+
+/// Makes the next record of a partition, which does not go on, a letter of class `skipped`; the partition then goes on
+/// behind it, unless it is paused.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn skip(
+    settings: &Settings,
+    connection: &mut PgConnection,
+    (topic, partition): (&str, i32),
+    offset: Option<i64>,
+    wish: &Wish,
+) -> Result<Skipped, Refusal> {
+    let found = find(settings, connection, (topic, partition)).await?;
+    let position = found.position.or(found.low).unwrap_or_default();
+    if let Some(offset) = offset.filter(|offset| *offset != position) {
+        let topic = topic.to_owned();
+        return Err(Refusal::OtherOffset { topic, partition, position, offset });
+    }
+    if !matches!(found.state.as_str(), "STOPPED" | "PAUSED") {
+        return Err(Refusal::Running(topic.to_owned(), partition));
+    }
+    let at = TopicPartition { topic: topic.into(), partition };
+    let record = fetch(settings, &at, position)?.ok_or(Refusal::NoRecord(position))?;
+    let applier = desk(settings).await?.applier;
+    let letter_id = apply(&applier, connection, record).await?;
+    let now = SystemClock.now();
+    let mut tx = connection.begin().await?;
+    stored::forget_stop(&mut tx, topic, partition, now).await?;
+    let offsets = Some((position, position + 1));
+    stored::insert_action(&mut tx, (topic, partition), "SKIPPED", offsets, by(wish), now).await?;
+    let mut deeds = Deeds::default();
+    deeds.push(letter_id, "SKIPPED");
+    insert_actions(&mut tx, &deeds, by(wish), now).await?;
+    tx.commit().await?;
+    Ok(Skipped { letter_id, offset: position })
+}
+
+/// Enters the record as skipped, as a batch of its own under a fence of its own.
+async fn apply(
+    applier: &Applier,
+    connection: &mut PgConnection,
+    record: Record,
+) -> Result<Uuid, Refusal> {
+    let (at, offset) = (record.at.clone(), record.offset);
+    for _ in 0..TRIES {
+        let fence = Uuid::new_v4();
+        let mut tx = connection.begin().await?;
+        if !stored::rotate(&mut tx, &at.topic, at.partition, fence).await? {
+            return Err(Refusal::NoPartition(at.topic.to_string(), at.partition));
+        }
+        tx.commit().await?;
+        let (taken, letter_id) = applier.skipped(record.clone());
+        let slice = Slice { at: at.clone(), fence, first_offset: offset, next_offset: offset + 1 };
+        let batch = Batch { slices: vec![slice], records: vec![taken], ..Batch::default() };
+        let outcomes = applier.apply(batch, &CancellationToken::new()).await;
+        match outcomes.into_iter().next().map(|(_, outcome)| outcome) {
+            Some(SliceOutcome::Committed) => return Ok(letter_id),
+            Some(SliceOutcome::Stopped { cause, .. }) => return Err(Refusal::Stopped(cause)),
+            Some(SliceOutcome::Moved { position }) => {
+                let (topic, partition) = (at.topic.to_string(), at.partition);
+                return Err(Refusal::OtherOffset { topic, partition, position, offset });
+            }
+            Some(SliceOutcome::Fenced | SliceOutcome::Dropped) | None => {}
+        }
+    }
+    Err(Refusal::Taken)
+}
+
+/// The record with this offset, if there is one.
+fn fetch(
+    settings: &Settings,
+    at: &TopicPartition,
+    offset: i64,
+) -> Result<Option<Record>, Unreachable> {
+    let away = |error| Unreachable::new(settings, &error);
+    let consumer: BaseConsumer = kafka::client(settings)
+        .set("group.id", &settings.kafka.group_id)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("isolation.level", "read_committed")
+        .create()
+        .map_err(away)?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&at.topic, at.partition, Offset::Offset(offset)).map_err(away)?;
+    consumer.assign(&list).map_err(away)?;
+    let until = Instant::now() + FETCH;
+    loop {
+        match consumer.poll(Duration::from_millis(200)) {
+            Some(Ok(message)) => {
+                return Ok((message.offset() == offset).then(|| consume::record_of(at, &message)));
+            }
+            Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => return Ok(None),
+            Some(Err(error)) if Instant::now() >= until => return Err(away(error)),
+            None if Instant::now() >= until => {
+                let late = rdkafka::error::RDKafkaErrorCode::OperationTimedOut;
+                return Err(away(rdkafka::error::KafkaError::MessageConsumption(late)));
+            }
+            Some(Err(_)) | None => {}
+        }
+    }
+}

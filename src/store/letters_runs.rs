@@ -1,0 +1,168 @@
+//! Runs: replays of letters that were frozen, and how far they are.
+
+use super::{Result, error::expect_rows};
+use sqlx::{PgConnection, Postgres, Transaction};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A replay of letters.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, clippy::struct_field_names, reason = "the columns of the table")]
+pub struct Run {
+    pub run_id: Uuid,
+    /// RUNNING, DONE, CANCELLED or INTERRUPTED: also one whose process is gone.
+    pub state: String,
+    pub selected: i32,
+    pub digest: Vec<u8>,
+    pub force: bool,
+    pub rate: Option<f64>,
+    pub actor: Option<String>,
+    pub reason: String,
+    pub cause: Option<String>,
+    pub started_at: OffsetDateTime,
+    pub ended_at: Option<OffsetDateTime>,
+}
+
+/// Freezes a selection as a run, in its order.
+pub async fn insert(
+    tx: &mut Transaction<'_, Postgres>,
+    run: &Run,
+    letter_ids: &[Uuid],
+) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO dead_letter_runs (run_id, state, selected, digest, force, rate, actor, reason, started_at)
+         VALUES ($1, 'RUNNING', $2, $3, $4, $5, $6, $7, $8)",
+        run.run_id,
+        run.selected,
+        run.digest,
+        run.force,
+        run.rate,
+        run.actor,
+        run.reason,
+        run.started_at,
+    )
+    .execute(&mut **tx)
+    .await?;
+    let done = sqlx::query!(
+        "INSERT INTO dead_letter_run_items (run_id, place, letter_id)
+         SELECT $1, n, letter_id FROM UNNEST($2::uuid[]) WITH ORDINALITY AS item (letter_id, n)",
+        run.run_id,
+        letter_ids,
+    )
+    .execute(&mut **tx)
+    .await?;
+    expect_rows("letters of a run", letter_ids.len(), done.rows_affected())
+}
+
+/// Takes a run for this session, until it ends: nobody else goes on with it meanwhile. Whether nobody had it.
+pub async fn hold(connection: &mut PgConnection, run_id: Uuid) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_lock(hashtextextended($1::text, 0)) AS "held!""#,
+        run_id.to_string(),
+    )
+    .fetch_one(connection)
+    .await?)
+}
+
+/// Runs: this one, or all that were started before that one, the latest first.
+pub async fn list(
+    connection: &mut PgConnection,
+    run_id: Option<Uuid>,
+    before: Option<(OffsetDateTime, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Run>> {
+    let (before, before_id) = before.unzip();
+    Ok(sqlx::query_as!(
+        Run,
+        r#"SELECT run_id,
+                  CASE WHEN state = 'RUNNING' AND NOT EXISTS (
+                      SELECT FROM pg_locks
+                      WHERE locktype = 'advisory' AND granted AND objsubid = 1
+                        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                        AND (classid::bigint << 32 | objid::bigint) = hashtextextended(run_id::text, 0)
+                  ) THEN 'INTERRUPTED' ELSE state END AS "state!",
+                  selected, digest, force, rate, actor, reason, cause, started_at, ended_at
+           FROM dead_letter_runs
+           WHERE ($1::uuid IS NULL OR run_id = $1)
+             AND ($2::timestamptz IS NULL OR (started_at, run_id) < ($2, $3::uuid))
+           ORDER BY started_at DESC, run_id DESC LIMIT $4"#,
+        run_id,
+        before,
+        before_id,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// How many letters of these runs came to what.
+pub async fn counts(
+    connection: &mut PgConnection,
+    run_ids: &[Uuid],
+) -> Result<Vec<(Uuid, String, i64)>> {
+    let rows = sqlx::query!(
+        r#"SELECT run_id, outcome AS "outcome!", count(*) AS "count!" FROM dead_letter_run_items
+           WHERE run_id = ANY($1) AND outcome IS NOT NULL GROUP BY run_id, outcome"#,
+        run_ids,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.run_id, row.outcome, row.count)).collect())
+}
+
+/// The next letters of a run that were not looked at.
+pub async fn next(connection: &mut PgConnection, run_id: Uuid, limit: i64) -> Result<Vec<Uuid>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT letter_id FROM dead_letter_run_items
+         WHERE run_id = $1 AND outcome IS NULL ORDER BY place LIMIT $2",
+        run_id,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// A letter of a run, with what it came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct Item {
+    pub letter_id: Uuid,
+    pub outcome: String,
+    pub code: Option<String>,
+}
+
+/// Letters of a run that are letters still: refused, or failed again.
+pub async fn left(connection: &mut PgConnection, run_id: Uuid, limit: i64) -> Result<Vec<Item>> {
+    Ok(sqlx::query_as!(
+        Item,
+        r#"SELECT letter_id, outcome AS "outcome!", code FROM dead_letter_run_items
+           WHERE run_id = $1 AND outcome IN ('F', 'L') ORDER BY place LIMIT $2"#,
+        run_id,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Sets the state of a run that is in one of these states. Whether it was.
+pub async fn set_state(
+    connection: &mut PgConnection,
+    run_id: Uuid,
+    from: &[&str],
+    state: &str,
+    cause: Option<&str>,
+    ended_at: Option<OffsetDateTime>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE dead_letter_runs SET state = $3, cause = $4, ended_at = $5
+         WHERE run_id = $1 AND state = ANY($2)",
+        run_id,
+        from as &[&str],
+        state,
+        cause,
+        ended_at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
