@@ -190,7 +190,8 @@ mod tests {
         let registrant = &schemas["RegistrantRequest"];
         assert_eq!(registrant["required"], json!(["registrant"]));
         assert!(registrant["properties"].get("message_id").is_none());
-        assert_eq!(registrant["properties"]["registrant"], reference("RegistrantInfo"));
+        let info = &registrant["properties"]["registrant"]["$ref"];
+        assert_eq!(*info, reference("RegistrantInfo")["$ref"]);
         let action = &schemas["ActionRequest"]["properties"];
         assert!(action.get("program").is_none());
         assert!(!action["action"]["enum"].as_array().unwrap().contains(&json!("REMOVE")));
