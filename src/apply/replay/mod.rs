@@ -162,7 +162,7 @@ impl Replay {
 }
 
 impl super::Applier {
-    /// The batch of these letters' records. One without coordinates cannot be replayed from here.
+    /// The batch of these letters' records.
     pub fn batch_of_letters(
         &self,
         stored: Vec<letters_list::Stored>,
