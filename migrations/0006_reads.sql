@@ -10,7 +10,7 @@ ALTER TABLE membership_history ADD COLUMN payee_id uuid;
 CREATE INDEX memberships_program_state_idx ON memberships (program_id, state, membership_id);
 
 -- The history of a registrant is that of its memberships, which are found by their key, and of those that were removed,
--- which stand here only. Nothing but a removal writes to it.
+-- which stand here only: so it is told too whether a registrant lost one since a letter. Nothing but a removal writes to it.
 CREATE INDEX membership_history_removed_idx ON membership_history (registrant_id) WHERE change = 'REMOVED';
 
 -- OpenG2P's clients know everything by an integer. Given when it is first asked for, and kept. `key` is the id of what

@@ -60,9 +60,6 @@ CREATE INDEX dead_letters_request_idx ON dead_letters (sha256(source || '\x00'::
     WHERE state = 'OPEN' AND source IS NOT NULL AND message_id IS NOT NULL;
 CREATE INDEX dead_letters_value_idx ON dead_letters (sha256(value)) WHERE state = 'OPEN' AND value IS NOT NULL;
 
--- Whether a registrant lost a membership since a letter: removed rows leave no other trace on it.
-CREATE INDEX membership_history_removed_idx ON membership_history (registrant_id) WHERE change = 'REMOVED';
-
 -- Partitions that an operator has paused.
 CREATE TABLE partition_pauses (
     topic     text COLLATE "C" NOT NULL,

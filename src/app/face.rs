@@ -45,8 +45,7 @@ pub(super) fn open_http(
     face: &http::Face,
     applier: &Applier,
 ) {
-    let (lane, work) = http::Lane::new(applier.clone(), lane_limits(settings));
+    let work = face.open(applier.clone(), lane_limits(settings));
     let (stop, hard) = (lifecycle.token(Group::Intake).clone(), lifecycle.hard().clone());
     lifecycle.spawn(Group::Intake, "http-lane", work.run(stop, hard));
-    face.open(lane);
 }

@@ -12,9 +12,6 @@ use std::time::Duration;
 /// Longer than any single statement may take: after it a transaction's connection is given up.
 const DEADLINE_FACTOR: u32 = 3;
 
-/// The issuer of tokens is asked no more often for keys, whatever tokens come.
-const KEYS_REFRESH: Duration = Duration::from_secs(30);
-
 pub(super) fn time_duration(duration: Duration) -> time::Duration {
     time::Duration::try_from(duration).unwrap_or(time::Duration::MAX)
 }
@@ -149,7 +146,7 @@ pub(super) fn http_auth(settings: &Settings) -> Result<http::Auth, Error> {
         source_claim: auth.source_claim.clone(),
         actor_claim: auth.actor_claim.clone(),
         scope_claim: auth.scope_claim.clone(),
-        refresh_at_most: KEYS_REFRESH,
+        refresh_at_most: auth.jwks_refresh,
     };
     let key = if auth.jwks_file.is_empty() { "auth.jwks_url" } else { "auth.jwks_file" };
     let value = if auth.jwks_file.is_empty() { &auth.jwks_url } else { &auth.jwks_file };

@@ -3,6 +3,7 @@
 use super::batch::{Record, Taken};
 use super::disposition::Failure;
 use super::freed::Freed;
+use super::ids::{attributed, letter_id, result_id};
 use super::outcome::{outcome_byte, status_symbol};
 use super::park::{Moves, Parking, Turn};
 use super::queues::{Occupied, Place, Queues};
@@ -63,11 +64,6 @@ pub(super) struct Answer<'a> {
     /// Of a request over HTTP: whether something came into being by it.
     pub(super) created: bool,
 }
-
-/// The namespace of results' own ids.
-const RESULTS: Uuid = Uuid::from_u128(0x2b1e_9c44_0d5f_5a7b_8c21_9e6d_4f03_75aa);
-/// The namespace of letters' ids.
-const LETTERS: Uuid = Uuid::from_u128(0x91c7_55d0_3e2a_5f4c_b6a8_0d1f_7e94_c3b2);
 
 /// A request on its way to its answer.
 pub(super) struct Said<'a> {
@@ -391,28 +387,4 @@ pub(super) fn duplicate<'a>(
         parking: Parking::None,
         created: false,
     })
-}
-
-/// A result's own id: one for each time that a request was said, the same if that is applied again. Where a record is
-/// held first, each `halt` on the way has an id of its own.
-fn result_id(identity: &Identity, record: &Record, halt: &str) -> Uuid {
-    let said = format!(
-        "{}/{}/{}/{}/{}{halt}",
-        identity.source, identity.message_id, record.at.topic, record.at.partition, record.offset
-    );
-    Uuid::new_v5(&RESULTS, said.as_bytes())
-}
-
-/// A letter's id: one for each record, the same if it is applied again.
-pub(super) fn letter_id(record: &Record) -> Uuid {
-    let said = format!("{}/{}/{}", record.at.topic, record.at.partition, record.offset);
-    Uuid::new_v5(&LETTERS, said.as_bytes())
-}
-
-/// Who sent a record that cannot be read, if its headers say so: the key of its request, and the same to be answered.
-pub(super) fn attributed(record: &Record) -> Option<((&str, &str), Identity)> {
-    let (source, message_id) = (record.header("ce_source")?, record.header("ce_id")?);
-    let identity = Identity::attributed(source, message_id, record.header("ce_batchid"))?;
-    let text = |bytes| std::str::from_utf8(bytes).ok();
-    Some(((text(source)?, text(message_id)?), identity))
 }

@@ -72,6 +72,11 @@ impl Failure {
     }
 }
 
+/// Whether the system is away or busy, and the same may be asked again.
+pub fn is_outage(error: &store::Error) -> bool {
+    Failure::Store(error.clone()).disposition() == Disposition::Wait
+}
+
 fn by_sqlstate(sqlstate: &str, named_constraint: bool) -> Disposition {
     match sqlstate {
         // A partition of the outbox is missing: the system's, and mended by the maintenance.

@@ -232,14 +232,6 @@ impl Applier {
         }
         Ok(part)
     }
-
-    /// Whether anything can be written to the tables of a batch.
-    async fn canary(&self) -> store::Result<()> {
-        let mut tx = self.pool.begin().await?;
-        store::intake::canary(&mut tx, self.clock.now()).await?;
-        tx.rollback().await?;
-        Ok(())
-    }
 }
 
 enum Stop {

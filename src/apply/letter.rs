@@ -1,9 +1,9 @@
 //! Records that fail for good while they are applied.
 
 use super::Applier;
-use super::answer::letter_id;
 use super::batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 use super::caps::{Caps, Tally};
+use super::ids::letter_id;
 use super::park::names_of;
 use crate::contract::{Identity, Intake, LetterClass, LetterStage, Unreadable};
 use std::collections::HashMap;

@@ -1,10 +1,11 @@
 //! One try of a batch: one transaction (P1).
 
 use super::Applier;
-use super::answer::{Answer, Known, Walk, attributed};
+use super::answer::{Answer, Known, Walk};
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::Failure;
 use super::freed::Freed;
+use super::ids::attributed;
 use super::load::{Also, Loading, load, queues};
 use super::outbound::Outbound;
 use super::outcome::outcome_word;

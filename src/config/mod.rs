@@ -8,6 +8,7 @@
 //! Every mistake is reported at once, an unknown key too. Secrets are never shown: neither in a
 //! mistake, nor by `Debug`, nor by `config show`.
 
+mod checks;
 mod error;
 mod layers;
 mod reader;

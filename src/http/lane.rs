@@ -1,10 +1,16 @@
 //! The lane of writes: a lane like those of Kafka's partitions, whose source is the open requests. What arrives while a
 //! transaction runs shares the next one.
 
+use super::database::Database;
 use super::problem::{Code, Problem};
 use crate::apply::{self, Applier, Batch, Record, Replied, Reply, Taken};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+/// How often a lane that has nothing to do sees whether an outage is over.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How much one transaction takes, and how much may wait for it.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +24,7 @@ pub struct LaneLimits {
 
 /// Where writes go; clones share it.
 #[derive(Debug, Clone)]
-pub struct Lane {
+pub(super) struct Lane {
     applier: Applier,
     queue: mpsc::Sender<Taken>,
     max_record_bytes: usize,
@@ -30,18 +36,23 @@ pub struct Work {
     applier: Applier,
     queue: mpsc::Receiver<Taken>,
     limits: LaneLimits,
+    database: Arc<Database>,
     /// What did not fit into the last transaction.
     left: Option<Taken>,
 }
 
 impl Lane {
     /// A lane over an applier, and the work that is to be run.
-    pub fn new(applier: Applier, limits: LaneLimits) -> (Self, Work) {
+    pub(super) fn new(
+        applier: Applier,
+        limits: LaneLimits,
+        database: Arc<Database>,
+    ) -> (Self, Work) {
         let (sender, queue) = mpsc::channel(limits.waiting);
         let applier = applier.without_patience();
         let max_record_bytes = limits.record_bytes;
         let lane = Self { applier: applier.clone(), queue: sender, max_record_bytes };
-        (lane, Work { applier, queue, limits, left: None })
+        (lane, Work { applier, queue, limits, database, left: None })
     }
 
     /// Has a request applied, and waits for its answer.
@@ -79,8 +90,16 @@ impl Work {
     pub async fn run(mut self, stop: CancellationToken, hard: CancellationToken) {
         while let Some(first) = self.next(&stop).await {
             let records = self.batch(first);
-            if !records.is_empty() {
-                self.applier.apply(Batch { records, ..Batch::default() }, &hard).await;
+            if records.is_empty() {
+                continue;
+            }
+            let batch = Batch { records, ..Batch::default() };
+            tokio::select! {
+                _ = self.applier.apply(batch, &hard) => {}
+                // Nobody waits any more for what is given up here. Its connection is closed with it.
+                () = self.database.found_away() => {
+                    tracing::warn!("http: writes are given up: the database is away");
+                }
             }
         }
     }
@@ -93,6 +112,11 @@ impl Work {
             tokio::select! {
                 taken = self.queue.recv() => return taken,
                 () = stop.cancelled(), if !self.queue.is_closed() => self.queue.close(),
+                () = tokio::time::sleep(LOOK) => {
+                    if let Err(error) = self.applier.look_again().await {
+                        tracing::debug!(%error, "http: the database is still away");
+                    }
+                }
             }
         }
     }

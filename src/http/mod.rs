@@ -23,9 +23,11 @@ mod writes;
 
 pub use auth::{Auth, KeysError, Options as AuthOptions};
 pub use batches::{Lines, Upload, UploadError, Uploaded, Uploader};
-pub use lane::{Lane, LaneLimits, Work};
+use lane::Lane;
+pub use lane::{LaneLimits, Work};
 pub use server::{Listener, Tls, TlsError, bind, serve, tls};
 
+use crate::apply::Applier;
 use crate::config::Openg2p;
 use crate::contract::Dates;
 use crate::lifecycle::clock::Clock;
@@ -124,10 +126,12 @@ impl Face {
         Self { openg2p: Arc::new(settings), ..self }
     }
 
-    /// Takes writes from now on.
-    pub fn open(&self, lane: Lane) {
+    /// Takes writes from now on; gives the work that applies them.
+    pub fn open(&self, applier: Applier, limits: LaneLimits) -> Work {
+        let (lane, work) = Lane::new(applier, limits, Arc::clone(&self.database));
         // A face is opened once.
         drop(self.lane.set(lane));
+        work
     }
 
     /// The lane of writes.

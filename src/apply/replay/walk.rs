@@ -1,9 +1,10 @@
 //! The walk over letters: each gets its answer in the same way as any record, or stays a letter.
 
 use super::{BEHIND, Deed, Fate, OfLetter, Replay, Replayed};
-use crate::apply::answer::{Answer, Said, Walk, Write, attributed, duplicate};
+use crate::apply::answer::{Answer, Said, Walk, Write, duplicate};
 use crate::apply::batch::Taken;
 use crate::apply::disposition::Failure;
+use crate::apply::ids::attributed;
 use crate::apply::park::occupied;
 use crate::apply::queues::Place;
 use crate::contract::wire::{HeldWhy, RequestResult};

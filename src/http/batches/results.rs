@@ -118,10 +118,14 @@ fn csv(found: &[Outcome]) -> Result<Vec<u8>, Problem> {
         };
         let common: Vec<_> = COLUMNS.iter().take(6).map(|name| text(name)).collect();
         let items = said.result.items.iter().map(|item| (&item.pointer, &item.code));
-        let of_items: Vec<_> = items.clone().collect();
         let errors = said.result.errors.iter().map(|error| (&error.pointer, &error.code));
+        // What refused an item stands in its row.
+        let of_item = |pointer: &str| {
+            let mut items = said.result.items.iter();
+            items.any(|item| pointer.starts_with(item.pointer.as_str()))
+        };
         let mut rows: Vec<_> =
-            items.chain(errors.filter(|error| !of_items.contains(error))).collect();
+            items.chain(errors.filter(|(pointer, _)| !of_item(pointer))).collect();
         let nothing = String::new();
         if rows.is_empty() {
             rows.push((&nothing, &nothing));

@@ -36,7 +36,7 @@ pub(super) fn components() -> Map<String, Value> {
     let mut registrant = without(enrollment, &[]);
     registrant["examples"] = json!([{
         "registrant": {"kind": "INDIVIDUAL", "reference": "R-1", "given_name": "Ana"},
-        "program_memberships": [{"program": "CASH"}],
+        "program_memberships": [{"program": "CASH", "enrollment_date": "2026-03-01"}],
     }]);
     let mut household = without(group, &[]);
     household["examples"] = json!([{
@@ -190,7 +190,8 @@ mod tests {
         let registrant = &schemas["RegistrantRequest"];
         assert_eq!(registrant["required"], json!(["registrant"]));
         assert!(registrant["properties"].get("message_id").is_none());
-        assert_eq!(registrant["properties"]["registrant"], reference("RegistrantInfo"));
+        let info = &registrant["properties"]["registrant"]["$ref"];
+        assert_eq!(*info, reference("RegistrantInfo")["$ref"]);
         let action = &schemas["ActionRequest"]["properties"];
         assert!(action.get("program").is_none());
         assert!(!action["action"]["enum"].as_array().unwrap().contains(&json!("REMOVE")));

@@ -6,6 +6,7 @@ mod pages;
 pub(super) use code::Code;
 pub(super) use pages::routes;
 
+use crate::apply::is_outage;
 use crate::contract::Reason;
 use crate::store;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -161,17 +162,10 @@ impl IntoResponse for Problem {
 impl From<store::Error> for Problem {
     /// Nothing of the database is said but that it is away, or that this failed (P9).
     fn from(error: store::Error) -> Self {
-        match error {
-            store::Error::Connection(_) => {
-                Self::of(Code::Unavailable).because("the database cannot be reached")
-            }
-            store::Error::Database { .. }
-            | store::Error::Rows { .. }
-            | store::Error::Changed(_)
-            | store::Error::Inconsistent { .. } => {
-                tracing::error!(%error, "http: a request failed in the database");
-                Self::of(Code::InternalError)
-            }
+        if is_outage(&error) {
+            return Self::of(Code::Unavailable).because("the database cannot be reached");
         }
+        tracing::error!(%error, "http: a request failed in the database");
+        Self::of(Code::InternalError)
     }
 }

@@ -3,7 +3,9 @@
 mod auth;
 mod batches;
 mod client;
+mod description;
 mod errors;
+mod keys;
 mod outages;
 mod programs;
 pub(crate) mod tokens;

@@ -56,6 +56,8 @@ async fn with_postgres_away_callers_hear_it_at_once_and_the_retry_is_safe() {
     postgres.stop().await;
     hears_of_it(&client, "stopped").await;
     postgres.start().await;
+    // By itself, though nobody writes.
+    worker.ready().await;
     eventually(PATIENCE, "the server is back", async || {
         let answer = post(&client, "stopped").await;
         (answer.status == 201).then_some(())
