@@ -260,12 +260,9 @@ fn halves(mut batch: Batch) -> (Batch, Batch) {
     }
     let second_records = batch.records.split_off(batch.records.len() / 2);
     let (waiting, replay) = (batch.waiting, batch.replay);
-    let part = |records| Batch {
-        waiting,
-        alone: true,
-        replay: replay.clone(),
-        slices: Vec::new(),
-        records,
+    let part = |records| {
+        let (replay, slices) = (replay.clone(), Vec::new());
+        Batch { waiting, alone: true, replay, slices, records }
     };
     let mut first = part(batch.records);
     let mut second = part(second_records);

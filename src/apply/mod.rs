@@ -13,6 +13,7 @@ mod freed;
 mod ids;
 mod letter;
 mod load;
+mod mentioned;
 mod outbound;
 mod outcome;
 mod park;
