@@ -117,8 +117,7 @@ pub async fn status(
 }
 
 async fn letters(connection: &mut PgConnection) -> store::Result<Letters> {
-    let open = dead_letter::Filter { state: Some("OPEN"), ..dead_letter::Filter::default() };
-    let groups = dead_letter::groups(connection, open, 0, SHOWN_GROUPS).await?;
+    let groups = dead_letter::open_groups(connection, SHOWN_GROUPS).await?;
     let counts = stored::letters(connection).await?;
     Ok(Letters { counts, groups: groups.iter().map(dead_letter::group_object).collect() })
 }

@@ -56,7 +56,7 @@ pub fn result(
 
 fn item(item: &domain::ItemDecision) -> ResultItem {
     let (membership_id, state, version) = match item.membership {
-        Some((id, state, version)) => (Some(id.0.to_string()), Some(status(state)), Some(version)),
+        Some((id, state, version)) => (Some(id.0.to_string()), state.map(status), Some(version)),
         None => (None, None, None),
     };
     ResultItem {

@@ -9,7 +9,7 @@ mod mask;
 mod show;
 
 /// The store's part: what is asked for and how much of it there is.
-pub use crate::store::letters_list::{Alike, Filter, Listed, Place, groups, list};
+pub use crate::store::letters_list::{Alike, Filter, Listed, Place, groups, list, open_groups};
 pub use crate::store::letters_runs::{
     Item, Run, counts as run_counts, left as left_of_run, list as runs,
 };

@@ -105,7 +105,7 @@ impl Items {
             status,
             registrant_id: overlay.copies().first().map(|copy| copy.now.registrant_id),
             faults: self.faults,
-            items: describe(self.decided, &overlay, |copy| Some(&copy.now)),
+            items: describe(self.decided, &overlay, |copy| Some(&copy.now), &self.moves),
             events: publish(self.moves, &overlay),
         };
         let registrants = overlay
@@ -126,29 +126,42 @@ impl Items {
             status: Status::Rejected,
             registrant_id: known.map(|registrant| registrant.registrant_id),
             faults: self.faults,
-            items: describe(self.decided, overlay, |copy| copy.before),
+            items: describe(self.decided, overlay, |copy| copy.before, &[]),
             events: Vec::new(),
         }
     }
 }
 
-/// The items as the result tells them: with the membership that there is after the request.
+/// The items as the result tells them: with the membership that there is after the request, or that it removed.
 fn describe<'a>(
     items: Vec<Item>,
     overlay: &'a Overlay<'_>,
     stands: impl Fn(&'a Copy<'_>) -> Option<&'a Registrant>,
+    moves: &[Move],
 ) -> Vec<ItemDecision> {
     items
         .into_iter()
         .map(|Item { pointer, program, who, outcome, reason }| {
             let registrant = who.and_then(|who| stands(overlay.copies().get(who)?));
-            let membership = overlay.program(&program).and_then(|program| {
-                registrant?.memberships.iter().find(|m| m.program_id == program.program_id)
-            });
+            let membership =
+                overlay.program(&program).zip(registrant).and_then(|(program, who)| {
+                    let there = who.memberships.iter().find(|m| m.program_id == program.program_id);
+                    let is_it = |gone: &&Move| {
+                        let gone = (
+                            gone.change,
+                            gone.membership.registrant_id,
+                            gone.membership.program_id,
+                        );
+                        gone == (Change::Removed, who.registrant_id, program.program_id)
+                    };
+                    let gone = || moves.iter().rev().find(is_it).map(|gone| &gone.membership);
+                    let there = there.map(|m| (m.membership_id, Some(m.state), m.version));
+                    there.or_else(|| gone().map(|m| (m.membership_id, None, m.version)))
+                });
             ItemDecision {
                 pointer,
                 registrant_id: registrant.map(|registrant| registrant.registrant_id),
-                membership: membership.map(|m| (m.membership_id, m.state, m.version)),
+                membership,
                 program,
                 outcome,
                 reason,

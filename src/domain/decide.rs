@@ -52,8 +52,9 @@ pub struct ItemDecision {
     pub program: String,
     /// Whose membership; none if there is no such registrant after the request.
     pub registrant_id: Option<RegistrantId>,
-    /// The membership that there is after the request, with state and version.
-    pub membership: Option<(MembershipId, State, i32)>,
+    /// The membership that there is after the request, with state and version; or what the request removed, with its last
+    /// version and no state.
+    pub membership: Option<(MembershipId, Option<State>, i32)>,
     /// Applied, unchanged or refused.
     pub outcome: ItemOutcome,
     /// Why: the first rule that it broke, or how it succeeded.

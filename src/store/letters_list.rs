@@ -141,6 +141,21 @@ impl std::fmt::Debug for Alike {
     }
 }
 
+/// The largest groups of open letters that are alike: by their own index, however many were resolved.
+pub async fn open_groups(connection: &mut PgConnection, limit: i64) -> Result<Vec<Alike>> {
+    Ok(sqlx::query_as!(
+        Alike,
+        r#"SELECT class, stage, code, topic AS "topic?", schema, source, count(*) AS "count!",
+                  min(first_failed_at) AS "first_failed_at!", max(last_failed_at) AS "last_failed_at!"
+           FROM dead_letters WHERE state = 'OPEN'
+           GROUP BY class, stage, code, topic, schema, source
+           ORDER BY count(*) DESC, class, stage, code, topic, schema, source LIMIT $1"#,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
 /// Groups of letters that are alike, the largest first, from the `skip`th on.
 pub async fn groups(
     connection: &mut PgConnection,

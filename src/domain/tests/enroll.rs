@@ -35,7 +35,7 @@ fn a_new_registrant_is_enrolled() {
         assert_eq!(event.payee.as_ref().unwrap().registrant, event.registrant);
         let item = &decision.items[index];
         assert_eq!(item.pointer, format!("/program_memberships/{index}"));
-        assert_eq!(item.membership, Some((membership.membership_id, State::Enrolled, 1)));
+        assert_eq!(item.membership, Some((membership.membership_id, Some(State::Enrolled), 1)));
         assert_eq!((item.outcome, item.reason), (ItemOutcome::Applied, Reason::MembershipChanged));
     }
     assert_eq!(set.created().count(), 1);
@@ -115,7 +115,7 @@ fn an_atomic_request_is_applied_whole_or_not_at_all() {
     assert_eq!(decision.status, Status::Rejected);
     assert_eq!(decision.items[0].reason, Reason::RequestAtomic, "what would be unchanged, too");
     let stands = membership(&set, "P-1", "cash").unwrap();
-    let told = Some((stands.membership_id, State::Enrolled, 1));
+    let told = Some((stands.membership_id, Some(State::Enrolled), 1));
     assert_eq!(decision.items[0].membership, told, "the membership that there is");
     assert_eq!(decision.registrant_id, Some(stands.registrant_id));
     let decision = atomic(&mut set, "m-4", person("P-1"), &[item("cash"), item("food")]);

@@ -230,7 +230,14 @@ impl Tables {
         };
         let items = course.items.iter().map(|(at, program, person, line)| {
             let row = self.rows.get(&(person.to_owned(), program.to_owned()));
-            let stands = row.map(|row| format!("{} {} {}", row.id, row.state, row.version));
+            let mut gone = course.happened.iter().filter(|happened| {
+                (&happened.person, &happened.program) == (person, program)
+                    && happened.what.starts_with("Removed")
+            });
+            let stands =
+                row.map(|row| format!("{} {} {}", row.id, row.state, row.version)).or_else(|| {
+                    gone.next().map(|gone| format!("{} - {}", gone.row.id, gone.row.version))
+                });
             format!("{at} {program} {line} {} {}", known(person), stands.unwrap_or_default())
         });
         let events = course.happened.iter().map(|Happened { person, program, what, row }| {

@@ -61,7 +61,7 @@ fn states_from_which_an_enrollment_does_not_lead() {
                 faults(&decision),
                 [("/program_memberships/0", Reason::StateTransitionInvalid)]
             );
-            assert_eq!(decision.items[0].membership.unwrap().1, state);
+            assert_eq!(decision.items[0].membership.unwrap().1, Some(state));
         }
     }
 }

@@ -249,7 +249,8 @@ fn a_removed_member_begins_anew() {
     let id = old.membership_id;
     let decision = done(&mut set, update(Action::Remove));
     assert_eq!(decision.events[0].membership, Membership { version: 4, ..old });
-    assert_eq!((decision.events[0].change, decision.items[0].membership), (Change::Removed, None));
+    assert_eq!(decision.events[0].change, Change::Removed);
+    assert_eq!(decision.items[0].membership, Some((id, None, 4)), "what was removed");
     assert_eq!(set.removed_memberships().collect::<Vec<_>>(), [id]);
     request(&mut set, "m-2", person("P-1"), &[item("cash")]);
     let new = membership(&set, "P-1", "cash").unwrap();

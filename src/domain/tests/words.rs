@@ -46,9 +46,9 @@ fn decision_in_words(decision: &Decision, codes: impl Fn(ProgramId) -> String) -
     let mut events: Vec<_> = decision.events.iter().map(|e| event_in_words(e, &codes)).collect();
     events.sort();
     let items = decision.items.iter().map(|item| {
-        let stands = item
-            .membership
-            .map(|(id, state, version)| format!("{} {} {version}", id.0, state.as_str()));
+        let stands = item.membership.map(|(id, state, version)| {
+            format!("{} {} {version}", id.0, state.map_or("-", crate::domain::State::as_str))
+        });
         let whose = item.registrant_id.map_or_else(|| "-".to_owned(), |id| id.0.to_string());
         let stands = stands.unwrap_or_default();
         format!(
