@@ -140,42 +140,6 @@ pub(super) enum Turn {
     Waits(Awaits, Vec<Occupied>),
 }
 
-/// Whom a command may go ahead of. "Only a record that would create what the first of a queue waits for goes ahead of it":
-/// and so of those who wait for nobody else than that first.
-struct Passing<'w, 'a> {
-    meta: &'w Meta,
-    command: &'w Command,
-    walk: &'w Walk<'a>,
-    keys: &'w [Occupied],
-}
-
-impl Passing<'_, '_> {
-    /// Those before `place` who may not be passed. Who waits behind others may be if all of them may: in the order of
-    /// places that is known of each key by the time that it is asked.
-    fn barred(&self, place: Place) -> BTreeSet<Place> {
-        let (meta, command, set) = (self.meta, self.command, &self.walk.set);
-        let mut barred = BTreeSet::new();
-        let mut so_far: HashMap<&Occupied, bool> = HashMap::new();
-        for (before, entry) in self.walk.queues.entries_before(place) {
-            let may = if entry.awaits == Awaits::Predecessor {
-                let mut seen = entry.keys().filter_map(|key| so_far.get(key)).peekable();
-                // Nobody is before it: it is to be looked at.
-                seen.peek().is_some() && seen.all(|may| *may)
-            } else {
-                let mut shared = self.keys.iter().filter(|key| entry.is_at(key));
-                shared.any(|key| brings(meta, command, key, &entry.awaits, set))
-            };
-            for key in entry.keys() {
-                *so_far.entry(key).or_insert(true) &= may;
-            }
-            if !may {
-                barred.insert(before);
-            }
-        }
-        barred
-    }
-}
-
 impl<'a> Walk<'a> {
     /// Decides a command, unless it must wait for an earlier one or for what it names. One that has its `place` already
     /// has waited for what it names.
@@ -213,7 +177,7 @@ impl<'a> Walk<'a> {
         let keys =
             if self.queues.is_empty() { Vec::new() } else { occupied(meta, command, &self.set) };
         if keys.iter().any(|key| self.queues.before(key, place).next().is_some()) {
-            let barred = Passing { meta, command, walk: self, keys: &keys }.barred(place);
+            let barred = self.barred(meta, command, &keys, place);
             for key in &keys {
                 for (before, entry) in self.queues.before(key, place) {
                     if barred.contains(&before) {
@@ -246,6 +210,37 @@ impl<'a> Walk<'a> {
             }
             Verdict::Waits(missing) => Err(awaited(&missing, command)),
         }
+    }
+
+    /// Those before `place` whom a command that names `keys` may not go ahead of. "Only a record that would create what the
+    /// first of a queue waits for goes ahead of it": and so of those who wait for nobody else than that first. In the order
+    /// of places it is known of each key, by the time that it is asked, whether all at it so far may be passed.
+    fn barred(
+        &self,
+        meta: &Meta,
+        command: &Command,
+        keys: &[Occupied],
+        place: Place,
+    ) -> BTreeSet<Place> {
+        let mut barred = BTreeSet::new();
+        let mut so_far: HashMap<&Occupied, bool> = HashMap::new();
+        for (before, entry) in self.queues.entries_before(place) {
+            let may = if entry.awaits == Awaits::Predecessor {
+                let mut seen = entry.keys().filter_map(|key| so_far.get(key)).peekable();
+                // Nobody is before it: it is to be looked at.
+                seen.peek().is_some() && seen.all(|may| *may)
+            } else {
+                let mut shared = keys.iter().filter(|key| entry.is_at(key));
+                shared.any(|key| brings(meta, command, key, &entry.awaits, &self.set))
+            };
+            for key in entry.keys() {
+                *so_far.entry(key).or_insert(true) &= may;
+            }
+            if !may {
+                barred.insert(before);
+            }
+        }
+        barred
     }
 
     /// Those that it went ahead of are looked at again, right after it if they are loaded: what they wait for may have
