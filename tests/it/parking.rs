@@ -241,6 +241,34 @@ async fn two_at_once_never_strand_a_record() {
     assert_eq!(w.scene.number(paused).await, 60);
 }
 
+/// More than a transaction takes: whoever frees them leaves them to the drain, which takes so many at once, in order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_queue_is_emptied_in_bounded_steps_and_in_order() {
+    let mut w = Waiting::new().await;
+    let updates = (0..450)
+        .map(|n| {
+            let action = if n % 2 == 0 { Action::Pause } else { Action::Resume };
+            w.update(&format!("{n:03}"), "r1", action)
+        })
+        .collect();
+    w.scene.apply(w.fence, updates).await;
+    w.enroll("enroll", "r1").await;
+    let waiting = "SELECT count(*) FROM parked_records WHERE state = 'WAITING'";
+    assert_eq!(w.scene.number(waiting).await, 450, "left to the drain");
+    let mut steps = Vec::new();
+    loop {
+        match w.scene.applier.drain_some(&CancellationToken::new()).await.unwrap() {
+            0 => break,
+            looked_at => steps.push(looked_at),
+        }
+    }
+    assert!(steps.len() >= 3 && steps.iter().all(|step| *step <= 200), "{steps:?}");
+    w.nobody_waits().await;
+    let in_order = "SELECT count(*) FROM membership_history
+                    WHERE message_id = CASE version WHEN 1 THEN 'enroll' ELSE lpad((version - 2)::text, 3, '0') END";
+    assert_eq!(w.scene.number(in_order).await, 451);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn several_who_empty_the_queue_at_once_do_it_once() {
     let mut w = Waiting::new().await;
