@@ -109,7 +109,7 @@ impl Applier {
                     return Ok(outcomes);
                 }
                 Some(Ok(Ran::Again(more))) => {
-                    let freed = !more.parked.is_empty();
+                    let freed = !(more.parked.is_empty() && more.closed.is_empty());
                     also.extend(more);
                     if freed {
                         continue;

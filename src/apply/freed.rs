@@ -20,6 +20,8 @@ pub(super) struct Freed<'a> {
     ready: BTreeSet<Place>,
     /// Stored ones whose turn may have come, but who are not loaded.
     pub(super) missing: BTreeSet<i64>,
+    /// Letters that were closed though their queues are not loaded.
+    pub(super) closed: BTreeSet<i64>,
     /// Whether all is left to the drain.
     alone: bool,
 }
@@ -88,6 +90,7 @@ impl<'a> Walk<'a> {
             self.leave(place);
         } else {
             self.queues.make_ready(place);
+            self.freed.closed.insert(letter);
             self.freed.may_go_on(place);
         }
     }

@@ -42,6 +42,9 @@ pub(super) struct Also {
     pub(super) registrants: BTreeSet<Uuid>,
     /// Waiting records, and letters, whose turn may come by what the batch does: whole queues.
     pub(super) parked: BTreeSet<i64>,
+    /// Letters that are closed though their queues are not loaded: what they occupy is locked, so that whoever joins them
+    /// meanwhile is seen when they leave (I4).
+    pub(super) closed: BTreeSet<i64>,
 }
 
 impl Also {
@@ -49,6 +52,7 @@ impl Also {
         self.names.extend(more.names);
         self.registrants.extend(more.registrants);
         self.parked.extend(more.parked);
+        self.closed.extend(more.closed);
     }
 }
 
@@ -87,7 +91,7 @@ pub(super) async fn load<'t>(
         }
     }
     let mut loaded = Loaded { set: WorkingSet::new(head_kind), ..Loaded::default() };
-    waits_for.extend(&also.parked);
+    waits_for.extend(also.parked.union(&also.closed));
     let mut owners = mentioned.waiting(tx, &waits_for).await?;
     owners.extend(owners_of(tx, &failed).await?);
     let mut told_of = BTreeSet::new();

@@ -159,8 +159,9 @@ impl Applier {
         let missing = if batch.waiting { BTreeSet::new() } else { freed.missing };
         let parked = more_queues(&mut tx, &also.parked, missing).await?;
         let names = loaded.name_changes().unheld;
-        if !(parked.is_empty() && names.is_empty()) {
-            return again(tx, Also { names, parked, ..Also::default() }).await;
+        let closed: BTreeSet<_> = freed.closed.difference(&also.closed).copied().collect();
+        if !(parked.is_empty() && names.is_empty() && closed.is_empty()) {
+            return again(tx, Also { names, parked, closed, ..Also::default() }).await;
         }
         let outbound = Outbound::build(&answers, &loaded.set, self.options.shards, recorded_at)?;
         metrics::stage("decide", deciding.elapsed());
