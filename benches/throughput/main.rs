@@ -10,6 +10,7 @@ mod apply;
 mod backlog;
 mod bare;
 mod database;
+mod face;
 mod kafka;
 mod machine;
 mod measure;
@@ -38,6 +39,8 @@ async fn main() -> Result<()> {
         preload::compare(&options, memberships, &mut report).await?;
     } else if options.mixed {
         mixed::compare(&options, &mut report).await?;
+    } else if options.http {
+        face::measure(&options, &mut report).await?;
     } else if options.backlogs {
         for times in [1, 3] {
             let backlog = backlog::Backlog::make(options.records * times)?;

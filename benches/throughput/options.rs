@@ -15,6 +15,7 @@ pub(crate) enum Run {
 
 /// Measures Rollcall's throughput. `scripts/bench` starts the servers and passes them here.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of a command line")]
 pub(crate) struct Options {
     /// Distinct enrollments; a tenth as many records more hit memberships that are there already.
     #[arg(long, default_value_t = 300_000)]
@@ -38,6 +39,9 @@ pub(crate) struct Options {
     /// households of five.
     #[arg(long)]
     pub(crate) mixed: bool,
+    /// Instead: single enrollments over HTTP: how long one takes, also while `records` drain, and how many a second.
+    #[arg(long)]
+    pub(crate) http: bool,
     /// A setting of the worker's, as `ROLLCALL_APPLY__LANES=1`; may be repeated.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(crate) settings: Vec<String>,

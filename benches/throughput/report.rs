@@ -1,5 +1,6 @@
 //! The figures as a table and as JSON.
 
+use crate::face::Figures;
 use crate::machine;
 use crate::measure::Measured;
 use crate::options::Options;
@@ -12,11 +13,13 @@ use std::path::Path;
 pub(crate) struct Report {
     machine: Value,
     runs: Vec<(String, Vec<Measured>)>,
+    /// Of the HTTP face.
+    pub(crate) face: Option<Figures>,
 }
 
 impl Report {
     pub(crate) async fn new(options: &Options) -> Result<Self> {
-        Ok(Self { machine: machine::describe(options).await?, runs: Vec::new() })
+        Ok(Self { machine: machine::describe(options).await?, runs: Vec::new(), face: None })
     }
 
     pub(crate) fn add(&mut self, run: &str, measured: Measured) {
@@ -94,6 +97,7 @@ impl Report {
             "≤ 1.1",
             |v| v <= 1.1,
         );
+        goals.extend(self.face.iter().flat_map(Figures::goals));
         goals
     }
 
@@ -116,6 +120,25 @@ impl Report {
             machine("librdkafka"),
             machine("rollcall")
         );
+        match &self.face {
+            Some(figures) => figures.print(),
+            None => self.print_runs(),
+        }
+        println!();
+        for (name, value, goal, reached) in self.goals() {
+            let verdict = match (goal, reached) {
+                ("", _) => String::new(),
+                (goal, true) => format!("goal {goal}: reached"),
+                (goal, false) => format!("goal {goal}: NOT reached"),
+            };
+            println!("{name:<36} {value:>8.2}   {verdict}");
+        }
+        if let Some(difference) = self.difference() {
+            println!("\nCareful: {difference}");
+        }
+    }
+
+    fn print_runs(&self) {
         println!(
             "{:<24} {:>8} {:>10} {:>10} {:>28} {:>8}",
             "", "seconds", "records/s", "rows/s", "CPU s / 100,000 records", "WAL"
@@ -154,18 +177,6 @@ impl Report {
             let stages: Vec<_> =
                 worker.stages.iter().map(|(stage, s)| format!("{stage} {s:.1}")).collect();
             println!("  seconds by stage, summed over lanes: {}", stages.join(", "));
-        }
-        println!();
-        for (name, value, goal, reached) in self.goals() {
-            let verdict = match (goal, reached) {
-                ("", _) => String::new(),
-                (goal, true) => format!("goal {goal}: reached"),
-                (goal, false) => format!("goal {goal}: NOT reached"),
-            };
-            println!("{name:<36} {value:>8.2}   {verdict}");
-        }
-        if let Some(difference) = self.difference() {
-            println!("\nCareful: {difference}");
         }
     }
 
@@ -207,7 +218,7 @@ impl Report {
                 })
             })
             .collect();
-        let all = json!({"machine": self.machine, "runs": runs, "goals": goals});
+        let all = json!({"machine": self.machine, "runs": runs, "http": self.face, "goals": goals});
         std::fs::write(path, serde_json::to_string_pretty(&all)? + "\n")
             .with_context(|| path.display().to_string())
     }

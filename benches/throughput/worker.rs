@@ -36,14 +36,14 @@ pub(crate) async fn run(
     let others = Cpu::now(options, std::process::id());
     let started = Instant::now();
     let started_at = now(&database.pool).await?;
-    let (mut child, http) = start(options, &topics, &database.url)?;
-    let pid = child.id().context("the worker has just started")?;
-    let ended = wait(&database.pool, backlog, &mut child).await;
+    let mut process = start(options, &topics, &database.url, None)?;
+    let pid = process.pid;
+    let ended = wait(&database.pool, backlog, &mut process).await;
     let mut cpu = Cpu::now(options, pid);
     cpu = Cpu { client: cpu.client, ..cpu.since(Cpu { client: 0.0, ..others }) };
     let peak_memory = process::peak_memory(pid).unwrap_or_default();
-    let metrics = metrics(http).await;
-    stop(&mut child, pid).await?;
+    let metrics = metrics(process.http).await;
+    process.stop().await?;
     let ended = ended.with_context(|| format!("see {}", options.worker_log.display()))?;
     let took = started.elapsed();
     let (stages, transactions) = stages(&metrics.unwrap_or_default());
@@ -76,7 +76,46 @@ async fn now(pool: &PgPool) -> Result<OffsetDateTime> {
     Ok(sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await?)
 }
 
-fn start(options: &Options, topics: &Topics, database_url: &str) -> Result<(Child, u16)> {
+/// The worker's process.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) pid: u32,
+    /// The port that its HTTP face listens on.
+    pub(crate) http: u16,
+}
+
+impl Process {
+    /// An error when it has ended.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("the worker ended with {status}"),
+            None => Ok(()),
+        }
+    }
+
+    /// SIGTERM, then an end in order.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        let script = format!("kill -s TERM {}", self.pid);
+        Command::new("/bin/sh").args(["-c", &script]).status().await?;
+        match tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await {
+            Ok(status) => {
+                let status = status?;
+                ensure!(status.success(), "the worker ended with {status}");
+            }
+            Err(_) => self.child.kill().await?,
+        }
+        Ok(())
+    }
+}
+
+/// Starts it, with one more setting than the caller asked for.
+pub(crate) fn start(
+    options: &Options,
+    topics: &Topics,
+    database_url: &str,
+    setting: Option<&str>,
+) -> Result<Process> {
     let log = std::fs::File::create(&options.worker_log)
         .with_context(|| options.worker_log.display().to_string())?;
     let http = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
@@ -94,13 +133,15 @@ fn start(options: &Options, topics: &Topics, database_url: &str) -> Result<(Chil
         .env("ROLLCALL_HTTP__LISTEN", format!("127.0.0.1:{http}"))
         .env("DATABASE_URL", database_url)
         .envs(options.settings())
+        .envs(setting.and_then(|setting| setting.split_once('=')))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
         .kill_on_drop(true)
         .spawn()
         .context("the worker does not start")?;
-    Ok((child, http))
+    let pid = child.id().context("the worker has just started")?;
+    Ok(Process { child, pid, http })
 }
 
 /// When things happened, by the clocks of worker and server, which are one machine's.
@@ -112,7 +153,7 @@ struct Ended {
 }
 
 /// Waits until every offset is in the ledger and every number acknowledged.
-async fn wait(pool: &PgPool, backlog: &Backlog, child: &mut Child) -> Result<Ended> {
+async fn wait(pool: &PgPool, backlog: &Backlog, process: &mut Process) -> Result<Ended> {
     let total = backlog.records.len() as i64;
     let (mut last, mut moved) = ((0, 0), Instant::now());
     let mut applied_at = None;
@@ -139,9 +180,7 @@ async fn wait(pool: &PgPool, backlog: &Backlog, child: &mut Child) -> Result<End
         if (applied, acked) != last {
             (last, moved) = ((applied, acked), Instant::now());
         }
-        if let Some(status) = child.try_wait()? {
-            bail!("the worker ended with {status}");
-        }
+        process.check()?;
         if moved.elapsed() > PATIENCE {
             bail!("no progress: {applied} of {total} applied, {acked} acknowledged, {open} open");
         }
@@ -205,18 +244,4 @@ async fn metrics(http: u16) -> Result<String> {
     let mut answer = String::new();
     tokio::time::timeout(Duration::from_secs(5), stream.read_to_string(&mut answer)).await??;
     Ok(answer)
-}
-
-/// SIGTERM, then an end in order.
-async fn stop(child: &mut Child, pid: u32) -> Result<()> {
-    let script = format!("kill -s TERM {pid}");
-    Command::new("/bin/sh").args(["-c", &script]).status().await?;
-    match tokio::time::timeout(Duration::from_secs(30), child.wait()).await {
-        Ok(status) => {
-            let status = status?;
-            ensure!(status.success(), "the worker ended with {status}");
-        }
-        Err(_) => child.kill().await?,
-    }
-    Ok(())
 }
