@@ -33,7 +33,7 @@ pub(super) fn bodies<'a>(records: impl Iterator<Item = &'a Raw>) -> Result<Vec<S
             .map_err(|error| anyhow::anyhow!("a made-up request: {error:?}"))?;
         let fields = value.as_object_mut().context("a request is an object")?;
         let key = fields.remove("message_id").as_ref().and_then(Value::as_str).map(str::to_owned);
-        for name in ["source", "sent_at", "attempt", "actor"] {
+        for name in ["type", "source", "sent_at", "attempt", "actor"] {
             fields.remove(name);
         }
         let body = serde_json::to_vec(&value)?.into();
