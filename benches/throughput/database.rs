@@ -107,6 +107,7 @@ impl Database {
             kafka_cpu: cpu.kafka,
             wal_bytes,
             worker: None,
+            proof: None,
         })
     }
 

@@ -22,6 +22,7 @@ mod plain;
 mod preload;
 mod prepare;
 mod process;
+mod proof;
 mod report;
 mod transaction;
 mod worker;

@@ -2,6 +2,7 @@
 
 use crate::options::Options;
 use crate::process;
+use crate::proof::Proof;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -30,6 +31,8 @@ pub(crate) struct Measured {
     pub(crate) wal_bytes: i64,
     /// Of Rollcall only.
     pub(crate) worker: Option<Worker>,
+    /// Of Rollcall's rows, where it is asked for.
+    pub(crate) proof: Option<Proof>,
 }
 
 /// What is measured of the worker only.

@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Instead: Rollcall with `records` and with three times as many, for its memory.
     #[arg(long)]
     pub(crate) backlogs: bool,
+    /// Runs `rollcall reconcile --full` over everything that Rollcall wrote, before it is thrown away.
+    #[arg(long)]
+    pub(crate) reconcile: bool,
     /// Instead: Rollcall on empty tables and with so many memberships already there.
     #[arg(long, value_name = "MEMBERSHIPS")]
     pub(crate) preload: Option<u64>,

@@ -97,6 +97,13 @@ impl Report {
             "≤ 1.1",
             |v| v <= 1.1,
         );
+        let proof = |run: &str| Some(self.median(run)?.proof.as_ref()?.peak_memory as f64);
+        goal(
+            "memory of reconcile, × 3 / × 1",
+            ratio(proof("rollcall, backlog × 3"), proof("rollcall, backlog × 1")),
+            "≤ 1.1",
+            |v| v <= 1.1,
+        );
         goals.extend(self.face.iter().flat_map(Figures::goals));
         goals
     }
@@ -177,6 +184,13 @@ impl Report {
             let stages: Vec<_> =
                 worker.stages.iter().map(|(stage, s)| format!("{stage} {s:.1}")).collect();
             println!("  seconds by stage, summed over lanes: {}", stages.join(", "));
+            if let Some(proof) = &m.proof {
+                println!(
+                    "  proved by reconcile in {:.1} s, with {:.0} MB at most",
+                    proof.seconds,
+                    proof.peak_memory as f64 / 1e6
+                );
+            }
         }
     }
 

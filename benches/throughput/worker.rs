@@ -5,7 +5,7 @@ use crate::database::Database;
 use crate::kafka::Topics;
 use crate::measure::{Cpu, Measured, Worker};
 use crate::options::Options;
-use crate::{preload, process};
+use crate::{preload, process, proof};
 use anyhow::{Context as _, Result, bail, ensure};
 use sqlx::PgPool;
 use std::collections::BTreeMap;
@@ -57,6 +57,11 @@ pub(crate) async fn run(
     };
     ensure!(worker.wall_seconds <= took.as_secs_f64() + 1.0, "the clocks differ");
     verify(&database.pool, backlog, &topics).await?;
+    let proof = if options.reconcile {
+        Some(proof::run(options, &topics, &database.url).await?)
+    } else {
+        None
+    };
     topics.delete().await?;
     let seconds = since(ended.taken, ended.published);
     let mut measured = database.finish(backlog.records.len(), seconds, cpu, wal).await?;
@@ -69,6 +74,7 @@ pub(crate) async fn run(
     measured.body_bytes -= before.1;
     measured.items = backlog.items;
     measured.worker = Some(worker);
+    measured.proof = proof;
     Ok(measured)
 }
 
@@ -109,6 +115,24 @@ impl Process {
     }
 }
 
+/// The binary, with the settings of this run and no others.
+pub(crate) fn command(options: &Options, topics: &Topics, database_url: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ROLLCALL_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("ROLLCALL_KAFKA__BOOTSTRAP_SERVERS", &options.kafka)
+        .env("ROLLCALL_KAFKA__GROUP_ID", format!("{}rollcall", topics.prefix))
+        .env("ROLLCALL_TOPICS__PREFIX", &topics.prefix)
+        .env("DATABASE_URL", database_url)
+        .envs(options.settings())
+        .kill_on_drop(true);
+    command
+}
+
 /// Starts it, with one more setting than the caller asked for.
 pub(crate) fn start(
     options: &Options,
@@ -119,25 +143,13 @@ pub(crate) fn start(
     let log = std::fs::File::create(&options.worker_log)
         .with_context(|| options.worker_log.display().to_string())?;
     let http = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ROLLCALL_") {
-            command.env_remove(name);
-        }
-    }
-    let child = command
+    let child = command(options, topics, database_url)
         .arg("run")
-        .env("ROLLCALL_KAFKA__BOOTSTRAP_SERVERS", &options.kafka)
-        .env("ROLLCALL_KAFKA__GROUP_ID", format!("{}rollcall", topics.prefix))
-        .env("ROLLCALL_TOPICS__PREFIX", &topics.prefix)
         .env("ROLLCALL_HTTP__LISTEN", format!("127.0.0.1:{http}"))
-        .env("DATABASE_URL", database_url)
-        .envs(options.settings())
         .envs(setting.and_then(|setting| setting.split_once('=')))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        .kill_on_drop(true)
         .spawn()
         .context("the worker does not start")?;
     let pid = child.id().context("the worker has just started")?;
