@@ -183,7 +183,8 @@ pub async fn start(
         };
         let decoder = applier.clone();
         let decode: consume::Decode = Arc::new(move |record| decoder.take(record));
-        let appliers = vec![applier; settings.apply.lanes];
+        // One more, for partitions that may make the process die.
+        let appliers = vec![applier; settings.apply.lanes + 1];
         consume::start(consume_config(settings, &owner), &decode, appliers, &around)?;
     }
     if applies {

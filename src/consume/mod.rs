@@ -7,6 +7,7 @@
 //!   stops rather than skip what the log no longer has (P2, P3).
 //! - *lanes*: cut batches, decode the next one while the last one commits. Partition `p` of every topic is in lane
 //!   `p mod lanes`, and a partition is in one lane at a time.
+//! - *suspects*: one lane more, for partitions whose owner was gone without a word.
 //! - *board*: what is said of partitions, to `status`, metrics and readiness.
 //!
 //! Everything under way carries the fence under which it was received; what carries another one is dropped wherever it
@@ -22,6 +23,7 @@ mod lease;
 mod owner;
 mod probe;
 mod record;
+mod suspect;
 mod track;
 
 use crate::apply::{Applier, Caps, Record, Taken};
@@ -114,7 +116,7 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
-/// Begins to consume: one lane for each applier. Everything runs in tasks of `lifecycle` and ends with it: the lanes
+/// Begins to consume: one lane for each applier, the last of which is that of suspects. Everything runs in tasks of `lifecycle` and ends with it: the lanes
 /// finish the batch under way, then the client leaves the group, then leases are released.
 ///
 /// # Errors
@@ -159,7 +161,8 @@ pub fn start(
     });
     lifecycle.spawn_blocking_thread(Group::Intake, "consume", move || owner.run())?;
 
-    for (applier, buffer) in appliers.into_iter().zip(buffers) {
+    let last = buffers.len().saturating_sub(1);
+    for (number, (applier, buffer)) in appliers.into_iter().zip(buffers).enumerate() {
         let lane = Lane {
             config: Arc::clone(&config),
             decode: Arc::clone(decode),
@@ -172,7 +175,11 @@ pub fn start(
             stop: lifecycle.hard().child_token(),
             left: lane::Left(Arc::clone(&lanes_left)),
         };
-        lifecycle.spawn(Group::Intake, "lane", lane.run());
+        if number == last {
+            lifecycle.spawn(Group::Intake, "suspects", lane.run_apart());
+        } else {
+            lifecycle.spawn(Group::Intake, "lane", lane.run());
+        }
     }
     let parts = lease::Parts {
         config,

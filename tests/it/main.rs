@@ -14,6 +14,7 @@ mod caps;
 mod commands;
 mod connections;
 mod crash;
+mod crashes;
 mod demo;
 mod embedded;
 mod examples;
