@@ -277,6 +277,7 @@ impl Leases {
         let most = self.parts.config.max_records;
         let suspect = Suspect::of(crashes.as_ref(), (position, high), most);
         if let Some(Crashes { times, alone, .. }) = crashes.filter(|_| suspect.is_some()) {
+            metrics::crashed();
             tracing::warn!(
                 topic = &*at.topic,
                 at.partition,

@@ -134,9 +134,11 @@ pub fn start(
     let board = Arc::new(Board::new(Arc::clone(&clock), health.clone()));
     let fences = Arc::new(Fences::default());
     let probe = Arc::new(probe::Probe::new(Arc::clone(&config), health.clone())?);
+    // The lane of suspects, which most often has none, takes nothing from the others.
+    let lanes = appliers.len().saturating_sub(1).max(1);
     let share = Room {
-        records: (config.buffer_records / appliers.len().max(1)).max(1),
-        bytes: (config.buffer_bytes / appliers.len().max(1)).max(1),
+        records: (config.buffer_records / lanes).max(1),
+        bytes: (config.buffer_bytes / lanes).max(1),
     };
     let buffers: Vec<_> = appliers.iter().map(|_| Arc::new(Buffer::new(share))).collect();
     let lanes_left = Arc::new(AtomicUsize::new(appliers.len()));

@@ -34,6 +34,7 @@ mod reconcile;
 mod relay;
 mod release;
 mod rules;
+mod runbook;
 mod scene;
 mod shutdown;
 mod stage;
