@@ -75,10 +75,11 @@ pub(crate) async fn rollcall(setup: &Setup, arguments: &[&str]) -> Output {
 /// Runs a line as an operator types it, with these variables.
 pub(crate) async fn shell(setup: &Setup, line: &str, variables: &[(&str, &str)]) -> Output {
     let binary = std::path::Path::new(env!("CARGO_BIN_EXE_rollcall"));
-    let folder = binary.parent().expect("it is in a folder").display().to_string();
-    let path = std::env::var("PATH").unwrap_or_default();
+    let folder = binary.parent().expect("it is in a folder").to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)));
     let mut command = setup.around("/bin/sh");
-    command.args(["-euc", line]).env("PATH", format!("{folder}:{path}"));
+    command.args(["-euc", line]).env("PATH", path.expect("a search path"));
     command.envs(variables.iter().copied());
     let output = tokio::time::timeout(PATIENCE * 2, command.output()).await;
     output.unwrap_or_else(|_| panic!("{line} does not end")).expect("it starts")
