@@ -28,8 +28,6 @@ const CRASHES: i32 = 3;
 const ALONE: i32 = 2;
 /// With so many, the letter made it die too.
 const HOPELESS: i32 = 4;
-/// Batches that a partition goes through apart: what was decoded ahead may have done it too.
-const BATCHES: usize = 2;
 
 /// What is remembered of a partition at this position, from what was known, once a lease is taken.
 pub(super) fn remembered(
@@ -65,7 +63,8 @@ pub(super) struct Suspect {
     one_by_one: i64,
     /// The log ended there when the lease was taken: what came later is above suspicion.
     end: i64,
-    /// Records that are still to be gone through.
+    /// Records that are still to be gone through: as many as a batch holds. If it was one that had been decoded ahead, the
+    /// position is another when it happens again.
     left: usize,
     /// What becomes of the first record.
     first: Verdict,
@@ -97,8 +96,8 @@ impl Suspect {
             }
             _ => Verdict::Try,
         };
-        let (one_by_one, left) = (crashes.next_offset.unwrap_or(position), max_records * BATCHES);
-        Some(Self { one_by_one, end: high, left, first })
+        let one_by_one = crashes.next_offset.unwrap_or(position);
+        Some(Self { one_by_one, end: high, left: max_records, first })
     }
 
     /// Whether a record is gone through alone.

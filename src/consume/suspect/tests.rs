@@ -67,8 +67,8 @@ fn who_has_nothing_to_apply_is_no_suspect() {
 fn a_suspect_is_cleared_once_nothing_was_found() {
     let once = died(None, 5);
     let mut whole = Suspect::of(Some(&once), (5, 1_000), 10).unwrap();
-    assert!(!whole.is_cleared(10, (5, 15)));
-    assert!(whole.is_cleared(10, (15, 25)), "two batches");
+    assert!(!whole.is_cleared(6, (5, 11)));
+    assert!(whole.is_cleared(4, (11, 15)), "as many as a batch");
     let mut short = Suspect::of(Some(&once), (5, 8), 10).unwrap();
     assert!(short.is_cleared(3, (5, 8)), "all that was there");
     let mut one_by_one = Suspect::of(Some(&noted(&once, 3, 8)), (5, 1_000), 10).unwrap();

@@ -53,6 +53,8 @@ fn everything_recorded_is_declared_and_rendered_with_help_and_type() {
         stage("decode", Duration::from_millis(3));
         transaction_retry("deadlock");
         lease_lost();
+        crashed();
+        halts(0);
         outbox_oldest_unpublished(Duration::from_secs(1));
         outbox_pending(7);
         relay_published("rollcall.results", 1);
