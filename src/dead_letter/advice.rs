@@ -87,8 +87,14 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), LetterClass::ALL.len() - 1);
-        for code in ["unknown_magic", "short_header", "trailing_bytes", "invalid_avro", "panicked"]
-        {
+        for code in [
+            "unknown_magic",
+            "short_header",
+            "trailing_bytes",
+            "invalid_avro",
+            "panicked",
+            "crashed",
+        ] {
             assert_ne!(Advice::of("undecodable", code), Advice::of("undecodable", ""), "{code}");
         }
     }
