@@ -183,6 +183,7 @@ pub async fn resume(
     }
     stored::resume(&mut tx, topic, partition).await?;
     stored::forget_stop(&mut tx, topic, partition, now).await?;
+    store::crashes::forget(&mut tx, topic, partition).await?;
     stored::insert_action(&mut tx, (topic, partition), "RESUMED", None, by(wish), now).await?;
     tx.commit().await?;
     Ok(lost)

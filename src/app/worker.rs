@@ -183,7 +183,8 @@ pub async fn start(
         };
         let decoder = applier.clone();
         let decode: consume::Decode = Arc::new(move |record| decoder.take(record));
-        let appliers = vec![applier; settings.apply.lanes];
+        // One more, for partitions that may make the process die.
+        let appliers = vec![applier; settings.apply.lanes + 1];
         consume::start(consume_config(settings, &owner), &decode, appliers, &around)?;
     }
     if applies {
@@ -322,15 +323,18 @@ async fn read_figures(
         let open = async {
             let mut connection = pool.acquire().await.map_err(store::Error::from)?;
             let waiting = store::parked::count(&mut connection).await?;
-            Ok::<_, store::Error>((store::letters::open_by_class(&mut connection).await?, waiting))
+            let halts = store::status::halts(&mut connection).await?.len();
+            let open = store::letters::open_by_class(&mut connection).await?;
+            Ok::<_, store::Error>((open, waiting, halts))
         };
         // In an outage the figures stand still; the lanes say that Postgres is away.
-        if let Ok((open, waiting)) = open.await {
+        if let Ok((open, waiting, halts)) = open.await {
             for class in LetterClass::ALL {
                 let letters = open.iter().find(|(name, _)| name == class.as_str());
                 metrics::dead_letters_open(class.as_str(), letters.map_or(0, |row| row.1 as u64));
             }
             metrics::parked(waiting);
+            metrics::halts(halts);
         }
         if stop.run_until_cancelled(tokio::time::sleep(FIGURES)).await.is_none() {
             return;

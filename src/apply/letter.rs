@@ -56,10 +56,12 @@ impl Tallies {
 
     /// Whether the caps accept that the one record of this part becomes a letter.
     pub(super) fn accept(&self, part: &Batch, caps: &Caps) -> bool {
-        let mut tallies = self.lock();
-        part.records
-            .iter()
-            .all(|taken| tallies.entry(taken.record.at.clone()).or_default().accepts_letter(caps))
+        part.records.iter().all(|taken| self.accepts(&taken.record.at, caps))
+    }
+
+    /// Whether the caps accept a letter as the next record of a partition.
+    pub(super) fn accepts(&self, at: &TopicPartition, caps: &Caps) -> bool {
+        self.lock().entry(at.clone()).or_default().accepts_letter(caps)
     }
 
     /// Counts the records of a part that was applied, but for those of partitions that were not.
@@ -95,6 +97,11 @@ pub(super) fn condemn(taken: &mut Taken) {
     };
     let intake = std::mem::replace(&mut taken.intake, Intake::Letter(cause));
     taken.intake = condemned(intake, cause);
+}
+
+/// The record as a letter for this cause, unless it is one already.
+pub(super) fn with_cause(taken: Taken, cause: Unreadable) -> Taken {
+    Taken { intake: condemned(taken.intake, cause), ..taken }
 }
 
 /// A request that is a letter for this cause; what is one already stays so.

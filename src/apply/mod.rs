@@ -7,8 +7,11 @@ mod answer;
 mod batch;
 pub mod batches;
 mod caps;
+mod crash;
 mod disposition;
 mod divide;
+#[cfg(debug_assertions)]
+mod fault;
 mod freed;
 mod ids;
 mod letter;
@@ -28,10 +31,13 @@ mod transaction;
 
 /// Connections beside the pool.
 pub use crate::store::Sessions;
+/// What is known of owners that were gone without a word, for the consumer: written with the lease.
+pub use crate::store::crashes;
 /// Leases, for the consumer: with the fences that a batch checks.
 pub use crate::store::leases;
 pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
+pub use crash::Doing;
 pub use disposition::is_outage;
 pub use receipts::{Closed, Receipts, close};
 pub use replay::{Deed, Done, Fate, Replay, Replayed};
@@ -141,13 +147,16 @@ impl Applier {
     /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.
     pub fn take(&self, record: Record) -> Taken {
         let take = || {
-            contract::take(
+            let intake = contract::take(
                 &self.schemas,
                 record.value.as_deref(),
                 self.options.max_record_bytes,
                 record.timestamp,
                 &self.dates,
-            )
+            );
+            #[cfg(debug_assertions)]
+            fault::strike("decode", &intake);
+            intake
         };
         // A record that the program cannot look at must not take it down at the same offset again and again.
         let intake = std::panic::catch_unwind(std::panic::AssertUnwindSafe(take));

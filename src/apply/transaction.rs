@@ -4,6 +4,8 @@ use super::Applier;
 use super::answer::{Answer, Known, Walk};
 use super::batch::{Batch, Slice, SliceOutcome, Taken};
 use super::disposition::Failure;
+#[cfg(debug_assertions)]
+use super::fault;
 use super::freed::Freed;
 use super::ids::attributed;
 use super::load::{Also, Loading, load, queues};
@@ -74,6 +76,8 @@ impl Applier {
             tx.rollback().await.map_err(store::Error::from)?;
             self.sessions.put(session);
         } else {
+            #[cfg(debug_assertions)]
+            fault::strike_any("apply", &batch.records);
             let (number, letters) = (ticket.batch, ticket.letters);
             let work = Work { batch, also, slices: &slices, number, letters, started };
             let more = self.commit(tx, &work).await?;

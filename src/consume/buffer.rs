@@ -1,5 +1,6 @@
 //! What stands between the consumer's thread and a lane: bounded in records and bytes.
 
+use super::suspect::Suspect;
 use crate::apply::{Record, TopicPartition};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,8 @@ pub(super) enum Entry {
         position: i64,
         /// How many letters in a row stand before it.
         letters: u64,
+        /// Whether owners before were gone without a word, and what to make of it.
+        suspect: Option<Suspect>,
     },
     /// No record follows before `end`: what stands there was never delivered.
     Gap {

@@ -87,7 +87,8 @@ impl Lane {
         }
     }
 
-    async fn apply(&mut self, batch: crate::apply::Batch) {
+    /// Has a batch applied; whether all of it was committed.
+    pub(super) async fn apply(&mut self, batch: crate::apply::Batch) -> bool {
         let (soft, stop) = (self.soft.clone(), self.stop.clone());
         let drain = self.config.drain;
         let late = async {
@@ -105,9 +106,11 @@ impl Lane {
                 }
             }
         };
+        let is_done = outcomes.iter().all(|(_, outcome)| *outcome == SliceOutcome::Committed);
         for (slice, outcome) in outcomes {
             self.settle(slice, outcome);
         }
+        is_done
     }
 
     fn settle(&self, slice: Slice, outcome: SliceOutcome) {
@@ -135,7 +138,7 @@ impl Lane {
         }
     }
 
-    fn halt(&self, halt: Halt) {
+    pub(super) fn halt(&self, halt: Halt) {
         let Halt { at, fence, stop } = halt;
         if self.fences.is_current(&at, fence) {
             self.fences.retire(&at, fence);
@@ -205,7 +208,7 @@ impl Feeder {
 
 fn decode_one(decode: &Decode, entry: Entry) -> Decoded {
     match entry {
-        Entry::Begin { at, fence, position, letters } => {
+        Entry::Begin { at, fence, position, letters, .. } => {
             Decoded::Begin { at, fence, position, letters }
         }
         Entry::Gap { at, fence, end } => Decoded::Gap { at, fence, end },

@@ -4,9 +4,10 @@ use super::Config;
 use super::board::{Board, Stop};
 use super::owner::{Command, Commands};
 use super::probe::{Probe, Watermarks};
+use super::suspect::Suspect;
 use super::track;
-use crate::apply::TopicPartition;
-use crate::apply::leases;
+use crate::apply::crashes::Crashes;
+use crate::apply::{TopicPartition, leases};
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use crate::lifecycle::retry;
@@ -105,14 +106,21 @@ struct Standing {
     at: TopicPartition,
     generation: u64,
     fence: Uuid,
+    start: Start,
+}
+
+/// Where a partition is read from, and how.
+struct Start {
     position: i64,
     letters: u64,
+    suspect: Option<Suspect>,
 }
 
 /// Where the ledger stands.
 struct Ledger {
     position: Option<i64>,
     letters: u64,
+    crashes: Option<Crashes>,
 }
 
 impl Leases {
@@ -147,11 +155,13 @@ impl Leases {
                     }
                 },
                 Some(standing) = taking.next() => {
-                    let Some(Standing { at, generation, fence, position, letters }) = standing else {
+                    let Some(Standing { at, generation, fence, start }) = standing else {
                         continue;
                     };
                     self.held().insert(at.clone(), fence);
-                    self.parts.commands.send(Command::Start { at, generation, fence, position, letters });
+                    let Start { position, letters, suspect } = start;
+                    let start = Command::Start { at, generation, fence, position, letters, suspect };
+                    self.parts.commands.send(start);
                 }
                 Some(()) = giving.next() => {}
                 () = &mut saying => {}
@@ -195,26 +205,27 @@ impl Leases {
             self.take(&at, fence).await
         };
         let taken = assigned.run_until_cancelled(take).await;
-        if let Some((position, letters)) = taken
+        if let Some(start) = taken
             && !assigned.is_cancelled()
         {
-            return Some(Standing { at, generation, fence, position, letters });
+            return Some(Standing { at, generation, fence, start });
         }
         self.release(at, fence).await;
         None
     }
 
     /// Tries until it has the lease and the log fits.
-    async fn take(&self, at: &TopicPartition, fence: Uuid) -> (i64, u64) {
+    async fn take(&self, at: &TopicPartition, fence: Uuid) -> Start {
         let mut outage = retry::outage(self.parts.config.retry_max_delay);
         let mut recheck = retry::outage(RECHECK);
         loop {
             let pause = match self.attempt(at, fence).await {
-                Ok(Ok((position, letters))) => {
+                Ok(Ok(start)) => {
+                    let position = start.position;
                     self.parts.health.set_ready(LEASES);
                     self.parts.board.position(at, position);
                     tracing::info!(topic = &*at.topic, at.partition, position, "lease taken");
-                    return (position, letters);
+                    return start;
                 }
                 Ok(Err(Unready::Paused)) => {
                     self.parts.board.set(at, PartitionState::Paused);
@@ -239,12 +250,12 @@ impl Leases {
         }
     }
 
-    /// Position and letters before it, or why the partition must not be read.
+    /// Where to read from, or why the partition must not be read.
     async fn attempt(
         &self,
         at: &TopicPartition,
         fence: Uuid,
-    ) -> Result<Result<(i64, u64), Unready>, Trouble> {
+    ) -> Result<Result<Start, Unready>, Trouble> {
         let probe = &self.parts.probe;
         let cluster_id = self
             .cluster_id
@@ -258,8 +269,25 @@ impl Leases {
         // After the position, or another worker's last batches would seem to lie beyond the log.
         let Watermarks { low, high } = probe.watermarks(at.clone()).await?;
         self.parts.board.watermarks(at, low, high);
-        let judged = track::judge(ledger.position, low, high);
-        Ok(judged.map(|position| (position, ledger.letters)).map_err(Unready::Stopped))
+        let position = match track::judge(ledger.position, low, high) {
+            Ok(position) => position,
+            Err(cause) => return Ok(Err(Unready::Stopped(cause))),
+        };
+        let Ledger { letters, crashes, .. } = ledger;
+        let most = self.parts.config.max_records;
+        let suspect = Suspect::of(crashes.as_ref(), (position, high), most);
+        if let Some(Crashes { times, alone, .. }) = crashes.filter(|_| suspect.is_some()) {
+            metrics::crashed();
+            tracing::warn!(
+                topic = &*at.topic,
+                at.partition,
+                position,
+                times,
+                alone,
+                "owners were gone without a word at this position: it is gone through apart"
+            );
+        }
+        Ok(Ok(Start { position, letters, suspect }))
     }
 
     /// Gives a lease back; only a courtesy, so not for ever.

@@ -7,6 +7,7 @@
 //!   stops rather than skip what the log no longer has (P2, P3).
 //! - *lanes*: cut batches, decode the next one while the last one commits. Partition `p` of every topic is in lane
 //!   `p mod lanes`, and a partition is in one lane at a time.
+//! - *suspects*: one lane more, for partitions whose owner was gone without a word.
 //! - *board*: what is said of partitions, to `status`, metrics and readiness.
 //!
 //! Everything under way carries the fence under which it was received; what carries another one is dropped wherever it
@@ -22,6 +23,7 @@ mod lease;
 mod owner;
 mod probe;
 mod record;
+mod suspect;
 mod track;
 
 use crate::apply::{Applier, Caps, Record, Taken};
@@ -114,7 +116,7 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
-/// Begins to consume: one lane for each applier. Everything runs in tasks of `lifecycle` and ends with it: the lanes
+/// Begins to consume: one lane for each applier, the last of which is that of suspects. Everything runs in tasks of `lifecycle` and ends with it: the lanes
 /// finish the batch under way, then the client leaves the group, then leases are released.
 ///
 /// # Errors
@@ -132,9 +134,11 @@ pub fn start(
     let board = Arc::new(Board::new(Arc::clone(&clock), health.clone()));
     let fences = Arc::new(Fences::default());
     let probe = Arc::new(probe::Probe::new(Arc::clone(&config), health.clone())?);
+    // The lane of suspects, which most often has none, takes nothing from the others.
+    let lanes = appliers.len().saturating_sub(1).max(1);
     let share = Room {
-        records: (config.buffer_records / appliers.len().max(1)).max(1),
-        bytes: (config.buffer_bytes / appliers.len().max(1)).max(1),
+        records: (config.buffer_records / lanes).max(1),
+        bytes: (config.buffer_bytes / lanes).max(1),
     };
     let buffers: Vec<_> = appliers.iter().map(|_| Arc::new(Buffer::new(share))).collect();
     let lanes_left = Arc::new(AtomicUsize::new(appliers.len()));
@@ -159,7 +163,8 @@ pub fn start(
     });
     lifecycle.spawn_blocking_thread(Group::Intake, "consume", move || owner.run())?;
 
-    for (applier, buffer) in appliers.into_iter().zip(buffers) {
+    let last = buffers.len().saturating_sub(1);
+    for (number, (applier, buffer)) in appliers.into_iter().zip(buffers).enumerate() {
         let lane = Lane {
             config: Arc::clone(&config),
             decode: Arc::clone(decode),
@@ -172,7 +177,11 @@ pub fn start(
             stop: lifecycle.hard().child_token(),
             left: lane::Left(Arc::clone(&lanes_left)),
         };
-        lifecycle.spawn(Group::Intake, "lane", lane.run());
+        if number == last {
+            lifecycle.spawn(Group::Intake, "suspects", lane.run_apart());
+        } else {
+            lifecycle.spawn(Group::Intake, "lane", lane.run());
+        }
     }
     let parts = lease::Parts {
         config,

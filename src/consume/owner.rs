@@ -156,16 +156,21 @@ impl Owner {
                 tracing::error!(%error, "a rebalance failed");
                 self.broken = true;
             }
-            Command::Start { at, generation, fence, position, letters } => {
+            Command::Start { at, generation, fence, position, letters, suspect } => {
                 let Some(index) = self.find(&at) else { return };
                 if self.partitions[index].generation != generation {
                     return;
                 }
                 self.parts.fences.set(&at, fence);
-                self.buffer(&at).push([Entry::Begin { at, fence, position, letters }]);
-                self.partitions[index].phase = Phase::Seeking { fence, position, again: false };
+                let lane = self.lane(&at, suspect.is_some());
+                let begin = Entry::Begin { at, fence, position, letters, suspect };
+                self.parts.buffers[lane].push([begin]);
+                let partition = &mut self.partitions[index];
+                partition.lane = lane;
+                partition.phase = Phase::Seeking { fence, position, again: false };
             }
-            Command::Lost { at, fence } => self.lost(&at, fence),
+            Command::Lost { at, fence } => self.take_again(&at, fence, true),
+            Command::Again { at, fence } => self.take_again(&at, fence, false),
             Command::Halt { at, fence, stop } => {
                 if let Some(index) = self.find(&at)
                     && self.partitions[index].phase.fence() == Some(fence)
@@ -219,14 +224,14 @@ impl Owner {
         if let Some(fence) = partition.phase.fence() {
             self.parts.fences.retire(at, fence);
         }
-        self.buffer(at).purge(at);
+        self.parts.buffers[partition.lane].purge(at);
         self.to_commit.remove(at);
         self.parts.board.set(at, PartitionState::Unowned);
         self.order(Order::GiveUp { at: at.clone() });
     }
 
     /// I1: what was dropped of a partition that stays is read again, from the position that the ledger gives then.
-    fn lost(&mut self, at: &TopicPartition, fence: Uuid) {
+    fn take_again(&mut self, at: &TopicPartition, fence: Uuid, lost: bool) {
         let Some(index) = self.find(at) else { return };
         if !self.partitions[index].phase.is_under(fence) {
             return;
@@ -234,7 +239,7 @@ impl Owner {
         self.idle(index, Phase::Waiting);
         self.parts.board.set(at, PartitionState::Waiting);
         if !self.parts.soft.is_cancelled() {
-            self.order(self.partitions[index].order(true));
+            self.order(self.partitions[index].order(lost));
         }
     }
 
@@ -244,7 +249,7 @@ impl Owner {
             self.parts.fences.retire(&at, fence);
         }
         self.partitions[index].phase = phase;
-        self.buffer(&at).purge(&at);
+        self.parts.buffers[self.partitions[index].lane].purge(&at);
         if let Err(error) = self.parts.client.pause(&list_of(&at, Offset::Invalid)) {
             // Only wasteful: what comes is dropped.
             tracing::debug!(%error, "a partition could not be paused");
@@ -283,8 +288,7 @@ impl Owner {
         let mut lost = Vec::new();
         for step in 0..count {
             let partition = &mut self.partitions[(self.turn.wrapping_add(step)) % count];
-            let lane = partition.at.partition as usize % self.parts.buffers.len();
-            let taken = partition.take(&self.parts.buffers[lane]);
+            let taken = partition.take(&self.parts.buffers[partition.lane]);
             took |= taken.records > 0;
             if taken.is_lost
                 && let Some(fence) = partition.phase.fence()
@@ -293,7 +297,7 @@ impl Owner {
             }
         }
         for (at, fence) in lost {
-            self.lost(&at, fence);
+            self.take_again(&at, fence, true);
         }
         took
     }
@@ -349,8 +353,10 @@ impl Owner {
         self.partitions.iter().position(|partition| partition.at == *at)
     }
 
-    fn buffer(&self, at: &TopicPartition) -> &Buffer {
-        &self.parts.buffers[at.partition as usize % self.parts.buffers.len()]
+    /// The lane of a partition: that of suspects is the last.
+    fn lane(&self, at: &TopicPartition, is_suspect: bool) -> usize {
+        let last = self.parts.buffers.len() - 1;
+        if is_suspect { last } else { at.partition as usize % last.max(1) }
     }
 }
 

@@ -51,6 +51,11 @@ impl Advice {
                 "The program failed while it looked at the record.",
                 "Report it with the letter, and replay it with the release that mends it.",
             ),
+            (_, "crashed") => (
+                "The process died, or was killed, three times while it worked on the record.",
+                "Report it with the letter, and replay it with the release that mends it: what makes the process die makes \
+                 the command die that replays it.",
+            ),
             ("failed", _) => (
                 "The request fails whenever it is applied, while other requests are applied: a fault of the program or \
                  of the database. The log of that time has the SQLSTATE. Later requests of the same registrant wait \
@@ -82,8 +87,14 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen.len(), LetterClass::ALL.len() - 1);
-        for code in ["unknown_magic", "short_header", "trailing_bytes", "invalid_avro", "panicked"]
-        {
+        for code in [
+            "unknown_magic",
+            "short_header",
+            "trailing_bytes",
+            "invalid_avro",
+            "panicked",
+            "crashed",
+        ] {
             assert_ne!(Advice::of("undecodable", code), Advice::of("undecodable", ""), "{code}");
         }
     }

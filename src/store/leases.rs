@@ -27,7 +27,10 @@ pub struct Claim<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taking {
     /// The lease is the claimant's.
-    Taken,
+    Taken {
+        /// Another had it and has not given it back: it is gone without a word, or about to hear of this.
+        silently: bool,
+    },
     /// The ledger of this partition was written from another log; the lease was not touched.
     OtherLog {
         /// The cluster it was written from.
@@ -45,6 +48,13 @@ pub async fn take(
     claim: Claim<'_>,
     taken_at: OffsetDateTime,
 ) -> Result<Taking> {
+    let before = sqlx::query_scalar!(
+        "SELECT owner FROM partition_leases WHERE topic = $1 AND partition = $2 FOR NO KEY UPDATE",
+        claim.topic,
+        claim.partition,
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
     let taken = sqlx::query_scalar!(
         "INSERT INTO partition_leases AS lease
              (topic, partition, fence, owner, cluster_id, group_id, taken_at)
@@ -64,7 +74,8 @@ pub async fn take(
     .fetch_optional(&mut **tx)
     .await?;
     if taken.is_some() {
-        return Ok(Taking::Taken);
+        let silently = before.is_some_and(|owner| !owner.is_empty() && owner != claim.owner);
+        return Ok(Taking::Taken { silently });
     }
     let log = sqlx::query!(
         "SELECT cluster_id, group_id FROM partition_leases WHERE topic = $1 AND partition = $2",

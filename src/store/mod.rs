@@ -2,6 +2,7 @@
 //! type is the witness. Set-wise, keys sorted, row counts checked.
 
 pub mod batches;
+pub mod crashes;
 pub mod groups;
 pub mod inbox;
 pub mod intake;

@@ -98,7 +98,7 @@ fn way_out(cause: &str) -> &'static str {
         Some("records_lost") => {
             "; if nobody has the records any more, with --accept-loss, which reconcile reports for ever"
         }
-        Some("apply_failed" | "dead_letter_cap") => {
+        Some("apply_failed" | "crashed" | "dead_letter_cap") => {
             "; or have its next record made a letter: rollcall partitions skip, with the offset"
         }
         _ => "",

@@ -3,10 +3,12 @@
 
 use super::super::Config;
 use super::super::board::Board;
+use super::super::suspect;
 use super::{Ledger, Trouble, Unready};
+use crate::apply::crashes::{self, Crashes};
 use crate::apply::leases::{self, Claim, Taking};
 use crate::apply::{Sessions, TopicPartition};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Transaction};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,8 +70,8 @@ impl Database {
         let mut tx = self.within(STEP, session.begin()).await?;
         let pid = self.within(STEP, leases::wait_for_locks(&mut tx, longest)).await?;
         let taking = Box::pin(self.clearing_the_way(pid, leases::take(&mut tx, claim, now)));
-        match self.within(longest + STEP, taking).await? {
-            Taking::Taken => {}
+        let silently = match self.within(longest + STEP, taking).await? {
+            Taking::Taken { silently } => silently,
             Taking::OtherLog { cluster_id: known, .. } if known != claim.cluster_id => {
                 return Ok(Err(Unready::Stopped(format!(
                     "cluster_changed: the ledger is of Kafka cluster {known}, this one is {}",
@@ -82,7 +84,7 @@ impl Database {
                     claim.group_id
                 ))));
             }
-        }
+        };
         let (topic, partition) = (claim.topic, claim.partition);
         if self.within(STEP, leases::is_paused(&mut tx, topic, partition)).await? {
             self.within(STEP, tx.commit()).await?;
@@ -92,8 +94,10 @@ impl Database {
         let at_most = self.config.caps.memory();
         let letters = leases::trailing_letters(&mut tx, topic, partition, at_most);
         let letters = self.within(STEP, letters).await?;
+        let remember = remember(&mut tx, (topic, partition), position, silently);
+        let crashes = self.within(STEP, remember).await?;
         self.within(STEP, tx.commit()).await?;
-        Ok(Ok(Ledger { position, letters }))
+        Ok(Ok(Ledger { position, letters, crashes }))
     }
 
     /// Ends the sessions of Rollcall that a takeover waits for, when it waits too long (I3).
@@ -195,4 +199,23 @@ impl Database {
         }
         done
     }
+}
+
+/// Puts down that the owner before went without a word, if it did; what is known of those who did so at this position.
+async fn remember(
+    tx: &mut Transaction<'_, Postgres>,
+    (topic, partition): (&str, i32),
+    position: Option<i64>,
+    silently: bool,
+) -> leases::Result<Option<Crashes>> {
+    let known = crashes::find(tx, topic, partition).await?;
+    let now = suspect::remembered(known.as_ref(), position, silently);
+    match &now {
+        Some(new) if known.as_ref() != Some(new) => {
+            crashes::put(tx, (topic, partition), new).await?;
+        }
+        None if known.is_some() => crashes::forget(tx, topic, partition).await?,
+        Some(_) | None => {}
+    }
+    Ok(now)
 }

@@ -1,6 +1,7 @@
 //! How others tell the consumer's thread something.
 
 use super::super::board::Stop;
+use super::super::suspect::Suspect;
 use crate::apply::TopicPartition;
 use rdkafka::error::KafkaError;
 use std::sync::Arc;
@@ -20,9 +21,19 @@ pub(in crate::consume) enum Command {
     /// A rebalance failed: there is no way on.
     Failed(KafkaError),
     /// A lease is taken and checked: read from here.
-    Start { at: TopicPartition, generation: u64, fence: Uuid, position: i64, letters: u64 },
+    Start {
+        at: TopicPartition,
+        generation: u64,
+        fence: Uuid,
+        position: i64,
+        letters: u64,
+        /// It goes to the lane of suspects.
+        suspect: Option<Suspect>,
+    },
     /// What was received under this fence cannot be applied: take the lease again and read again.
     Lost { at: TopicPartition, fence: Uuid },
+    /// All that was received under this fence is done with: take the lease anew.
+    Again { at: TopicPartition, fence: Uuid },
     /// The partition must not go on.
     Halt { at: TopicPartition, fence: Uuid, stop: Stop },
     /// Statistics: where the end of each log was reached last.

@@ -20,6 +20,8 @@ pub(super) struct Partition {
     /// Which assignment this is: answers to an earlier one are passed over.
     pub(super) generation: u64,
     pub(super) phase: Phase,
+    /// Whose buffer its records go to, once it is read.
+    pub(super) lane: usize,
     /// Kept while a gap is sought a second time.
     pub(super) cursor: Option<Cursor>,
     /// Cancelled when the partition is taken from us.
@@ -75,7 +77,7 @@ impl Partition {
         let mut queue = client.split_partition_queue(&at.topic, at.partition)?;
         queue.set_nonempty_callback(wake);
         let assigned = CancellationToken::new();
-        Some(Self { at, generation, phase: Phase::Waiting, cursor: None, assigned, queue })
+        Some(Self { at, generation, phase: Phase::Waiting, lane: 0, cursor: None, assigned, queue })
     }
 
     pub(super) fn order(&self, again: bool) -> Order {

@@ -12,9 +12,9 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 pub use declared::{ALL, Kind, Metric};
 use declared::{
-    APPLY_TRANSACTION, BUILD_INFO, DEAD_LETTERS_OPEN, HTTP_REQUEST, INTAKE_LAG, LAST_COMMIT,
-    LEASES_LOST, OUTBOX_OLDEST, OUTBOX_PENDING, PARKED, PARTITION_STATE, RECORDS, RELAY_PUBLISHED,
-    STAGE, TRANSACTION_RETRIES,
+    APPLY_TRANSACTION, BUILD_INFO, CRASHES, DEAD_LETTERS_OPEN, HALTS, HTTP_REQUEST, INTAKE_LAG,
+    LAST_COMMIT, LEASES_LOST, OUTBOX_OLDEST, OUTBOX_PENDING, PARKED, PARTITION_STATE, RECORDS,
+    RELAY_PUBLISHED, STAGE, TRANSACTION_RETRIES,
 };
 
 /// What a partition does.
@@ -101,6 +101,8 @@ pub fn install() -> Result<Handle, BuildError> {
     let handle = builder()?.install_recorder()?;
     describe_all();
     gauge!(BUILD_INFO.name, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    // There before anything happens, so that alerts see it grow.
+    counter!(CRASHES.name).increment(0);
     Ok(Handle(handle))
 }
 
@@ -152,6 +154,16 @@ pub fn transaction_retry(cause: &'static str) {
 /// Counts a lease that somebody else took.
 pub fn lease_lost() {
     counter!(LEASES_LOST.name).increment(1);
+}
+
+/// Counts a partition with records to apply whose owner was gone without a word.
+pub fn crashed() {
+    counter!(CRASHES.name).increment(1);
+}
+
+/// Sets how many reasons there are for which nothing is applied or published.
+pub fn halts(count: usize) {
+    gauge!(HALTS.name).set(float(count as u64));
 }
 
 /// Sets the age of the oldest record that is not published; zero if there is none.

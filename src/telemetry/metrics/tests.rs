@@ -53,6 +53,8 @@ fn everything_recorded_is_declared_and_rendered_with_help_and_type() {
         stage("decode", Duration::from_millis(3));
         transaction_retry("deadlock");
         lease_lost();
+        crashed();
+        halts(0);
         outbox_oldest_unpublished(Duration::from_secs(1));
         outbox_pending(7);
         relay_published("rollcall.results", 1);
@@ -78,5 +80,47 @@ fn everything_recorded_is_declared_and_rendered_with_help_and_type() {
     let declared = |name: &str| ALL.iter().any(|metric| metric.name == name);
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         assert!(declared(line.split(' ').next().unwrap()), "{line}");
+    }
+}
+
+/// The words of a text that begin like this and go on in letters, digits and underscores.
+fn words<'a>(text: &'a str, beginning: &str) -> BTreeSet<&'a str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.split(|c| !is_part(c)).filter(|word| word.starts_with(beginning)).collect()
+}
+
+#[test]
+fn alerts_use_metrics_that_there_are_and_lead_to_the_runbook() {
+    let rules = include_str!("../../../config/prometheus/alerts.yml");
+    let runbook = include_str!("../../../docs/RUNBOOK.md");
+    let used = words(rules, "rollcall_");
+    assert!(used.len() > 5, "{used:?}");
+    for name in used {
+        let name = name.strip_suffix("_count").unwrap_or(name);
+        assert!(ALL.iter().any(|metric| metric.name == name), "{name}");
+    }
+    let anchors: BTreeSet<String> = runbook
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(|title| title.to_lowercase().replace('\'', "").replace(' ', "-"))
+        .collect();
+    let mut alerts = BTreeSet::new();
+    for rule in rules.split("- alert: ").skip(1) {
+        let name = rule.lines().next().unwrap();
+        alerts.insert(name);
+        for part in ["summary: ", "description: ", "severity: ", "runbook: docs/RUNBOOK.md#"] {
+            assert!(rule.contains(part), "{name} has no {part}");
+        }
+        let (_, anchor) = rule.split_once("docs/RUNBOOK.md#").unwrap();
+        let anchor = anchor.lines().next().unwrap();
+        assert!(anchors.contains(anchor), "{name}: {anchor} is not in {anchors:?}");
+    }
+    assert_eq!(
+        alerts,
+        words(runbook, "Rollcall").into_iter().filter(|word| word.len() > 8).collect()
+    );
+    let linked = runbook.split("](#").skip(1).filter_map(|rest| rest.split_once(')'));
+    for (anchor, _) in linked {
+        assert!(anchors.contains(anchor), "{anchor} is not in {anchors:?}");
     }
 }

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 pub(crate) use kafka::{Kafka, kafka, own_kafka};
 pub(crate) use postgres::{PostgresServer, TestDb, database, own_postgres, postgres};
 pub(crate) use topics::{NewRecord, Record, Topics, Transaction};
-pub(crate) use worker::{Setup, Worker, rollcall};
+pub(crate) use worker::{Setup, Worker, rollcall, shell};
 
 /// Long enough for a machine with much else to do: a test that needs it all is failing anyway.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

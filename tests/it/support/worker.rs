@@ -38,7 +38,14 @@ impl Setup {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+        let mut command = self.around(env!("CARGO_BIN_EXE_rollcall"));
+        command.args(arguments);
+        command
+    }
+
+    /// A program with the settings in its environment.
+    fn around(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         // What the machine's own environment says is not the test's business.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("ROLLCALL_") {
@@ -46,7 +53,6 @@ impl Setup {
             }
         }
         command
-            .args(arguments)
             .env_remove("KAFKA_BROKERS")
             .env("ROLLCALL_KAFKA__BOOTSTRAP_SERVERS", &self.brokers)
             .env("ROLLCALL_KAFKA__GROUP_ID", format!("{}rollcall", self.prefix))
@@ -64,6 +70,19 @@ pub(crate) async fn rollcall(setup: &Setup, arguments: &[&str]) -> Output {
     let output = setup.command(arguments).output();
     let output = tokio::time::timeout(PATIENCE * 2, output).await;
     output.unwrap_or_else(|_| panic!("rollcall {arguments:?} does not end")).expect("it starts")
+}
+
+/// Runs a line as an operator types it, with these variables.
+pub(crate) async fn shell(setup: &Setup, line: &str, variables: &[(&str, &str)]) -> Output {
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_rollcall"));
+    let folder = binary.parent().expect("it is in a folder").to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path)));
+    let mut command = setup.around("/bin/sh");
+    command.args(["-euc", line]).env("PATH", path.expect("a search path"));
+    command.envs(variables.iter().copied());
+    let output = tokio::time::timeout(PATIENCE * 2, command.output()).await;
+    output.unwrap_or_else(|_| panic!("{line} does not end")).expect("it starts")
 }
 
 /// A running worker; killed when dropped.

@@ -1,0 +1,326 @@
+//! Partitions whose owner was gone without a word: what makes the process die is looked for by working on it alone.
+//!
+//! A process that is killed, aborts or runs out of memory says nothing. Whoever takes its partitions over counts that,
+//! and has those that have something to apply go through one lane, one partition at a time, each batch noted in the
+//! database before it is decoded. If the process dies again, the note says at which partition, and its records are gone
+//! through one by one. A record at which a process died while nothing else was noted, for the third time at this
+//! position, is at fault (protocol: whose fault is an error): it becomes a letter. If even that makes the process die,
+//! the partition stops.
+//!
+//! Ordinary kills cost a partition one such batch. A partition that moves on is trusted again.
+
+use super::batch::{Cutter, Decoded, Halt};
+use super::board::Stop;
+use super::buffer::{Entry, Room};
+use super::lane::Lane;
+use super::owner::Command;
+use crate::apply::crashes::{Crashes, NOTHING_YET};
+use crate::apply::{Doing, Record, TopicPartition};
+use crate::lifecycle::retry;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How often the process dies at a position before its record is at fault.
+const CRASHES: i32 = 3;
+/// How often of these the record was alone: once may have been another's doing.
+const ALONE: i32 = 2;
+/// With so many, the letter made it die too.
+const HOPELESS: i32 = 4;
+
+/// What is remembered of a partition at this position, from what was known, once a lease is taken.
+pub(super) fn remembered(
+    known: Option<&Crashes>,
+    position: Option<i64>,
+    silently: bool,
+) -> Option<Crashes> {
+    let offset = position.unwrap_or(NOTHING_YET);
+    let known = known.filter(|known| known.offset == offset).cloned();
+    if !silently {
+        return known;
+    }
+    let before = known.unwrap_or(Crashes {
+        offset,
+        times: 0,
+        alone: 0,
+        under_way: 0,
+        next_offset: None,
+        stage: None,
+    });
+    Some(Crashes {
+        times: before.times + 1,
+        alone: before.alone + i32::from(before.under_way == 1),
+        under_way: 0,
+        ..before
+    })
+}
+
+/// How a partition is gone through whose owners were gone without a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Suspect {
+    /// Before this offset records are gone through one by one.
+    one_by_one: i64,
+    /// The log ended there when the lease was taken: what came later is above suspicion.
+    end: i64,
+    /// Records that are still to be gone through: as many as a batch holds. If it was one that had been decoded ahead, the
+    /// position is another when it happens again.
+    left: usize,
+    /// What becomes of the first record.
+    first: Verdict,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It is tried.
+    Try,
+    /// It becomes a letter: the process died while it was worked on so.
+    Letter(Doing),
+    /// Not even a letter can be made of it.
+    Stop,
+}
+
+impl Suspect {
+    /// None where there is nothing to apply: whoever has no record does not make a process die.
+    pub(super) fn of(
+        crashes: Option<&Crashes>,
+        (position, high): (i64, i64),
+        max_records: usize,
+    ) -> Option<Self> {
+        let crashes = crashes.filter(|crashes| crashes.times > 0 && position < high)?;
+        let first = match crashes.alone {
+            HOPELESS.. => Verdict::Stop,
+            ALONE.. if crashes.times >= CRASHES => {
+                let decodes = crashes.stage.as_deref() == Some(Doing::Decode.as_str());
+                Verdict::Letter(if decodes { Doing::Decode } else { Doing::Apply })
+            }
+            _ => Verdict::Try,
+        };
+        let one_by_one = crashes.next_offset.unwrap_or(position);
+        Some(Self { one_by_one, end: high, left: max_records, first })
+    }
+
+    /// Whether a record is gone through alone.
+    const fn is_alone(&self, offset: i64) -> bool {
+        offset < self.one_by_one
+    }
+
+    /// Whether it is trusted again once so many records were applied, from `first` to before `next`.
+    fn is_cleared(&mut self, records: usize, (first, next): (i64, i64)) -> bool {
+        self.left = self.left.saturating_sub(records);
+        self.first = Verdict::Try;
+        let found_none = self.is_alone(first) && !self.is_alone(next);
+        self.left == 0 || next >= self.end || found_none
+    }
+}
+
+impl Lane {
+    /// Runs the lane of suspects until shutdown; the batch under way is finished first.
+    pub(super) async fn run_apart(mut self) {
+        let cutter = Cutter::new(Arc::clone(&self.config), Arc::clone(&self.fences));
+        let mut apart = Apart { cutter, suspects: HashMap::new() };
+        let soft = self.soft.clone();
+        while soft.run_until_cancelled(self.buffer.wait()).await.is_some() {
+            let most = Room { records: self.config.max_records, bytes: self.config.max_bytes };
+            let entries = self.buffer.pop(most);
+            self.commands.wake();
+            for piece in apart.pieces(entries) {
+                if soft.is_cancelled() {
+                    break;
+                }
+                self.go_through(&mut apart, piece).await;
+            }
+        }
+        drop(self.left);
+        self.commands.wake();
+    }
+
+    async fn go_through(&mut self, apart: &mut Apart, piece: Piece) {
+        let Piece { at, fence, records, gap } = piece;
+        if !self.fences.is_current(&at, fence) {
+            return;
+        }
+        let Some(suspect) = apart.suspects.get_mut(&at) else { return };
+        let (first, count) = (records.first().map(|record| record.offset), records.len());
+        let next = records.last().map(|record| record.offset + 1);
+        let verdict = suspect.first;
+        if let Some(next) = next {
+            if verdict == Verdict::Stop {
+                let cause = "crashed: the process died whenever it worked on this record, and when it made a letter of it";
+                return self.halt(Halt { at, fence, stop: stop(cause.to_owned(), first) });
+            }
+            if !self.note(&at, fence, (count, next), Doing::Decode).await {
+                return;
+            }
+        }
+        for record in records {
+            let taken = match verdict {
+                Verdict::Letter(doing) => {
+                    let (topic, partition, offset) = (&*at.topic, at.partition, record.offset);
+                    tracing::error!(
+                        topic,
+                        partition,
+                        offset,
+                        "the process dies at a record: it becomes a dead letter"
+                    );
+                    match self.applier.crashed(record, doing).await {
+                        Ok(taken) => taken,
+                        Err(cause) => {
+                            self.unnote(&at).await;
+                            return self.halt(Halt { at, fence, stop: stop(cause, first) });
+                        }
+                    }
+                }
+                Verdict::Try | Verdict::Stop => (self.decode)(record),
+            };
+            apart.cutter.extend([Decoded::Record { fence, taken: Box::new(taken) }]);
+        }
+        if let Some(end) = gap {
+            apart.cutter.extend([Decoded::Gap { at: at.clone(), fence, end }]);
+        }
+        if let Some(next) = next
+            && !self.note(&at, fence, (count, next), Doing::Apply).await
+        {
+            return;
+        }
+        let is_done = self.apply_apart(&mut apart.cutter).await;
+        if !is_done {
+            return self.unnote(&at).await;
+        }
+        let next = gap.or(next).unwrap_or_default();
+        let is_cleared = apart
+            .suspects
+            .get_mut(&at)
+            .is_none_or(|suspect| suspect.is_cleared(count, (first.unwrap_or(next), next)));
+        if is_cleared {
+            apart.suspects.remove(&at);
+            self.fences.retire(&at, fence);
+            self.commands.send(Command::Again { at, fence });
+        }
+    }
+
+    /// Applies all that was decoded; whether all of it was committed.
+    async fn apply_apart(&mut self, cutter: &mut Cutter) -> bool {
+        let mut is_done = true;
+        while !cutter.is_empty() {
+            let prepared = cutter.cut();
+            is_done &= prepared.halts.is_empty();
+            if !prepared.batch.slices.is_empty() {
+                is_done &= self.apply(prepared.batch).await;
+            }
+            for halt in prepared.halts {
+                self.halt(halt);
+            }
+        }
+        is_done
+    }
+
+    /// Notes what is worked on now, however long the database is away; false if it is not to be worked on.
+    async fn note(
+        &self,
+        at: &TopicPartition,
+        fence: Uuid,
+        what: (usize, i64),
+        doing: Doing,
+    ) -> bool {
+        let mut pauses = retry::outage(self.config.retry_max_delay);
+        loop {
+            match self.applier.begins_apart(at, fence, what, doing).await {
+                Ok(true) => return true,
+                Ok(false) => {
+                    self.fences.retire(at, fence);
+                    self.commands.send(Command::Lost { at: at.clone(), fence });
+                    return false;
+                }
+                Err(error) => {
+                    if !self.outlast(&error, pauses.next()).await {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the note back: the process lives. Told to end, it gives the lease back, and then nobody counts it.
+    async fn unnote(&self, at: &TopicPartition) {
+        let mut pauses = retry::outage(self.config.retry_max_delay);
+        while let Err(error) = self.applier.ends_apart(at).await {
+            if !self.outlast(&error, pauses.next()).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits before something is noted again; false when the worker is told to end.
+    async fn outlast(&self, error: &impl std::fmt::Display, pause: Option<Duration>) -> bool {
+        tracing::warn!(%error, "what is gone through apart could not be noted yet");
+        let pause = tokio::time::sleep(pause.unwrap_or(self.config.retry_max_delay));
+        self.soft.run_until_cancelled(pause).await.is_some()
+    }
+}
+
+fn stop(cause: String, offset: Option<i64>) -> Stop {
+    Stop { cause, offset }
+}
+
+/// What the lane of suspects knows.
+struct Apart {
+    cutter: Cutter,
+    suspects: HashMap<TopicPartition, Suspect>,
+}
+
+/// What is gone through at once: records of one partition, then perhaps offsets that were never delivered.
+struct Piece {
+    at: TopicPartition,
+    fence: Uuid,
+    records: Vec<Record>,
+    gap: Option<i64>,
+}
+
+impl Apart {
+    /// Parts entries by partition, and those of them that are gone through one by one by record.
+    fn pieces(&mut self, entries: Vec<Entry>) -> Vec<Piece> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        for entry in entries {
+            match entry {
+                Entry::Begin { at, fence, position, letters, suspect } => {
+                    pieces.retain(|piece| piece.at != at);
+                    if let Some(suspect) = suspect {
+                        self.suspects.insert(at.clone(), suspect);
+                    }
+                    self.cutter.extend([Decoded::Begin { at, fence, position, letters }]);
+                }
+                Entry::Gap { at, fence, end } => match last_of(&mut pieces, &at, fence) {
+                    Some(piece) => piece.gap = Some(end),
+                    None => {
+                        pieces.push(Piece { at, fence, records: Vec::new(), gap: Some(end) });
+                    }
+                },
+                Entry::Record { fence, record } => {
+                    let at = record.at.clone();
+                    let suspect = self.suspects.get(&at);
+                    let is_alone = |record: &Record| {
+                        suspect.is_some_and(|suspect| suspect.is_alone(record.offset))
+                    };
+                    match last_of(&mut pieces, &at, fence) {
+                        Some(piece)
+                            if piece.gap.is_none() && !piece.records.iter().any(is_alone) =>
+                        {
+                            piece.records.push(record);
+                        }
+                        _ => pieces.push(Piece { at, fence, records: vec![record], gap: None }),
+                    }
+                }
+            }
+        }
+        pieces
+    }
+}
+
+/// The last piece of a partition, to which more may come.
+fn last_of<'a>(pieces: &'a mut [Piece], at: &TopicPartition, fence: Uuid) -> Option<&'a mut Piece> {
+    pieces.iter_mut().rev().find(|piece| piece.at == *at && piece.fence == fence)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+use super::*;
+use crate::apply::Caps;
+use crate::config::Properties;
+use crate::consume::Config;
+use crate::consume::fences::Fences;
+use time::OffsetDateTime;
+
+fn at(partition: i32) -> TopicPartition {
+    TopicPartition { topic: "t".into(), partition }
+}
+
+fn died(known: Option<&Crashes>, position: i64) -> Crashes {
+    remembered(known, Some(position), true).unwrap()
+}
+
+/// As the database has it once records from the position on are worked on apart.
+fn noted(known: &Crashes, records: i32, next_offset: i64) -> Crashes {
+    let stage = Some(Doing::Apply.as_str().to_owned());
+    Crashes { under_way: records, next_offset: Some(next_offset), stage, ..known.clone() }
+}
+
+fn verdict(crashes: &Crashes) -> Verdict {
+    Suspect::of(Some(crashes), (crashes.offset, 1_000), 100).unwrap().first
+}
+
+#[test]
+fn who_gives_its_leases_back_is_not_counted_and_who_moves_on_is_trusted() {
+    assert_eq!(remembered(None, Some(5), false), None);
+    let once = died(None, 5);
+    assert_eq!((once.times, once.alone), (1, 0));
+    assert_eq!(remembered(Some(&once), Some(5), false), Some(once.clone()), "nothing has moved");
+    assert_eq!(remembered(Some(&once), Some(6), false), None);
+    assert_eq!(died(Some(&died(Some(&once), 5)), 6).times, 1, "another position");
+    assert_eq!(remembered(None, None, true).unwrap().offset, NOTHING_YET);
+}
+
+#[test]
+fn however_often_it_happens_only_what_was_worked_on_alone_is_at_fault() {
+    let mut bystander = died(None, 5);
+    for _ in 0..20 {
+        bystander = died(Some(&bystander), 5);
+        assert_eq!(verdict(&bystander), Verdict::Try);
+        bystander = noted(&bystander, 30, 35);
+        assert_eq!(died(Some(&bystander), 5).alone, 0, "many were worked on");
+        bystander.under_way = 0;
+    }
+    let mut culprit = died(None, 5);
+    let mut verdicts = vec![verdict(&culprit)];
+    for _ in 0..4 {
+        culprit = died(Some(&noted(&culprit, 1, 6)), 5);
+        verdicts.push(verdict(&culprit));
+    }
+    let letter = Verdict::Letter(Doing::Apply);
+    assert_eq!(verdicts, [Verdict::Try, Verdict::Try, letter, letter, Verdict::Stop]);
+}
+
+#[test]
+fn who_has_nothing_to_apply_is_no_suspect() {
+    let once = died(None, 5);
+    assert_eq!(Suspect::of(Some(&once), (5, 5), 100), None);
+    assert_eq!(Suspect::of(None, (5, 9), 100), None);
+    let fresh = Crashes { times: 0, ..once };
+    assert_eq!(Suspect::of(Some(&fresh), (5, 9), 100), None);
+}
+
+#[test]
+fn a_suspect_is_cleared_once_nothing_was_found() {
+    let once = died(None, 5);
+    let mut whole = Suspect::of(Some(&once), (5, 1_000), 10).unwrap();
+    assert!(!whole.is_cleared(6, (5, 11)));
+    assert!(whole.is_cleared(4, (11, 15)), "as many as a batch");
+    let mut short = Suspect::of(Some(&once), (5, 8), 10).unwrap();
+    assert!(short.is_cleared(3, (5, 8)), "all that was there");
+    let mut one_by_one = Suspect::of(Some(&noted(&once, 3, 8)), (5, 1_000), 10).unwrap();
+    assert!(!one_by_one.is_cleared(1, (5, 6)));
+    assert!(!one_by_one.is_cleared(1, (6, 7)));
+    assert!(one_by_one.is_cleared(1, (7, 8)), "where it died before");
+}
+
+fn record(partition: i32, offset: i64) -> Entry {
+    let timestamp = OffsetDateTime::UNIX_EPOCH;
+    let (key, value, headers) = (None, None, Vec::new());
+    let record = Record { at: at(partition), offset, timestamp, key, value, headers };
+    Entry::Record { fence: Uuid::nil(), record }
+}
+
+fn begin(partition: i32, crashes: &Crashes) -> Entry {
+    let suspect = Suspect::of(Some(crashes), (crashes.offset, 1_000), 100);
+    let position = crashes.offset;
+    Entry::Begin { at: at(partition), fence: Uuid::nil(), position, letters: 0, suspect }
+}
+
+#[test]
+fn partitions_are_gone_through_apart_and_their_records_too_where_it_died_before() {
+    let config = Config {
+        bootstrap_servers: String::new(),
+        group_id: String::new(),
+        properties: Properties::default(),
+        topics: Vec::new(),
+        owner: String::new(),
+        build: String::new(),
+        max_records: 100,
+        max_items: 100,
+        max_bytes: 100,
+        linger: Duration::ZERO,
+        buffer_records: 100,
+        buffer_bytes: 100,
+        fetch_queue: 100,
+        caps: Caps { max_consecutive: 0, max_ratio: 0.0, ratio_window: 10 },
+        application_name: String::new(),
+        takeover_after: Duration::ZERO,
+        retry_max_delay: Duration::ZERO,
+        drain: Duration::ZERO,
+    };
+    let cutter = Cutter::new(Arc::new(config), Arc::new(Fences::default()));
+    let mut apart = Apart { cutter, suspects: HashMap::new() };
+    let entries = vec![
+        begin(0, &died(None, 5)),
+        begin(1, &noted(&died(None, 2), 2, 4)),
+        record(0, 5),
+        record(1, 2),
+        record(0, 6),
+        record(1, 3),
+        record(1, 4),
+        record(1, 5),
+        Entry::Gap { at: at(0), fence: Uuid::nil(), end: 9 },
+        record(0, 9),
+    ];
+    let offsets = |piece: &Piece| {
+        let offsets: Vec<_> = piece.records.iter().map(|record| record.offset).collect();
+        (piece.at.partition, offsets, piece.gap)
+    };
+    let pieces: Vec<_> = apart.pieces(entries).iter().map(offsets).collect();
+    let expected = [
+        (0, vec![5, 6], Some(9)),
+        (1, vec![2], None),
+        (1, vec![3], None),
+        (1, vec![4, 5], None),
+        (0, vec![9], None),
+    ];
+    assert_eq!(pieces, expected);
+}
