@@ -47,15 +47,20 @@ impl<T: DeserializeOwned> Mended<T> {
     /// Of a value.
     pub(in crate::http) fn of(mut value: Value) -> Self {
         let mut flaws = Vec::new();
+        let mut mended: Vec<Vec<Step>> = Vec::new();
         loop {
             let fault = match read::<T>(&value) {
                 Ok(said) => return Self { said: Some(said), flaws },
                 Err(fault) => fault,
             };
-            flaws.push(fault.flaw());
-            if flaws.len() == MOST || !mend::<T>(&mut value, &fault) {
+            // What stands in for a misfit may lack something of its own.
+            if !mended.iter().any(|place| fault.place.starts_with(place)) {
+                flaws.push(fault.flaw());
+            }
+            if mended.len() == MOST || !mend::<T>(&mut value, &fault) {
                 return Self { said: None, flaws };
             }
+            mended.push(fault.place);
         }
     }
 
