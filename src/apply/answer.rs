@@ -9,7 +9,7 @@ use super::park::{Moves, Parking, Turn};
 use super::queues::{Occupied, Place, Queues};
 use super::replay::{Replay, Replayed, byte_of};
 use crate::contract::{
-    self, ContentFingerprint, Identity, Intake, Refused, Schemas, Unreadable, encode,
+    self, Content, ContentFingerprint, Identity, Intake, Refused, Schemas, Unreadable, encode,
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
 };
 use crate::domain::{ChangeEvent, Command, Decision, Fault, Meta, Reason, WorkingSet};
@@ -22,6 +22,8 @@ use uuid::Uuid;
 pub(super) struct Known {
     pub(super) attempt: i32,
     pub(super) fingerprint: Vec<u8>,
+    /// Whether it came over HTTP: then its fingerprint has no actor.
+    pub(super) by_http: bool,
     /// REJECTED or PARTIAL: a greater attempt is evaluated anew.
     pub(super) open: bool,
     pub(super) result: Vec<u8>,
@@ -70,7 +72,7 @@ pub(super) struct Said<'a> {
     record: &'a Record,
     pub(super) key: (&'a str, &'a str),
     pub(super) identity: Identity,
-    fingerprint: ContentFingerprint,
+    content: Content,
     /// What refuses it whatever is stored.
     pub(super) refusal: Option<Vec<Fault>>,
     command: Option<(&'a Meta, &'a Command)>,
@@ -85,7 +87,7 @@ impl<'a> Said<'a> {
             record,
             key: (&refused.identity.source, &refused.identity.message_id),
             identity: refused.identity.clone(),
-            fingerprint: refused.fingerprint,
+            content: refused.content,
             refusal: Some(refused.faults.clone()),
             command: None,
             place: None,
@@ -96,7 +98,7 @@ impl<'a> Said<'a> {
     pub(super) fn command(
         record: &'a Record,
         (meta, command): (&'a Meta, &'a Command),
-        fingerprint: ContentFingerprint,
+        content: Content,
         oldest: OffsetDateTime,
     ) -> Self {
         let expired = meta.sent_at < oldest;
@@ -105,7 +107,7 @@ impl<'a> Said<'a> {
             record,
             key: (&meta.source, &meta.message_id),
             identity: Identity::of(meta),
-            fingerprint,
+            content,
             refusal: expired.then(refusal),
             command: Some((meta, command)),
             place: None,
@@ -166,9 +168,9 @@ impl<'a> Walk<'a> {
                 Ok(answer)
             }
             Intake::Refused(refused) => self.decided(Said::refused(record, refused)),
-            Intake::Command { meta, command, fingerprint } => {
+            Intake::Command { meta, command, content } => {
                 let oldest = self.oldest();
-                self.decided(Said::command(record, (meta, command), *fingerprint, oldest))
+                self.decided(Said::command(record, (meta, command), *content, oldest))
             }
         }
     }
@@ -179,12 +181,12 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn decided(&mut self, said: Said<'a>) -> Result<Answer<'a>, Failure> {
-        let Said { record, key, identity, fingerprint, refusal, command, place } = said;
+        let Said { record, key, identity, content, refusal, command, place } = said;
         let mut write = Write::Insert;
         if let Some(known) = self.inbox.get(&key) {
             // What was answered before the inbox begins is not answered from it.
             let expired = refusal.is_some() && command.is_some() && !known.open;
-            let reused = expired || fingerprint.differs(&known.fingerprint);
+            let reused = expired || content.differs(&known.fingerprint, known.by_http);
             let anew = known.open && identity.attempt > known.attempt;
             if !(reused || anew) {
                 return duplicate(self.schemas, record, identity, &known.result);
@@ -210,7 +212,7 @@ impl<'a> Walk<'a> {
                         let mut answer = self.held(record, identity, HeldWhy::Parked, None)?;
                         answer.outcome = b'K';
                         answer.write = write;
-                        answer.fingerprint = Some(fingerprint);
+                        answer.fingerprint = Some(content.fingerprint);
                         answer.parking = parking;
                         self.remember(key, &answer);
                         return Ok(answer);
@@ -219,7 +221,8 @@ impl<'a> Walk<'a> {
             }
         };
         let meta = command.map(|(meta, _)| meta);
-        let mut answer = self.decision(record, (identity, fingerprint), decision, write, meta)?;
+        let mut answer =
+            self.decision(record, (identity, content.fingerprint), decision, write, meta)?;
         answer.created = record.is_http()
             && (self.registrants_created(record) > registrants
                 || answer.events.iter().any(|event| event.membership.version == 1));
@@ -278,6 +281,7 @@ impl<'a> Walk<'a> {
         let known = Known {
             attempt: identity.attempt,
             fingerprint: fingerprint.0.to_vec(),
+            by_http: answer.record.is_http(),
             open: matches!(answer.outcome, b'R' | b'P'),
             result: result.clone(),
             stored_attempt,

@@ -1,9 +1,7 @@
 //! Batches as commands and the HTTP face say them: how far they are, and the results of their messages.
 
-use crate::contract::decode_own;
-use crate::contract::wire::{
-    Bytes, Held, HeldWhy, Millis, ReceiptPosition, RequestResult, ResultStatus,
-};
+use crate::contract::wire::{Bytes, Millis, ReceiptPosition, RequestResult};
+use crate::contract::{dead_lettered, decode_own};
 pub use crate::domain::BatchOutcome;
 use crate::store::{
     self,
@@ -15,9 +13,12 @@ use sqlx::PgConnection;
 /// Messages that are read at a time while a code is looked for.
 const PAGE: i64 = 500;
 
-/// A batch as `--json` says it: the fields of its receipt as of now, and what is not said there.
+/// A batch as `--json` and HTTP say it: the fields of its receipt as of now, and what is not said there. `status` and
+/// `revision` are those of the receipt that is due, if one is; `state` is what the last one said.
 pub fn object(batch: &Batch) -> Value {
     let row = &batch.row;
+    let status = row.tally.state(row.total_count, row.closed_at.is_some());
+    let revision = row.revision + i32::from(row.due_at.is_some());
     let counts = |outcome| row.tally.count(outcome);
     let time = |time: Option<time::OffsetDateTime>| time.map(Millis::from);
     let positions: Vec<_> = (0..)
@@ -28,8 +29,9 @@ pub fn object(batch: &Batch) -> Value {
     json!({
         "source": row.source,
         "batch_id": row.batch_id,
+        "status": status.as_str(),
         "state": batch.state,
-        "revision": row.revision,
+        "revision": revision,
         "total_count": row.total_count,
         "total_count_conflict": row.total_count_conflict,
         "applied_count": counts(BatchOutcome::Applied),
@@ -133,23 +135,12 @@ fn said(message: Message, (source, batch_id): (&str, &str)) -> store::Result<Out
             message_id: message.message_id,
             ..decode_own(&result).map_err(|_unfit| inconsistent("result"))?
         },
-        None => RequestResult {
-            message_id: message.message_id,
-            source: source.to_owned(),
-            attempt: 1,
-            batch_id: Some(batch_id.to_owned()),
-            status: ResultStatus::Held,
-            r#final: false,
-            duplicate: false,
-            held: Some(Held {
-                why: HeldWhy::DeadLettered,
-                letter_id: message.letter_id.map(|id| id.to_string()),
-            }),
-            registrant_id: None,
-            recorded_at: message.recorded_at.into(),
-            errors: Vec::new(),
-            items: Vec::new(),
-        },
+        None => dead_lettered(
+            (source, &message.message_id),
+            Some(batch_id.to_owned()),
+            message.letter_id,
+            message.recorded_at,
+        ),
     };
     Ok(Outcome { outcome: outcome.ok_or(inconsistent("outcome"))?, result })
 }

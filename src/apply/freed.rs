@@ -108,7 +108,7 @@ impl<'a> Walk<'a> {
         if let Place::Stored(parked_id) = place {
             self.moves.woken.remove(&parked_id);
         }
-        let (identity, fingerprint, decision, meta) = match &taken.intake {
+        let (identity, content, decision, meta) = match &taken.intake {
             Intake::Letter(cause) => {
                 let identity = taken.waiting.as_ref().and_then(|waiting| waiting.identity.clone());
                 let answer = self.letter(record, *cause, identity)?;
@@ -121,9 +121,9 @@ impl<'a> Walk<'a> {
             // Limits were narrowed while it waited.
             Intake::Refused(refused) => {
                 let decision = Decision::rejected(refused.faults.clone());
-                (refused.identity.clone(), refused.fingerprint, decision, None)
+                (refused.identity.clone(), refused.content, decision, None)
             }
-            Intake::Command { meta, command, fingerprint } => {
+            Intake::Command { meta, command, content } => {
                 let (since, released) = match &taken.waiting {
                     Some(Waiting { parked_at, released, .. }) => (*parked_at, *released),
                     None => (self.recorded_at, false),
@@ -131,7 +131,7 @@ impl<'a> Walk<'a> {
                 let over = released || record.is_http() || since + self.grace <= self.recorded_at;
                 let patience = if over { Patience::Over } else { Patience::Waits };
                 match self.turn(meta, command, place, patience) {
-                    Ok(decision) => (Identity::of(meta), *fingerprint, decision, Some(meta)),
+                    Ok(decision) => (Identity::of(meta), *content, decision, Some(meta)),
                     Err(awaits) => {
                         let due = awaits.end_of_grace(since, self.grace);
                         let occupied = occupied(meta, command, &self.set);
@@ -154,7 +154,8 @@ impl<'a> Walk<'a> {
             Some(known) => known.stored_attempt.map_or(Write::Insert, Write::Replace),
             None => Write::Replace(identity.attempt),
         };
-        let mut answer = self.decision(record, (identity, fingerprint), decision, write, meta)?;
+        let mut answer =
+            self.decision(record, (identity, content.fingerprint), decision, write, meta)?;
         answer.parking = Parking::Through(place);
         self.remember(key, &answer);
         Ok(Some(answer))

@@ -26,6 +26,7 @@ mod receipts;
 mod recovery;
 mod replay;
 mod reply;
+pub mod requests;
 mod save;
 mod transaction;
 
@@ -149,7 +150,7 @@ impl Applier {
         let take = || {
             let intake = contract::take(
                 &self.schemas,
-                record.value.as_deref(),
+                (record.value.as_deref(), record.is_http()),
                 self.options.max_record_bytes,
                 record.timestamp,
                 &self.dates,

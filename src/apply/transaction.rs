@@ -348,6 +348,7 @@ async fn known<'a>(
                 attempt: row.attempt,
                 open: matches!(row.status.as_str(), "REJECTED" | "PARTIAL"),
                 fingerprint: row.fingerprint,
+                by_http: row.channel == "HTTP",
                 result: row.result,
                 stored_attempt: Some(row.attempt),
                 answer: None,

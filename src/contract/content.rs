@@ -19,13 +19,7 @@ impl ContentFingerprint {
     /// The fingerprint of what `request` asks for: absent and default fields are left out, as are `message_id`,
     /// `sent_at`, `batch`, `attempt` and headers.
     pub fn of(request: &Request) -> Self {
-        let mut form = Form(Vec::with_capacity(512));
-        match request {
-            Request::Enrollment(request) => form.enrollment(request),
-            Request::Update(request) => form.update(request),
-            Request::Group(request) => form.group(request),
-        }
-        form.finish()
+        Form::of(request, actor(request)).finish()
     }
 
     /// Whether two fingerprints say that the content differs.
@@ -34,10 +28,57 @@ impl ContentFingerprint {
     }
 }
 
+/// What tells whether a request says the same thing again, whichever way it comes. Over HTTP the actor is the token's
+/// and no part of the content: the same request said by somebody else of the same source is the same request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    /// What is stored, and compared first.
+    pub fingerprint: ContentFingerprint,
+    /// The same with the actor where `fingerprint` is without, and without where it is with; none if there is no actor.
+    other: Option<ContentFingerprint>,
+    by_http: bool,
+}
+
+impl Content {
+    /// Of a request that came so.
+    pub fn of(request: &Request, by_http: bool) -> Self {
+        let whole = ContentFingerprint::of(request);
+        let bare = actor(request).map(|_| Form::of(request, None).finish());
+        match bare {
+            Some(bare) if by_http => Self { fingerprint: bare, other: Some(whole), by_http },
+            other => Self { fingerprint: whole, other, by_http },
+        }
+    }
+
+    /// Whether it is other content than what is stored. The actor counts where both came over Kafka.
+    pub fn differs(&self, stored: &[u8], stored_by_http: bool) -> bool {
+        let other = self.other.filter(|_| self.by_http || stored_by_http);
+        self.fingerprint.differs(stored) && other.is_none_or(|other| other.differs(stored))
+    }
+}
+
+fn actor(request: &Request) -> Option<&String> {
+    match request {
+        Request::Enrollment(request) => request.actor.as_ref(),
+        Request::Update(request) => request.actor.as_ref(),
+        Request::Group(request) => request.actor.as_ref(),
+    }
+}
+
 /// The canonical form: `name length value` for every field that is there, in the order of the schema.
 struct Form(Vec<u8>);
 
 impl Form {
+    fn of(request: &Request, actor: Option<&String>) -> Self {
+        let mut form = Self(Vec::with_capacity(512));
+        match request {
+            Request::Enrollment(request) => form.enrollment(request, actor),
+            Request::Update(request) => form.update(request, actor),
+            Request::Group(request) => form.group(request, actor),
+        }
+        form
+    }
+
     fn finish(self) -> ContentFingerprint {
         let mut bytes = [ALGORITHM; 33];
         bytes[1..].copy_from_slice(&Sha256::digest(&self.0));
@@ -82,19 +123,19 @@ impl Form {
         }
     }
 
-    fn enrollment(&mut self, request: &EnrollmentRequest) {
+    fn enrollment(&mut self, request: &EnrollmentRequest, actor: Option<&String>) {
         self.field("type", b"EnrollmentRequest");
         self.field("source", request.source.as_bytes());
-        self.text("actor", request.actor.as_ref());
+        self.text("actor", actor);
         self.flag("atomic", request.atomic.then_some(true));
         self.info(&request.registrant, &request.source);
         self.each("program_memberships", &request.program_memberships, Self::membership);
     }
 
-    fn update(&mut self, request: &MembershipUpdateRequest) {
+    fn update(&mut self, request: &MembershipUpdateRequest, actor: Option<&String>) {
         self.field("type", b"MembershipUpdateRequest");
         self.field("source", request.source.as_bytes());
-        self.text("actor", request.actor.as_ref());
+        self.text("actor", actor);
         self.reference(&request.registrant, &request.source);
         self.field("program", request.program.as_bytes());
         self.symbol("action", request.action);
@@ -110,10 +151,10 @@ impl Form {
         }
     }
 
-    fn group(&mut self, request: &GroupMembershipRequest) {
+    fn group(&mut self, request: &GroupMembershipRequest, actor: Option<&String>) {
         self.field("type", b"GroupMembershipRequest");
         self.field("source", request.source.as_bytes());
-        self.text("actor", request.actor.as_ref());
+        self.text("actor", actor);
         self.flag("atomic", request.atomic.then_some(true));
         self.info(&request.group, &request.source);
         self.symbol("mode", request.mode);

@@ -1,6 +1,6 @@
 //! A record on its way in: what can be said of it before anything stored is looked at.
 
-use super::content::ContentFingerprint;
+use super::content::Content;
 use super::decode::Unreadable;
 use super::limits::{self, Dates};
 use super::schemas::Schemas;
@@ -21,8 +21,8 @@ pub enum Intake {
         meta: Meta,
         /// What it asks for.
         command: Command,
-        /// The fingerprint of its content.
-        fingerprint: ContentFingerprint,
+        /// What tells whether it says the same thing again.
+        content: Content,
     },
     /// A request that breaks a limit: refused, whatever is stored.
     Refused(Refused),
@@ -44,8 +44,8 @@ pub enum Intake {
 pub struct Refused {
     /// Who said it, and which request it is.
     pub identity: Identity,
-    /// The fingerprint of its content.
-    pub fingerprint: ContentFingerprint,
+    /// What tells whether it says the same thing again.
+    pub content: Content,
     /// Every limit that it breaks.
     pub faults: Vec<Fault>,
 }
@@ -148,10 +148,10 @@ fn presentable(text: &str) -> String {
     text.chars().filter(|char| *char != '\0').take(1_000).collect()
 }
 
-/// Takes a record's value: decodes it, fingerprints it, checks its limits.
+/// Takes a record's value: decodes it, fingerprints it, checks its limits. `by_http`: it came so.
 pub fn take(
     schemas: &Schemas,
-    value: Option<&[u8]>,
+    (value, by_http): (Option<&[u8]>, bool),
     max_bytes: usize,
     recorded_at: OffsetDateTime,
     dates: &Dates,
@@ -160,9 +160,9 @@ pub fn take(
         Ok(request) => request,
         Err(cause) => return Intake::Letter(cause),
     };
-    let fingerprint = ContentFingerprint::of(&request);
+    let content = Content::of(&request, by_http);
     match limits::command(request, recorded_at, dates) {
-        Ok((meta, command)) => Intake::Command { meta, command, fingerprint },
-        Err((identity, faults)) => Intake::Refused(Refused { identity, fingerprint, faults }),
+        Ok((meta, command)) => Intake::Command { meta, command, content },
+        Err((identity, faults)) => Intake::Refused(Refused { identity, content, faults }),
     }
 }

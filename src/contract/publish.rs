@@ -2,14 +2,16 @@
 
 use super::intake::Identity;
 use super::wire::{
-    Change as WireChange, Held, IdentifierRef, MembershipChanged, MembershipState,
+    Change as WireChange, Held, HeldWhy, IdentifierRef, MembershipChanged, MembershipState,
     MembershipStatus, Outcome, Payee as WirePayee, ProgramRef, PublishedRegistrant, RegistrantKind,
     RequestResult, ResultError, ResultItem, ResultStatus,
 };
 use crate::domain::{
-    self, Change, ChangeEvent, Decision, ItemOutcome, Meta, Payee, Program, State, Status, event_id,
+    self, Change, ChangeEvent, Decision, Fault, ItemOutcome, Meta, Payee, Program, Reason, State,
+    Status, event_id,
 };
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 /// Where a change comes from, as its event says it.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +53,43 @@ pub fn result(
             })
             .collect(),
         items: decision.items.iter().map(item).collect(),
+    }
+}
+
+/// The result of a request that is refused for these reasons before anything decides about it.
+pub fn refused(
+    identity: &Identity,
+    faults: impl IntoIterator<Item = (String, Reason)>,
+    recorded_at: OffsetDateTime,
+) -> RequestResult {
+    let fault = |(pointer, reason): (String, Reason)| Fault::at(&pointer, reason);
+    let decision = Decision::rejected(faults.into_iter().map(fault).collect());
+    result(identity, &decision, recorded_at)
+}
+
+/// The result of a request that a letter holds, as far as that is known of one that may be unreadable.
+pub fn dead_lettered(
+    (source, message_id): (&str, &str),
+    batch_id: Option<String>,
+    letter_id: Option<Uuid>,
+    recorded_at: OffsetDateTime,
+) -> RequestResult {
+    RequestResult {
+        message_id: message_id.to_owned(),
+        source: source.to_owned(),
+        attempt: 1,
+        batch_id,
+        status: ResultStatus::Held,
+        r#final: false,
+        duplicate: false,
+        held: Some(Held {
+            why: HeldWhy::DeadLettered,
+            letter_id: letter_id.map(|id| id.to_string()),
+        }),
+        registrant_id: None,
+        recorded_at: recorded_at.into(),
+        errors: Vec::new(),
+        items: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Cursors of lists: where a page ended, opaque to the caller, good for the list that gave it.
 
-use super::problem::{Code, Problem};
+use super::problem::{Code, Flaw, Problem};
 use sha2::{Digest as _, Sha256};
 use utoipa::IntoParams;
 
@@ -39,13 +39,19 @@ pub(super) fn seal(list: &str, place: &str) -> String {
 /// # Errors
 /// It is none.
 pub(super) fn open(list: &str, cursor: &str) -> Result<String, Problem> {
-    let invalid = || Problem::of(Code::InvalidCursor);
+    let invalid = || {
+        let detail = "it must be the next_cursor of the page before, with the same parameters";
+        let flaw = Flaw::of_parameter("cursor", Code::InvalidCursor, detail);
+        Problem::of(Code::InvalidCursor).with_errors(vec![flaw])
+    };
     let bytes = hex::decode(cursor).map_err(|_error| invalid())?;
     let (given, place) = bytes.split_at_checked(CHECK).ok_or_else(invalid)?;
     if given != check(list, place) {
         return Err(invalid());
     }
-    String::from_utf8(place.to_vec()).map_err(|_error| invalid())
+    let place = String::from_utf8(place.to_vec()).map_err(|_error| invalid())?;
+    // Anybody can seal a place: it goes to the database, which takes no NUL.
+    if place.contains('\0') { Err(invalid()) } else { Ok(place) }
 }
 
 #[cfg(test)]
@@ -64,5 +70,6 @@ mod tests {
         ] {
             assert!(open(list, cursor).is_err(), "{list} {cursor}");
         }
+        assert!(open("programs", &seal("programs", "CA\0SH")).is_err());
     }
 }

@@ -74,6 +74,11 @@ impl Lane {
         answer.await.map_err(|_dropped| away())
     }
 
+    /// Has a batch stand from now on, though none of its messages was read yet.
+    pub(super) async fn open_batch(&self, source: &str, batch_id: &str) -> Result<(), Problem> {
+        Ok(self.applier.open_batch(source, batch_id).await?)
+    }
+
     /// Returns when it takes nothing more.
     pub(super) async fn ends(&self) {
         self.queue.closed().await;

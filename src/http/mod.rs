@@ -22,7 +22,7 @@ mod server;
 mod writes;
 
 pub use auth::{Auth, KeysError, Options as AuthOptions};
-pub use batches::{Lines, Upload, UploadError, Uploaded, Uploader};
+pub use batches::{Lines, Upload, UploadCause, UploadError, Uploaded, Uploader};
 use lane::Lane;
 pub use lane::{LaneLimits, Work};
 pub use server::{Listener, Tls, TlsError, bind, serve, tls};

@@ -3,7 +3,7 @@
 use super::Face;
 use super::auth::{Caller, MembershipsRead, ProgramsWrite};
 use super::cursor::{self, Page};
-use super::extract::{FromQuery, Json, NoQuery, Parameters, Path, Query};
+use super::extract::{FromQuery, Mended, NoQuery, Parameters, Path, Query};
 use super::problem::{Code, Flaw, Problem};
 use crate::contract::Reason;
 use crate::store::{self, programs};
@@ -74,36 +74,41 @@ struct Definition {
 }
 
 impl Definition {
-    fn program(self, code: String) -> Result<programs::Program, Problem> {
-        let mut flaws = Vec::new();
-        let mut flaw = |pointer, detail| {
-            flaws.push(Flaw::of(pointer, Reason::FieldInvalid, detail));
-        };
-        if !programs::Program::is_text(&code)
-            || self.code.as_ref().is_some_and(|said| *said != code)
-        {
-            flaw("/code", "it must be the code of the path, a text of 1 to 1,000 characters");
-        }
-        if !programs::Program::is_text(&self.name) {
-            flaw("/name", "it must be a text of 1 to 1,000 characters");
-        }
-        let target_type = programs::RegistrantKind::parse(&self.target_type);
-        if target_type.is_none() {
-            flaw("/target_type", "it must be one of INDIVIDUAL, GROUP");
-        }
-        let state = self.state.as_deref().map_or(Some(programs::ProgramState::Active), |state| {
-            programs::ProgramState::parse(state)
-        });
-        if state.is_none() {
-            flaw("/state", "it must be one of ACTIVE, ENDED");
-        }
+    /// The rules that it breaks.
+    fn broken(&self, code: &str) -> Vec<Flaw> {
+        let is_text = programs::Program::is_text;
+        let own_code = self.code.as_ref().is_none_or(|said| said == code);
+        [
+            (
+                "/code",
+                is_text(code) && own_code,
+                "it must be the code of the path, a text of 1 to 1,000 characters",
+            ),
+            ("/name", is_text(&self.name), "it must be a text of 1 to 1,000 characters"),
+            (
+                "/target_type",
+                programs::RegistrantKind::parse(&self.target_type).is_some(),
+                "it must be one of INDIVIDUAL, GROUP",
+            ),
+            ("/state", self.state().is_some(), "it must be one of ACTIVE, ENDED"),
+        ]
+        .into_iter()
+        .filter(|(_, holds, _)| !holds)
+        .map(|(pointer, _, detail)| Flaw::of(pointer, Reason::FieldInvalid, detail))
+        .collect()
+    }
+
+    fn state(&self) -> Option<programs::ProgramState> {
+        let active = Some(programs::ProgramState::Active);
+        self.state.as_deref().map_or(active, programs::ProgramState::parse)
+    }
+
+    /// The program; none for what breaks a rule.
+    fn program(self, code: String) -> Option<programs::Program> {
         let program_id = programs::ProgramId::of(&code);
-        match (target_type, state) {
-            (Some(target_type), Some(state)) if flaws.is_empty() => {
-                Ok(programs::Program { program_id, code, name: self.name, target_type, state })
-            }
-            _ => Err(Problem::misfit(flaws)),
-        }
+        let target_type = programs::RegistrantKind::parse(&self.target_type)?;
+        let state = self.state()?;
+        Some(programs::Program { program_id, code, name: self.name, target_type, state })
     }
 }
 
@@ -197,9 +202,10 @@ async fn put(
     Path(code): Path<String>,
     _: NoQuery,
     State(face): State<Face>,
-    Json(definition): Json<Definition>,
+    definition: Mended<Definition>,
 ) -> Result<Response, Problem> {
-    let program = definition.program(code)?;
+    let definition = definition.checked(|definition| definition.broken(&code))?;
+    let program = definition.program(code).ok_or_else(|| Problem::of(Code::InternalError))?;
     let mut connection = face.connection().await?;
     let mut tx = sqlx::Connection::begin(&mut *connection).await.map_err(store::Error::from)?;
     let now = face.clock.now();

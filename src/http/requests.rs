@@ -1,12 +1,11 @@
 //! What a request came to, whichever way it came.
 
 use super::Face;
-use super::auth::{Caller, MembershipsRead};
+use super::auth::{Caller, ResultsRead};
 use super::extract::{NoQuery, Path};
 use super::problem::{Code, Problem};
-use crate::contract::decode_own;
+use crate::apply::requests;
 use crate::contract::wire::RequestResult;
-use crate::store::inbox;
 use axum::Json;
 use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
@@ -25,16 +24,14 @@ pub(super) fn routes() -> OpenApiRouter<Face> {
     ),
     responses((status = 200, description = "Its result; held as long as it waits", body = ref("#/components/schemas/RequestResult"))))]
 async fn get(
-    caller: Caller<MembershipsRead>,
+    caller: Caller<ResultsRead>,
     Path((source, message_id)): Path<(String, String)>,
     _: NoQuery,
     State(face): State<Face>,
 ) -> Result<Json<RequestResult>, Problem> {
-    caller.may_name(&source)?;
+    caller.may_see(&source)?;
     let mut connection = face.connection().await?;
-    let found = inbox::find(&mut connection, &[&source], &[&message_id]).await?.pop();
+    let result = requests::result(&mut connection, (&source, &message_id)).await?;
     let unknown = || Problem::of(Code::NotFound).because("this source has sent no such request");
-    let stored = found.ok_or_else(unknown)?;
-    let result = decode_own(&stored.result).map_err(|_unfit| Problem::of(Code::InternalError))?;
-    Ok(Json(result))
+    result.map(Json).ok_or_else(unknown)
 }

@@ -5,6 +5,7 @@ use super::{Face, batches, openapi, openg2p, probes, programs, reads, requests, 
 use crate::telemetry::metrics;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -35,22 +36,25 @@ pub(super) fn router(face: Face) -> Router {
     description.merge(of_probes);
     let pages = openapi::routes(&description).merge(problem::routes());
     let limited = api.merge(pages).layer(from_fn_with_state(face.clone(), limited));
-    limited
+    let router = limited
         .merge(probes)
         .fallback(async || Problem::of(Code::NotFound).because("no route has this path"))
         .method_not_allowed_fallback(async || Problem::of(Code::MethodNotAllowed))
-        .layer(from_fn(guarded))
-        .layer(cors(&face.limits.cors_origins))
-        .layer(from_fn(measured))
-        .with_state(face)
+        .layer(from_fn_with_state(face.clone(), fitting))
+        .layer(from_fn(guarded));
+    // Without origins there is no CORS: then OPTIONS is a method like others, which no route has.
+    let router = match cors(&face.limits.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    router.layer(from_fn(measured)).with_state(face)
 }
 
 /// What browsers may do from pages of other origins: nothing, unless these are named.
-fn cors(origins: &str) -> CorsLayer {
+fn cors(origins: &str) -> Option<CorsLayer> {
     let origins: Vec<_> = origins.split(',').map(str::trim).filter(|o| !o.is_empty()).collect();
-    let layer = CorsLayer::new();
     if origins.is_empty() {
-        return layer;
+        return None;
     }
     let allowed = if origins == ["*"] {
         AllowOrigin::any()
@@ -61,11 +65,29 @@ fn cors(origins: &str) -> CorsLayer {
         ["idempotency-key", "rollcall-attempt", "rollcall-source"].map(HeaderName::from_static);
     let common = [header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH];
     let shown = [header::ETAG, header::LINK, header::LOCATION, header::RETRY_AFTER];
-    layer
+    let layer = CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         .allow_headers(common.into_iter().chain(headers).collect::<Vec<_>>())
-        .expose_headers(shown)
+        .expose_headers(shown);
+    Some(layer)
+}
+
+/// What the head of a request must be, whichever route it is for: not too large, and without NUL, which no text in the
+/// database can hold.
+async fn fitting(State(face): State<Face>, request: Request, next: Next) -> Response {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let headers = request.headers().iter();
+    let size = headers.map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>();
+    if path.len() + size > face.limits.max_header {
+        return Problem::of(Code::HeadersTooLarge).into_response();
+    }
+    if path.contains("%00") {
+        let name = if uri.path().contains("%00") { "path" } else { "query" };
+        return Problem::parameter(name, "it holds NUL, which nothing here may").into_response();
+    }
+    next.run(request).await
 }
 
 /// So many requests at once, each for so long, and none for longer than it takes to see that the database is away.

@@ -22,6 +22,9 @@ use tokio_util::task::TaskTracker;
 
 /// Bytes that a client does not take for so long end its connection.
 const UNREAD: Duration = Duration::from_secs(30);
+/// hyper reads heads of so many times `http.max_header`, so that those that are too large are told so by the router, with
+/// a problem; what is larger still hears the status alone.
+const HEAD_ROOM: usize = 4;
 /// After an error of accepting, such as no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -98,7 +101,7 @@ pub async fn serve(listener: Listener, face: Face, stop: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.max_header)
+        .max_buf_size(limits.max_header * HEAD_ROOM)
         .half_close(false);
     let ending = GracefulShutdown::new();
     let connections = TaskTracker::new();

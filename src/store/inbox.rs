@@ -19,6 +19,8 @@ pub struct Stored {
     pub outcome: String,
     /// The batch under which it was first taken.
     pub batch_id: Option<String>,
+    /// How it came: KAFKA, HTTP or REPLAY.
+    pub channel: String,
     /// Its result, as it was published.
     pub result: Vec<u8>,
 }
@@ -32,7 +34,7 @@ pub async fn find(
     let rows = sqlx::query_as!(
         Stored,
         r#"SELECT asked.n - 1 AS "place!", inbox.attempt, inbox.fingerprint, inbox.status, inbox.outcome,
-                  inbox.batch_id, inbox.result
+                  inbox.batch_id, inbox.channel, inbox.result
            FROM UNNEST($1::text[], $2::text[]) WITH ORDINALITY AS asked (source, message_id, n)
            JOIN inbox USING (source, message_id)"#,
         sources as &[&str],

@@ -164,3 +164,34 @@ pub async fn open_by_class(connection: &mut sqlx::PgConnection) -> Result<Vec<(S
     .await?;
     Ok(rows.into_iter().map(|row| (row.class, row.letters)).collect())
 }
+
+/// A letter that holds a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfRequest {
+    /// Which letter.
+    pub letter_id: Uuid,
+    /// The batch that its record names, as it was said.
+    pub batch_id: Option<Vec<u8>>,
+    /// Since when it is one.
+    pub failed_at: OffsetDateTime,
+}
+
+/// The open letter of a request, the last if there are several.
+pub async fn open_of_request(
+    connection: &mut sqlx::PgConnection,
+    source: &str,
+    message_id: &str,
+) -> Result<Option<OfRequest>> {
+    // As the index has it, which is by hash.
+    Ok(sqlx::query_as!(
+        OfRequest,
+        r"SELECT letter_id, batch_id, first_failed_at AS failed_at FROM dead_letters
+          WHERE sha256(source || '\x00'::bytea || message_id) = sha256($1 || '\x00'::bytea || $2)
+            AND state = 'OPEN' AND source IS NOT NULL AND message_id IS NOT NULL
+          ORDER BY first_failed_at DESC, letter_id LIMIT 1",
+        source.as_bytes(),
+        message_id.as_bytes(),
+    )
+    .fetch_optional(connection)
+    .await?)
+}

@@ -7,7 +7,7 @@ mod upload;
 pub use upload::uploader;
 
 use self::input::Input;
-use self::send::Sender;
+use self::send::{Patience, Sender};
 use super::kafka::Unreachable;
 use crate::config::Settings;
 use crate::contract::lines::{Fill, Format, LineError, Reader};
@@ -145,7 +145,7 @@ pub fn submit(options: &Options, settings: &Settings) -> Result<Summary, Error> 
     let most = if options.check { MAX_CHECK_ERRORS } else { MAX_ERRORS };
     let looked = look(reader(input.rewound().map_err(failed)?), most).map_err(failed)?;
     if !options.check && looked.right > 0 {
-        let sender = Sender::connect(settings, &looked.kinds)?;
+        let sender = Sender::connect(settings, &looked.kinds, Patience::COMMAND)?;
         let totals = looked.totals();
         let mut reader = reader(input.rewound().map_err(failed)?);
         while let Some(line) = reader.read().map_err(failed)? {

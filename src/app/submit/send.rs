@@ -15,8 +15,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long the brokers have to acknowledge a request.
-const DELIVERY: Duration = Duration::from_mins(2);
+/// How long Kafka is waited for, and how much is held meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// How long the brokers have to answer at all.
+    pub(super) connect: Duration,
+    /// How long they have to acknowledge a request.
+    pub(super) delivery: Duration,
+    /// So much waits for them at most; none: as librdkafka has it.
+    pub(super) queue_kib: Option<u32>,
+}
+
+impl Patience {
+    /// Of a command, for which nobody waits but who gave it.
+    pub(super) const COMMAND: Self =
+        Self { connect: PATIENCE, delivery: Duration::from_mins(2), queue_kib: None };
+}
 
 #[derive(Default)]
 struct Deliveries {
@@ -47,6 +61,7 @@ pub(super) struct Sender {
     producer: BaseProducer<Deliveries>,
     topics: HashMap<MessageType, String>,
     sent: AtomicU64,
+    patience: Patience,
 }
 
 impl Sender {
@@ -54,11 +69,15 @@ impl Sender {
     pub(super) fn connect(
         settings: &Settings,
         kinds: &BTreeSet<MessageType>,
+        patience: Patience,
     ) -> Result<Self, Error> {
         let away = |error| Unreachable::new(settings, &error);
         let mut config = kafka::client(settings);
-        let timeout = DELIVERY.as_millis().to_string();
-        for (name, value) in [("linger.ms", "20"), ("message.timeout.ms", timeout.as_str())] {
+        let timeout = patience.delivery.as_millis().to_string();
+        let queue = patience.queue_kib.map(|kib| kib.to_string());
+        let queue = queue.as_deref().map(|kib| ("queue.buffering.max.kbytes", kib));
+        let ours = [("linger.ms", "20"), ("message.timeout.ms", timeout.as_str())];
+        for (name, value) in ours.into_iter().chain(queue) {
             if config.get(name).is_none() {
                 config.set(name, value);
             }
@@ -73,13 +92,13 @@ impl Sender {
             .filter_map(|kind| Some((*kind, settings.topics.topic(topics::of_request(*kind)?))))
             .collect::<HashMap<_, _>>();
         // All topics are asked for: asking for one by name could create it, with other settings.
-        let metadata = producer.client().fetch_metadata(None, PATIENCE).map_err(away)?;
+        let metadata = producer.client().fetch_metadata(None, patience.connect).map_err(away)?;
         for topic in topics.values() {
             if !metadata.topics().iter().any(|there| there.name() == topic) {
                 return Err(Error::NoTopic(topic.clone()));
             }
         }
-        Ok(Self { producer, topics, sent: AtomicU64::new(0) })
+        Ok(Self { producer, topics, sent: AtomicU64::new(0), patience })
     }
 
     /// Sends a request; waits while the client's queue is full.
@@ -119,7 +138,7 @@ impl Sender {
 
     /// Waits until everything is acknowledged.
     pub(super) fn finish(&self) -> Result<(), Error> {
-        if let Err(error) = self.producer.flush(DELIVERY + PATIENCE) {
+        if let Err(error) = self.producer.flush(self.patience.delivery + self.patience.connect) {
             self.check()?;
             return Err(self.undelivered(error.to_string()));
         }

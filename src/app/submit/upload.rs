@@ -1,12 +1,23 @@
 //! A batch that comes over HTTP, sent on while it comes.
 
-use super::send::Sender;
+use super::send::{Patience, Sender};
 use crate::app::wiring;
 use crate::config::Settings;
+use crate::contract::MessageType;
 use crate::contract::lines::{LineError, Reader};
-use crate::contract::{MessageType, Reason};
-use crate::http::{Upload, UploadError, Uploaded, Uploader};
+use crate::http::{Upload, UploadCause, UploadError, Uploaded, Uploader};
 use std::io::BufReader;
+use std::time::Duration;
+
+/// The code of a line that names another source than the token: what a whole request that does so is refused with.
+const FORBIDDEN: &str = "forbidden";
+/// A caller waits: who hears that Kafka is away sends the same batch again. And however fast it sends, the memory that
+/// its lines take is bounded.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(4),
+    delivery: Duration::from_secs(10),
+    queue_kib: Some(16 << 10),
+};
 
 /// Sends batches on by the producer of `submit`, to the topics of these settings.
 pub fn uploader(settings: &Settings) -> Uploader {
@@ -19,9 +30,13 @@ fn send(upload: Upload, settings: &Settings) -> Result<Uploaded, UploadError> {
     let kinds = MessageType::ALL.into_iter().filter(|kind| kind.is_request()).collect();
     let failed = |error: &super::Error| {
         tracing::warn!(%error, "http: a batch could not be sent on");
-        UploadError::Kafka
+        let accepted = match error {
+            super::Error::Undelivered { acknowledged, .. } => *acknowledged,
+            _ => 0,
+        };
+        UploadError { accepted, cause: UploadCause::Kafka }
     };
-    let sender = Sender::connect(settings, &kinds).map_err(|error| failed(&error))?;
+    let sender = Sender::connect(settings, &kinds, PATIENCE).map_err(|error| failed(&error))?;
     let mut reader = Reader::new(BufReader::new(lines), format, fill, wiring::dates(settings));
     let mut uploaded = Uploaded::default();
     let mut cut = false;
@@ -38,7 +53,7 @@ fn send(upload: Upload, settings: &Settings) -> Result<Uploaded, UploadError> {
             Some(source) if line.source() != source => Err(vec![LineError {
                 line: line.number,
                 pointer: "/source".to_owned(),
-                code: Reason::FieldInvalid.code(),
+                code: FORBIDDEN,
                 detail: "the token speaks for another source".to_owned(),
             }]),
             _ => Ok(line),
@@ -57,5 +72,8 @@ fn send(upload: Upload, settings: &Settings) -> Result<Uploaded, UploadError> {
     }
     // Also of a batch that was cut: what was sent is waited for, so that nothing of it is lost with the producer.
     sender.finish().map_err(|error| failed(&error))?;
-    if cut { Err(UploadError::Cut) } else { Ok(uploaded) }
+    if cut {
+        return Err(UploadError { accepted: uploaded.accepted, cause: UploadCause::Cut });
+    }
+    Ok(uploaded)
 }

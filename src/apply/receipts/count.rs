@@ -270,6 +270,10 @@ impl<'a> Counting<'a> {
                 || row.total_count != before.total_count
                 || row.positions != before.positions;
             settle(&mut row, differs, now, self.revise_after);
+            if before.tally.seen() == 0 && row.tally.seen() > 0 {
+                // It may have been opened before any of its messages came.
+                row.first_at = now;
+            }
             if row != *before {
                 due |= row.due_at != before.due_at;
                 changed.push(row);

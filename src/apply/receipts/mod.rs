@@ -6,6 +6,7 @@
 
 mod close;
 mod count;
+mod open;
 mod publish;
 
 pub use close::{Closed, close};

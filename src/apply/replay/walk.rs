@@ -61,7 +61,7 @@ impl<'a> Walk<'a> {
                 Ok(Err((failed, Some(held))))
             }
             Intake::Refused(refused) => self.decided(Said::refused(record, refused)).map(Ok),
-            Intake::Command { meta, command, fingerprint } => {
+            Intake::Command { meta, command, content } => {
                 if let Some(number) = letter.parked_id {
                     let place = Place::Stored(number);
                     let keys = occupied(meta, command, &self.set);
@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
                     }
                 }
                 let place = letter.parked_id.map(Place::Stored);
-                let mut said = Said::command(record, (meta, command), *fingerprint, self.oldest());
+                let mut said = Said::command(record, (meta, command), *content, self.oldest());
                 said.place = place;
                 let answer = self.decided(said)?;
                 // Who is behind it is left to the drain; what follows in this batch is behind these.
@@ -85,8 +85,8 @@ impl<'a> Walk<'a> {
         let record = &taken.record;
         let refusal = vec![Fault::at("", Reason::RequestDiscarded)];
         let mut said = match &taken.intake {
-            Intake::Command { meta, command, fingerprint } => {
-                Said::command(record, (meta, command), *fingerprint, self.oldest())
+            Intake::Command { meta, command, content } => {
+                Said::command(record, (meta, command), *content, self.oldest())
             }
             Intake::Refused(refused) => Said::refused(record, refused),
             Intake::Letter(_) | Intake::Condemned { .. } => {

@@ -86,9 +86,7 @@ impl Checker {
     }
 
     fn bounded(&mut self, value: &str, min: usize, max: usize, at: Arguments<'_>) {
-        // Bytes are never fewer than characters, so the count is seldom needed.
-        let too_long = value.len() > max && value.chars().count() > max;
-        if value.len() < min || too_long || value.contains('\0') {
+        if !fits(value, min, max) {
             self.fault(at, Reason::FieldInvalid);
         }
     }
@@ -101,6 +99,17 @@ impl Checker {
         }
         date
     }
+}
+
+fn fits(value: &str, min: usize, max: usize) -> bool {
+    // Bytes are never fewer than characters, so the count is seldom needed.
+    let too_long = value.len() > max && value.chars().count() > max;
+    value.len() >= min && !too_long && !value.contains('\0')
+}
+
+/// Text that may be empty, such as an actor.
+pub fn is_text(value: &str) -> bool {
+    fits(value, 0, MAX_TEXT)
 }
 
 /// `[A-Za-z0-9._~-]{1,64}`

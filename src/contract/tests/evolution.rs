@@ -104,7 +104,8 @@ fn a_new_symbol_is_unknown_and_refused() {
     });
     assert_eq!(decoded(&schemas, &bytes).registrant.kind, RegistrantKind::Unknown);
     let at = datetime!(2026-02-01 0:00 UTC);
-    let Intake::Refused(refused) = take(&schemas, Some(&bytes), 1_048_576, at, &dates("UTC"))
+    let Intake::Refused(refused) =
+        take(&schemas, (Some(bytes.as_slice()), false), 1_048_576, at, &dates("UTC"))
     else {
         panic!("not refused")
     };

@@ -149,7 +149,7 @@ fn the_schema_decides_the_type() {
         let bytes = example(message, "full").bytes;
         let at = datetime!(2026-02-01 0:00 UTC);
         let Intake::Command { meta, command, .. } =
-            take(&SCHEMAS, Some(&bytes), MAX, at, &dates("UTC"))
+            take(&SCHEMAS, (Some(bytes.as_slice()), false), MAX, at, &dates("UTC"))
         else {
             panic!("{} is no command", message.name())
         };
@@ -187,6 +187,6 @@ proptest! {
         let full = full();
         let spliced = [&full[..at], &put, &full[(at + cut).min(full.len())..]].concat();
         let at = datetime!(2026-02-01 0:00 UTC);
-        let _ = take(&SCHEMAS, Some(&spliced), MAX, at, &dates("UTC"));
+        let _ = take(&SCHEMAS, (Some(spliced.as_slice()), false), MAX, at, &dates("UTC"));
     }
 }

@@ -7,7 +7,7 @@ mod token;
 
 pub use keys::KeysError;
 pub(super) use scope::ALL as SCOPES;
-pub(super) use scope::{MembershipsRead, MembershipsWrite, ProgramsWrite, Scope};
+pub(super) use scope::{MembershipsRead, MembershipsWrite, ProgramsWrite, ResultsRead, Scope};
 
 use super::Face;
 use super::problem::{Code, Problem};
@@ -15,6 +15,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use keys::Keys;
+use scope::OpsRead;
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
@@ -54,7 +55,8 @@ struct Verifier {
 /// What a token says of its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Claims {
-    source: Option<String>,
+    /// Whose requests it may send; else why nobody's.
+    source: Result<String, &'static str>,
     actor: Option<String>,
     scopes: BTreeSet<String>,
 }
@@ -105,12 +107,14 @@ fn invalid_token(detail: &'static str) -> Problem {
 /// request is looked at: who may not read learns nothing from what is wrong with it.
 #[derive(Debug)]
 pub(super) struct Caller<S> {
-    /// Whose requests these are; none for a token that names no source.
-    source: Option<String>,
+    /// Whose requests these are; else why nobody's.
+    source: Result<String, &'static str>,
     /// Who it is, if the token says so.
     pub(super) actor: Option<String>,
     /// Whether a token says who it is.
     is_known: bool,
+    /// Whether the token is good for what was sent by all sources.
+    sees_all: bool,
     scope: PhantomData<fn() -> S>,
 }
 
@@ -120,9 +124,8 @@ impl<S> Caller<S> {
     /// # Errors
     /// 403 for a token that names none.
     pub(super) fn source(&self) -> Result<&str, Problem> {
-        self.source.as_deref().ok_or_else(|| {
-            Problem::of(Code::Forbidden).because("the token names no source for which it speaks")
-        })
+        let source = self.source.as_deref();
+        source.map_err(|why| Problem::of(Code::Forbidden).because(*why))
     }
 
     /// Whether a token says who it is: then it may say things for its source only.
@@ -130,15 +133,21 @@ impl<S> Caller<S> {
         self.is_known
     }
 
-    /// Whether the caller may name this source.
+    /// Whether the caller may speak for this source. It says nothing of what there is of that source.
     ///
     /// # Errors
-    /// 403 for a token of another one; a token without a source is an operator's.
+    /// 403 for a token of another one, or of none.
     pub(super) fn may_name(&self, source: &str) -> Result<(), Problem> {
-        match &self.source {
-            Some(own) if self.is_known && own != source => Err(another_source()),
-            _ => Ok(()),
-        }
+        let own = self.source()?;
+        if self.is_known && own != source { Err(another_source()) } else { Ok(()) }
+    }
+
+    /// Whether the caller may see what this source has sent: it speaks for the source, or has `ops:read`.
+    ///
+    /// # Errors
+    /// As [`Caller::may_name`].
+    pub(super) fn may_see(&self, source: &str) -> Result<(), Problem> {
+        if self.sees_all { Ok(()) } else { self.may_name(source) }
     }
 }
 
@@ -152,7 +161,7 @@ impl<S: Scope> FromRequestParts<Face> for Caller<S> {
     async fn from_request_parts(parts: &mut Parts, face: &Face) -> Result<Self, Problem> {
         let claims = face.auth.claims(&parts.headers).await?;
         if let Some(claims) = &claims
-            && !claims.scopes.contains(S::NAME)
+            && !S::is_among(&claims.scopes)
         {
             let challenge = format!(
                 "Bearer realm=\"rollcall\", error=\"insufficient_scope\", scope=\"{}\"",
@@ -169,12 +178,20 @@ impl<S: Scope> FromRequestParts<Face> for Caller<S> {
         let scope = PhantomData;
         let Some(claims) = claims else {
             let source = named.unwrap_or_else(|| SOURCE.to_owned());
-            return Ok(Self { source: Some(source), actor: None, is_known: false, scope });
+            return Ok(Self {
+                source: Ok(source),
+                actor: None,
+                is_known: false,
+                sees_all: true,
+                scope,
+            });
         };
-        if named.is_some() && named != claims.source {
+        let Claims { source, actor, scopes } = claims;
+        if named.is_some() && named.as_deref() != source.as_deref().ok() {
             return Err(another_source());
         }
-        Ok(Self { source: claims.source, actor: claims.actor, is_known: true, scope })
+        let sees_all = scopes.contains(OpsRead::NAME);
+        Ok(Self { source, actor, is_known: true, sees_all, scope })
     }
 }
 

@@ -1,9 +1,16 @@
 //! What a token may be good for.
 
+use std::collections::BTreeSet;
+
 /// A scope, as the type of a handler's [`super::Caller`].
 pub(in crate::http) trait Scope: Send + Sync + 'static {
     /// Its name in tokens.
     const NAME: &'static str;
+
+    /// Whether a token with these scopes has it.
+    fn is_among(scopes: &BTreeSet<String>) -> bool {
+        scopes.contains(Self::NAME)
+    }
 }
 
 macro_rules! scopes {
@@ -34,4 +41,16 @@ scopes! {
     OpsRead = "ops:read";
     /// Replay and discard dead letters.
     OpsReplay = "ops:replay";
+}
+
+/// What came of requests and batches: of the caller's own source by `memberships:read`, of all by `ops:read`.
+#[derive(Debug)]
+pub(in crate::http) enum ResultsRead {}
+
+impl Scope for ResultsRead {
+    const NAME: &'static str = MembershipsRead::NAME;
+
+    fn is_among(scopes: &BTreeSet<String>) -> bool {
+        [Self::NAME, OpsRead::NAME].iter().any(|name| scopes.contains(*name))
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::keys::Key;
 use super::{Claims, Options, Verifier, invalid_token};
+use crate::contract::{is_source, is_text};
 use crate::http::problem::Problem;
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Validation, decode, decode_header};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// How far clocks may differ, in seconds.
-const LEEWAY: u64 = 30;
+const LEEWAY: u64 = 5;
 /// Longer tokens are not looked at.
 const MAX_TOKEN: usize = 16 << 10;
 
@@ -53,7 +54,7 @@ impl Verifier {
         validation.set_required_spec_claims(&required);
         let token = decode::<Map<String, Value>>(token, &key.decoding, &validation)
             .map_err(|error| invalid_token(words(&error)))?;
-        Ok(read(&token.claims, options))
+        read(&token.claims, options).map_err(invalid_token)
     }
 }
 
@@ -75,15 +76,75 @@ fn words(error: &Error) -> &'static str {
     }
 }
 
-fn read(claims: &Map<String, Value>, options: &Options) -> Claims {
-    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
-    let scopes: BTreeSet<String> = match claims.get(&options.scope_claim) {
+/// What the claims say; else which of them is none.
+fn read(claims: &Map<String, Value>, options: &Options) -> Result<Claims, &'static str> {
+    let given = |name: &str| claims.get(name).filter(|value| !value.is_null());
+    let text = |name: &str, wrong| {
+        given(name).map(|value| value.as_str().map(str::to_owned).ok_or(wrong)).transpose()
+    };
+    let not_scopes = "the token's scope is neither a text nor a list of texts";
+    let scopes: BTreeSet<String> = match given(&options.scope_claim) {
+        None => BTreeSet::new(),
         Some(Value::String(words)) => words.split_whitespace().map(str::to_owned).collect(),
         Some(Value::Array(list)) => {
-            list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            let words = list.iter().map(|word| word.as_str().map(str::to_owned));
+            words.collect::<Option<_>>().ok_or(not_scopes)?
         }
-        _ => BTreeSet::new(),
+        Some(_) => return Err(not_scopes),
     };
-    let source = text(&options.source_claim).filter(|source| crate::contract::is_source(source));
-    Claims { source, actor: text(&options.actor_claim), scopes }
+    let actor = text(&options.actor_claim, "the claim that says who acts is no text")?;
+    if actor.as_deref().is_some_and(|actor| !is_text(actor)) {
+        return Err("the claim that says who acts is no text of 1,000 characters at most");
+    }
+    let source = match text(&options.source_claim, "the claim that names the source is no text")? {
+        None => Err("the token names no source for which it speaks"),
+        Some(source) if is_source(&source) => Ok(source),
+        Some(_) => {
+            Err("what the token names as its source cannot be one: it has 1 to 64 letters, \
+                        digits, dots, underscores, tildes or dashes")
+        }
+    };
+    Ok(Claims { source, actor, scopes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn options() -> Options {
+        let [source_claim, actor_claim, scope_claim] = ["source", "sub", "scope"].map(Into::into);
+        Options { source_claim, actor_claim, scope_claim, ..Options::default() }
+    }
+
+    fn said(claims: &Value) -> Result<Claims, &'static str> {
+        read(claims.as_object().unwrap(), &options())
+    }
+
+    #[test]
+    fn a_claim_of_the_wrong_type_is_no_claim() {
+        for (claims, part) in [
+            (json!({"source": 5}), "source"),
+            (json!({"source": ["registry"]}), "source"),
+            (json!({"sub": 5}), "who acts"),
+            (json!({"sub": "a\u{0}b"}), "who acts"),
+            (json!({"sub": "x".repeat(1_001)}), "who acts"),
+            (json!({"scope": 5}), "scope"),
+            (json!({"scope": ["a", 5]}), "scope"),
+        ] {
+            let why = said(&claims).unwrap_err();
+            assert!(why.contains(part), "{claims}: {why}");
+        }
+        assert!(said(&json!({"source": null, "sub": null, "scope": null})).is_ok());
+    }
+
+    #[test]
+    fn who_names_no_source_speaks_for_none() {
+        let source = |claims| said(&claims).unwrap().source;
+        assert_eq!(source(json!({"source": "registry"})).as_deref(), Ok("registry"));
+        assert!(source(json!({})).unwrap_err().contains("names no source"));
+        for unfit in ["", "a b", "a/b", &"x".repeat(65)] {
+            assert!(source(json!({"source": unfit})).unwrap_err().contains("cannot be one"));
+        }
+    }
 }

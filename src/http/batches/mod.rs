@@ -6,13 +6,14 @@ mod results;
 mod upload;
 
 pub use lines::Lines;
-pub use upload::{Upload, UploadError, Uploaded, Uploader};
+pub use upload::{Upload, UploadCause, UploadError, Uploaded, Uploader};
 
 use super::Face;
-use super::auth::{Caller, MembershipsRead, MembershipsWrite};
-use super::extract::{Json, NoQuery, Path};
-use super::problem::{Code, Problem};
+use super::auth::{Caller, MembershipsWrite, ResultsRead};
+use super::extract::{Mended, NoQuery, Path};
+use super::problem::{Code, Flaw, Problem};
 use crate::apply::{self, batches};
+use crate::contract::Reason;
 use crate::store::batches::{Batch, by_id};
 use axum::extract::State;
 use serde::Deserialize;
@@ -32,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Face> {
 }
 
 fn unknown() -> Problem {
-    Problem::of(Code::NotFound).because("no message of this batch has been seen")
+    Problem::of(Code::NotFound).because("this source has named no such batch")
 }
 
 async fn find(
@@ -50,12 +51,12 @@ async fn find(
     ),
     responses((status = 200, description = "Its counts, state and positions", body = Object)))]
 async fn get(
-    caller: Caller<MembershipsRead>,
+    caller: Caller<ResultsRead>,
     Path((source, batch_id)): Path<(String, String)>,
     _: NoQuery,
     State(face): State<Face>,
 ) -> Result<axum::Json<Value>, Problem> {
-    caller.may_name(&source)?;
+    caller.may_see(&source)?;
     let mut connection = face.connection().await?;
     let batch = find(&mut connection, (&source, &batch_id)).await?;
     Ok(axum::Json(batches::object(&batch)))
@@ -71,6 +72,15 @@ struct Closing {
     total_count: Option<i32>,
 }
 
+impl Closing {
+    fn broken(&self) -> Vec<Flaw> {
+        let is_negative = self.total_count.is_some_and(|total| total < 0);
+        let detail = "it must be a whole number from 0";
+        let flaw = is_negative.then(|| Flaw::of("/total_count", Reason::FieldInvalid, detail));
+        flaw.into_iter().collect()
+    }
+}
+
 /// Say that nothing more comes for a batch; its receipt follows
 #[utoipa::path(post, path = "/v1/batches/{source}/{batch_id}/close", operation_id = "closeBatch", tag = "Batches",
     params(
@@ -84,18 +94,11 @@ async fn close(
     Path((source, batch_id)): Path<(String, String)>,
     _: NoQuery,
     State(face): State<Face>,
-    closing: Option<Json<Closing>>,
+    closing: Option<Mended<Closing>>,
 ) -> Result<axum::Json<Value>, Problem> {
     caller.may_name(&source)?;
-    let total_count = closing.and_then(|Json(closing)| closing.total_count);
-    if total_count.is_some_and(|total| total < 0) {
-        let flaw = super::problem::Flaw::of(
-            "/total_count",
-            crate::contract::Reason::FieldInvalid,
-            "it must be a whole number from 0",
-        );
-        return Err(Problem::misfit(vec![flaw]));
-    }
+    let closing = closing.map(|closing| closing.checked(Closing::broken)).transpose()?;
+    let total_count = closing.and_then(|closing| closing.total_count);
     let mut connection = face.connection().await?;
     let name = (source.as_str(), batch_id.as_str());
     let (now, revise_after) = (face.clock.now(), face.limits.revise_after);

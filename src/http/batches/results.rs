@@ -4,7 +4,7 @@ use super::find;
 use super::listing::{Listing, seal};
 use crate::apply::batches::{Outcome, Query as Asked, results};
 use crate::http::Face;
-use crate::http::auth::{Caller, MembershipsRead};
+use crate::http::auth::{Caller, ResultsRead};
 use crate::http::extract::{Path, Query};
 use crate::http::problem::{Code, Problem};
 use axum::extract::State;
@@ -29,13 +29,13 @@ const COLUMNS: [&str; 8] =
         (String = "text/csv"),
     ))))]
 pub(super) async fn get(
-    caller: Caller<MembershipsRead>,
+    caller: Caller<ResultsRead>,
     Path((source, batch_id)): Path<(String, String)>,
     Query(listing): Query<Listing>,
     State(face): State<Face>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.may_name(&source)?;
+    caller.may_see(&source)?;
     let name = listing.name(&source, &batch_id);
     let asked = Asked {
         outcome: listing.outcome,

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
@@ -47,14 +48,25 @@ pub struct Uploaded {
     pub errors: Vec<LineError>,
 }
 
-/// Why a batch could not be sent on.
+/// Why a batch could not be sent on as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UploadError {
+pub struct UploadError {
+    /// Lines that Kafka has for certain. It may have more: those under way when it went away.
+    pub accepted: u64,
+    /// What was in the way.
+    pub cause: UploadCause,
+}
+
+/// What is in the way of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadCause {
     /// The body was cut.
     Cut,
     /// Kafka is away, or did not take everything.
     Kafka,
 }
+
+const AGAIN: &str = "Kafka is away; send the same batch again under the same key";
 
 /// What became of an upload.
 type Sent = Result<Uploaded, UploadError>;
@@ -84,7 +96,7 @@ struct Wrong {
     line: u64,
     /// JSON Pointer into the message.
     pointer: String,
-    /// A reason code, or `malformed-json`, `malformed-csv`, `too-large`.
+    /// A reason code, or `malformed-json`, `malformed-csv`, `too-large`, or `forbidden` for another source's line.
     code: String,
     /// In words.
     detail: String,
@@ -150,16 +162,38 @@ pub(super) async fn post(
         () = lane.ends() => Err(away("the worker shuts down")),
     };
     let sent = work.await.map_err(|_panic| Problem::of(Code::InternalError))?;
-    fed?;
-    let uploaded = sent.map_err(|error| match error {
-        UploadError::Cut => Problem::of(Code::RequestTimeout).because("the body was cut"),
-        UploadError::Kafka => away("Kafka is away; send the same batch again under the same key"),
+    let uploaded = sent.map_err(|UploadError { accepted, cause }| {
+        let problem = match cause {
+            UploadCause::Kafka => away(AGAIN),
+            UploadCause::Cut => cut(),
+        };
+        // Of a body that ended early its reader knows why.
+        let problem = fed.err().filter(|_| cause == UploadCause::Cut).unwrap_or(problem);
+        problem.with_result(so_far(&batch_id, accepted))
     })?;
+    // Whoever asks for it from now on finds it, though none of its messages was read yet.
+    tokio::select! {
+        opened = lane.open_batch(&source, &batch_id) => opened?,
+        () = face.database.found_away() => {
+            let problem = away("the database cannot be reached; send the same batch again under the same key");
+            return Err(problem.with_result(so_far(&batch_id, uploaded.accepted)));
+        }
+    }
     let Uploaded { accepted, refused, errors } = uploaded;
     let errors = errors.into_iter().map(Wrong::from).collect();
     let location = [(header::LOCATION, format!("/v1/batches/{source}/{batch_id}"))];
     let receipt = axum::Json(Receipt { batch_id, accepted, refused, errors });
     Ok((StatusCode::ACCEPTED, location, receipt).into_response())
+}
+
+/// What is told of a batch that was not sent on as a whole.
+fn so_far(batch_id: &str, accepted: u64) -> Map<String, Value> {
+    let said = [("batch_id", Value::from(batch_id)), ("accepted", Value::from(accepted))];
+    said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn cut() -> Problem {
+    Problem::of(Code::RequestTimeout).because("the body was cut")
 }
 
 fn away(why: &'static str) -> Problem {
@@ -190,7 +224,7 @@ async fn feed(
             Ok(None) => Piece::End,
             Ok(Some(Ok(bytes))) => Piece::Bytes(bytes),
             Ok(Some(Err(_cut))) => {
-                return Err(Problem::of(Code::RequestTimeout).because("the body was cut"));
+                return Err(cut());
             }
         };
         let whole = matches!(piece, Piece::End);

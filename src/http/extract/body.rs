@@ -1,6 +1,6 @@
 //! Bodies: their type, their size, their JSON.
 
-use crate::contract::Reason;
+use super::mended::Mended;
 use crate::http::Face;
 use crate::http::problem::{Code, Flaw, Problem};
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
@@ -9,7 +9,6 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_path_to_error::Segment;
 
 /// A body of JSON that fits `T`.
 #[derive(Debug)]
@@ -54,7 +53,7 @@ fn too_large(most: usize) -> Problem {
     Problem::of(Code::PayloadTooLarge).because(format!("the body may have {most} bytes"))
 }
 
-impl<T: DeserializeOwned> FromRequest<Face> for Json<T> {
+impl<T: DeserializeOwned> FromRequest<Face> for Mended<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, face: &Face) -> Result<Self, Problem> {
@@ -63,11 +62,11 @@ impl<T: DeserializeOwned> FromRequest<Face> for Json<T> {
             return Err(problem.because("the body must be JSON: Content-Type: application/json"));
         }
         let Body(bytes) = Body::from_request(request, face).await?;
-        fitting(parsed(&bytes)?).map(Self)
+        Ok(Self::of(parsed(&bytes)?))
     }
 }
 
-impl<T: DeserializeOwned> OptionalFromRequest<Face> for Json<T> {
+impl<T: DeserializeOwned> OptionalFromRequest<Face> for Mended<T> {
     type Rejection = Problem;
 
     /// None without a content type.
@@ -77,6 +76,24 @@ impl<T: DeserializeOwned> OptionalFromRequest<Face> for Json<T> {
         } else {
             Ok(None)
         }
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<Face> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, face: &Face) -> Result<Self, Problem> {
+        let mended = <Mended<T> as FromRequest<Face>>::from_request(request, face).await?;
+        mended.checked(|_| Vec::new()).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned> OptionalFromRequest<Face> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, face: &Face) -> Result<Option<Self>, Problem> {
+        let mended = <Mended<T> as OptionalFromRequest<Face>>::from_request(request, face).await?;
+        mended.map(|mended| mended.checked(|_| Vec::new()).map(Self)).transpose()
     }
 }
 
@@ -101,43 +118,9 @@ pub(in crate::http) fn parsed(bytes: &[u8]) -> Result<Value, Problem> {
             _ => "the body is no JSON",
         };
         let place = format!("{what}, at line {} column {}", error.line(), error.column());
-        let flaw = Flaw {
-            pointer: String::new(),
-            code: Code::MalformedJson.code().into(),
-            detail: place.clone().into(),
-        };
+        let flaw = Flaw::coded("", Code::MalformedJson.code(), place.clone());
         Problem::of(Code::MalformedJson).because(place).with_errors(vec![flaw])
     })
-}
-
-/// The JSON as a type has it.
-fn fitting<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        // serde's words repeat values; what they begin with does not.
-        let words = error.inner().to_string();
-        let (reason, detail) = if words.starts_with("unknown field") {
-            (Reason::FieldUnsupported, "there is no such field")
-        } else if words.starts_with("missing field") {
-            (Reason::FieldInvalid, "a field is missing in it")
-        } else {
-            (Reason::FieldInvalid, "it does not fit the field")
-        };
-        Problem::misfit(vec![Flaw::of(pointer(error.path()), reason, detail)])
-    })
-}
-
-/// JSON Pointer of a place; of a name that is no field's, nothing but that there is one.
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    let step = |segment: &Segment| match segment {
-        Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } | Segment::Enum { variant: key } => {
-            let plain =
-                key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            format!("/{}", if plain { key } else { "?" })
-        }
-        Segment::Unknown => "/?".to_owned(),
-    };
-    path.iter().map(step).collect()
 }
 
 #[cfg(test)]
@@ -161,7 +144,8 @@ mod tests {
     }
 
     async fn problem(text: &str) -> (u16, String) {
-        let value = parsed(text.as_bytes()).and_then(fitting::<Outer>);
+        let value = parsed(text.as_bytes()).map(Mended::<Outer>::of);
+        let value = value.and_then(|mended| mended.checked(|_| Vec::new()));
         let response = value.unwrap_err().into_response();
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
@@ -172,7 +156,7 @@ mod tests {
     async fn faults_are_named_by_pointer_and_never_by_value() {
         for (text, status, part) in [
             (r#"{"list": [{"count": "Maria"}]}"#, 422, r#""pointer":"/list/0/count""#),
-            (r#"{"list": [{"count": 1}, {}]}"#, 422, r#""pointer":"/list/1""#),
+            (r#"{"list": [{"count": 1}, {}]}"#, 422, r#""pointer":"/list/1/count""#),
             (r#"{"list": [], "name": "Maria"}"#, 422, r#""code":"rjct.field.unsupported""#),
             (r#"{"list": [], "Maria Cruz": 1}"#, 422, r#""pointer":"/?""#),
             (r#"{"list": Maria}"#, 400, "line 1 column"),

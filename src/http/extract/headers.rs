@@ -1,6 +1,6 @@
 //! Headers that say something of a write.
 
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::{Code, Flaw, Problem};
 use axum::http::{HeaderMap, HeaderName, header};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -14,7 +14,12 @@ pub(in crate::http) fn idempotency_key(headers: &HeaderMap) -> Result<String, Pr
     let allowed = "1 to 99 letters, digits, dots, underscores, tildes, colons or dashes, in quotes or without";
     let wrong = || Problem::parameter("Idempotency-Key", allowed);
     let value = once(headers, &IDEMPOTENCY_KEY, wrong)?;
-    let value = value.ok_or_else(|| Problem::of(Code::IdempotencyKeyMissing))?.trim();
+    let missing = || {
+        let code = Code::IdempotencyKeyMissing;
+        let flaw = Flaw::of_parameter("Idempotency-Key", code, allowed);
+        Problem::of(code).with_errors(vec![flaw])
+    };
+    let value = value.ok_or_else(missing)?.trim();
     let bare = match value.strip_prefix('"') {
         Some(rest) => rest.strip_suffix('"').ok_or_else(wrong)?,
         None => value,

@@ -1,6 +1,6 @@
 //! Parameters of the query: each is known by its name, and one that is not is refused.
 
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::{Code, Flaw, Problem};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use std::str::FromStr;
@@ -79,19 +79,58 @@ impl Parameters {
     }
 }
 
+/// Reads the query; what is wrong with one parameter is put aside, so that all faults are named.
 fn read<T: FromQuery>(parts: &Parts) -> Result<T, Problem> {
     let query = parts.uri.query().unwrap_or_default();
     let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
-    let parameters = Parameters(pairs.collect());
-    if parameters.0.iter().any(|(name, _)| !T::NAMES.contains(&name.as_str())) {
-        // The name that was given is not repeated: it may be a value that lost its place.
-        let allowed = match T::NAMES {
-            [] => "there are no parameters here".to_owned(),
-            names => format!("an unknown parameter; there are {}", names.join(", ")),
+    let mut parameters = Parameters(pairs.collect());
+    let mut found = unknown(&mut parameters, T::NAMES);
+    loop {
+        let problem = match T::read(&parameters) {
+            Ok(read) => return found.map_or(Ok(read), Err),
+            Err(problem) => problem,
         };
-        return Err(Problem::of(Code::InvalidParameter).because(allowed));
+        let before = parameters.0.len();
+        let named = |name: &str| {
+            problem.errors().iter().any(|flaw| flaw.parameter.as_deref() == Some(name))
+        };
+        parameters.0.retain(|(name, _)| !named(name));
+        let is_last = parameters.0.len() == before;
+        found = Some(match found {
+            None => problem,
+            Some(first) => {
+                let errors = [first.errors(), problem.errors()].concat();
+                first.with_errors(errors)
+            }
+        });
+        if let (true, Some(found)) = (is_last, &found) {
+            return Err(found.clone());
+        }
     }
-    T::read(&parameters)
+}
+
+/// Takes out the parameters that there are not.
+fn unknown(parameters: &mut Parameters, names: &[&str]) -> Option<Problem> {
+    let allowed = match names {
+        [] => "there are no parameters here".to_owned(),
+        names => format!("an unknown parameter; there are {}", names.join(", ")),
+    };
+    let is_known = |name: &str| names.contains(&name);
+    let flaws: Vec<_> = parameters
+        .0
+        .iter()
+        .filter(|(name, _)| !is_known(name))
+        .map(|(name, _)| {
+            // It may be a value that lost its place: only what looks like a name is repeated.
+            let plain =
+                name.len() <= 32 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+            let shown = if plain { name.as_str() } else { "?" };
+            Flaw::of_parameter(shown, Code::InvalidParameter, allowed.clone())
+        })
+        .collect();
+    parameters.0.retain(|(name, _)| is_known(name));
+    let problem = || Problem::of(Code::InvalidParameter).because(allowed);
+    (!flaws.is_empty()).then(|| problem().with_errors(flaws))
 }
 
 impl<S: Send + Sync, T: FromQuery> FromRequestParts<S> for Query<T> {
@@ -107,5 +146,49 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         read(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    #[derive(Debug)]
+    struct Asked;
+
+    impl FromQuery for Asked {
+        const NAMES: &'static [&'static str] = &["limit", "page"];
+
+        fn read(parameters: &Parameters) -> Result<Self, Problem> {
+            parameters.limit()?;
+            parameters.one::<u8>("page", "a number")?;
+            Ok(Self)
+        }
+    }
+
+    fn faults(query: &str) -> Vec<(String, String)> {
+        let uri = format!("/x?{query}");
+        let (parts, ()) = Request::builder().uri(uri).body(()).unwrap().into_parts();
+        let problem = match read::<Asked>(&parts) {
+            Ok(_) => return Vec::new(),
+            Err(problem) => problem,
+        };
+        let name = |flaw: &Flaw| flaw.parameter.clone().unwrap_or_default();
+        problem.errors().iter().map(|flaw| (name(flaw), flaw.code.to_string())).collect()
+    }
+
+    #[test]
+    fn every_fault_of_a_query_is_named_by_its_parameter() {
+        assert_eq!(faults("limit=5&page=1"), []);
+        let named: Vec<_> = faults("limit=0&colour=red&page=x&Maria+Cruz=1")
+            .into_iter()
+            .map(|(name, code)| {
+                assert_eq!(code, "invalid-parameter");
+                name
+            })
+            .collect();
+        assert_eq!(named, ["colour", "?", "limit", "page"]);
+        assert_eq!(faults("limit=1&limit=2")[0].0, "limit");
     }
 }

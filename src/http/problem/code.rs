@@ -19,12 +19,13 @@ pub(in crate::http) enum Code {
     InvalidParameter,
     InvalidCursor,
     RequestTimeout,
+    HeadersTooLarge,
     InternalError,
 }
 
 impl Code {
     /// All of them.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::IdempotencyKeyMissing,
         Self::MalformedJson,
         Self::UnsupportedMediaType,
@@ -39,6 +40,7 @@ impl Code {
         Self::InvalidParameter,
         Self::InvalidCursor,
         Self::RequestTimeout,
+        Self::HeadersTooLarge,
         Self::InternalError,
     ];
 
@@ -59,6 +61,7 @@ impl Code {
             Self::InvalidParameter => "invalid-parameter",
             Self::InvalidCursor => "invalid-cursor",
             Self::RequestTimeout => "request-timeout",
+            Self::HeadersTooLarge => "headers-too-large",
             Self::InternalError => "internal-error",
         }
     }
@@ -80,6 +83,7 @@ impl Code {
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -101,6 +105,7 @@ impl Code {
             Self::InvalidParameter => "a parameter is not as it must be",
             Self::InvalidCursor => "the cursor is not one of this list",
             Self::RequestTimeout => "the request did not come in time",
+            Self::HeadersTooLarge => "the head of the request is too large",
             Self::InternalError => "the server failed",
         }
     }
@@ -138,6 +143,9 @@ impl Code {
                 "a cursor is used as a list has given it, with the same parameters; this one was not"
             }
             Self::RequestTimeout => "the body did not come within http.body_timeout",
+            Self::HeadersTooLarge => {
+                "method, path and headers have more bytes than http.max_header allows"
+            }
             Self::InternalError => "the server met a fault of its own; its log has more",
         }
     }
@@ -172,6 +180,7 @@ impl Code {
             }
             Self::InvalidParameter => "Correct or leave out the parameter that `detail` names.",
             Self::InvalidCursor => "Begin again without a cursor.",
+            Self::HeadersTooLarge => "Send fewer or shorter headers, such as cookies.",
             Self::RequestTimeout => "Send the same request again, with the same Idempotency-Key.",
             Self::InternalError => {
                 "Send the same request again later, with the same Idempotency-Key; if it fails again, tell the operator when."

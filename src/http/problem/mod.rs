@@ -16,15 +16,20 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use utoipa::ToSchema;
 
+/// Postgres' SQLSTATE of a text that it cannot hold: of what Rust takes for one, only NUL is such.
+const NO_TEXT: &str = "22021";
 /// How long a caller should wait before it tries again what failed for want of a server.
 pub(super) const RETRY_AFTER: u32 = 1;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Flaw {
-    /// JSON Pointer to where it is, empty for the whole body.
+    /// JSON Pointer to where it is, empty for the whole body and for what is not in it.
     #[schema(example = "/program_memberships/0/program")]
     pub(super) pointer: String,
+    /// Where it is no part of the body: the name of the parameter of path or query, or of the header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parameter: Option<String>,
     /// A reason code, or the code of the problem.
     #[schema(example = "rjct.field.invalid")]
     pub(super) code: Cow<'static, str>,
@@ -40,7 +45,26 @@ impl Flaw {
         reason: Reason,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { pointer: pointer.into(), code: reason.code().into(), detail: detail.into() }
+        Self::coded(pointer, reason.code(), detail)
+    }
+
+    /// A flaw with any code.
+    pub(super) fn coded(
+        pointer: impl Into<String>,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let (code, detail) = (code.into(), detail.into());
+        Self { pointer: pointer.into(), parameter: None, code, detail }
+    }
+
+    /// A flaw of a parameter of path or query, or of a header.
+    pub(super) fn of_parameter(
+        name: impl Into<String>,
+        code: Code,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { parameter: Some(name.into()), ..Self::coded("", code.code(), detail) }
     }
 }
 
@@ -99,7 +123,14 @@ impl Problem {
 
     /// A parameter of the path, the query or a header that is not as it must be.
     pub(super) fn parameter(name: &str, allowed: impl std::fmt::Display) -> Self {
-        Self::of(Code::InvalidParameter).because(format!("{name}: {allowed}"))
+        let code = Code::InvalidParameter;
+        let flaw = Flaw::of_parameter(name, code, allowed.to_string());
+        Self::of(code).because(format!("{name}: {allowed}")).with_errors(vec![flaw])
+    }
+
+    /// All that is wrong.
+    pub(super) fn errors(&self) -> &[Flaw] {
+        &self.0.document.errors
     }
 
     fn new(status: StatusCode, code: &str, title: &'static str, detail: &'static str) -> Self {
@@ -129,6 +160,15 @@ impl Problem {
     #[must_use]
     pub(super) fn with_errors(mut self, errors: Vec<Flaw>) -> Self {
         self.0.document.errors = errors;
+        self
+    }
+
+    /// With other pointers.
+    #[must_use]
+    pub(super) fn pointing(mut self, pointer: fn(&str) -> String) -> Self {
+        for error in &mut self.0.document.errors {
+            error.pointer = pointer(&error.pointer);
+        }
         self
     }
 
@@ -164,6 +204,11 @@ impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         if is_outage(&error) {
             return Self::of(Code::Unavailable).because("the database cannot be reached");
+        }
+        if matches!(&error, store::Error::Database { sqlstate, .. } if sqlstate == NO_TEXT) {
+            let detail = "a text holds NUL, which no text here may";
+            let flaw = Flaw::of("", Reason::FieldInvalid, detail);
+            return Self::misfit(vec![flaw]).because(detail);
         }
         tracing::error!(%error, "http: a request failed in the database");
         Self::of(Code::InternalError)

@@ -2,7 +2,7 @@
 
 use super::Made;
 use crate::apply::Replied;
-use crate::contract::wire::{RequestResult, ResultStatus};
+use crate::contract::wire::{RequestResult, ResultError, ResultStatus};
 use crate::contract::{Reason, decode_own};
 use crate::http::problem::{Code, Flaw, Problem};
 use axum::Json;
@@ -26,6 +26,16 @@ impl Answer {
         let result: RequestResult =
             decode_own(&replied.result).map_err(|_unfit| Problem::of(Code::InternalError))?;
         let created = replied.created && !result.duplicate;
+        Ok(Self::of_result(result, created, made, of_path))
+    }
+
+    /// The answer that a result is.
+    pub(super) fn of_result(
+        result: RequestResult,
+        created: bool,
+        made: Made,
+        of_path: bool,
+    ) -> Self {
         let (status, worst) = match result.status {
             ResultStatus::Held => (StatusCode::ACCEPTED, None),
             ResultStatus::Rejected => {
@@ -42,7 +52,19 @@ impl Answer {
                 (StatusCode::OK, None)
             }
         };
-        Ok(Self { status, result, made, worst })
+        Self { status, result, made, worst }
+    }
+
+    /// With other pointers.
+    #[must_use]
+    pub(super) fn pointing(mut self, pointer: fn(&str) -> String) -> Self {
+        for error in &mut self.result.errors {
+            error.pointer = pointer(&error.pointer);
+        }
+        for item in &mut self.result.items {
+            item.pointer = pointer(&item.pointer);
+        }
+        self
     }
 
     /// Where what was made can be read.
@@ -69,12 +91,11 @@ impl Answer {
 
     /// A refusal, as a problem that has the result's members too, but for its status, which always is REJECTED.
     fn refusal(self, worst: Reason) -> Problem {
-        let flaws = self.result.errors.iter().map(|error| Flaw {
-            pointer: error.pointer.clone(),
-            code: error.code.clone().into(),
-            detail: error.detail.clone().into(),
-        });
-        let flaws = flaws.collect();
+        let errors = self.result.errors.iter();
+        let flaw = |error: &ResultError| {
+            Flaw::coded(error.pointer.clone(), error.code.clone(), error.detail.clone())
+        };
+        let flaws = errors.map(flaw).collect();
         let problem = if worst == Reason::VersionConflict {
             Problem::of(Code::PreconditionFailed)
         } else {

@@ -68,13 +68,27 @@ fn flaw(misfit: Misfit) -> Flaw {
     Flaw::of(misfit.pointer, misfit.reason, misfit.detail)
 }
 
+/// Whether a body of `POST /v1/memberships` tells of its registrant.
+fn tells(body: &Map<String, Value>) -> bool {
+    body.get("registrant").is_some_and(|registrant| registrant.get("kind").is_some())
+}
+
+/// Whether it asks for the draft of somebody who is known.
+pub(super) fn is_draft_of_known(body: &Map<String, Value>) -> bool {
+    !tells(body) && body.get("state").is_some_and(|state| state == "DRAFT")
+}
+
+/// Where in such a body something is that stands there in the message: its one item is the body itself.
+pub(super) fn outward(pointer: &str) -> String {
+    pointer.strip_prefix("/program_memberships/0").unwrap_or(pointer).to_owned()
+}
+
 /// The body of `POST /v1/memberships` as the message that it is: an enrollment where it tells of the registrant (its
 /// `kind`) or asks for a draft, else the action ENROLL on somebody who is known.
 pub(super) fn enroll(mut body: Map<String, Value>) -> Write {
-    let tells = body.get("registrant").is_some_and(|registrant| registrant.get("kind").is_some());
     let plain = body.get("state").is_none_or(|state| state.is_null() || state == "ENROLLED");
     let mut fixed = Map::new();
-    let kind = if plain && !tells {
+    let kind = if plain && !tells(&body) {
         body.remove("state");
         fixed.insert("action".to_owned(), "ENROLL".into());
         MessageType::MembershipUpdateRequest

@@ -1,6 +1,7 @@
 //! Writes: requests of the contract, applied at once and answered from the transaction.
 
 mod answer;
+mod drafts;
 mod headers;
 mod message;
 mod routes;
@@ -16,7 +17,7 @@ use crate::contract::MessageType;
 use answer::Answer;
 use axum::http::HeaderMap;
 use bytes::Bytes;
-use message::Said;
+use message::{Said, outward};
 use serde_json::{Map, Value};
 
 /// What a request makes: whose place the answer names.
@@ -51,21 +52,35 @@ impl Write {
         message_id: &str,
         headers: &HeaderMap,
     ) -> Result<Answer, Problem> {
-        let source = caller.source()?;
-        let said = Said {
-            source,
-            message_id,
-            actor: caller.actor.as_deref(),
-            attempt: attempt(headers)?,
-            now: face.clock.now(),
-        };
+        let said = said(face, caller, message_id, headers)?;
         let lane = face.lane()?;
-        let request = said.request(self.kind, self.body, self.fixed, &face.dates)?;
+        let own: fn(&str) -> String = match (self.made, self.kind) {
+            (Made::Membership, MessageType::EnrollmentRequest) => outward,
+            _ => str::to_owned,
+        };
+        let request = said.request(self.kind, self.body, self.fixed, &face.dates);
+        let request = request.map_err(|problem| problem.pointing(own))?;
         let traceparent = headers.get("traceparent").map(|v| Bytes::copy_from_slice(v.as_bytes()));
-        let record = apply::request(&request, (source, message_id), traceparent, said.now)
+        let record = apply::request(&request, (said.source, message_id), traceparent, said.now)
             // What fits its type fits its schema.
             .map_err(|_unfit| Problem::of(Code::InternalError))?;
         let replied = lane.ask(record).await?;
-        Answer::of(&replied, self.made, self.of_path)
+        Ok(Answer::of(&replied, self.made, self.of_path)?.pointing(own))
     }
+}
+
+/// What is said of a request beside its body.
+fn said<'a>(
+    face: &Face,
+    caller: &'a Caller<MembershipsWrite>,
+    message_id: &'a str,
+    headers: &HeaderMap,
+) -> Result<Said<'a>, Problem> {
+    Ok(Said {
+        source: caller.source()?,
+        message_id,
+        actor: caller.actor.as_deref(),
+        attempt: attempt(headers)?,
+        now: face.clock.now(),
+    })
 }

@@ -2,8 +2,8 @@
 
 use super::answer::Answer;
 use super::headers::{Headers, Precondition};
-use super::message::enroll;
-use super::{Made, Write};
+use super::message::{enroll, is_draft_of_known};
+use super::{Made, Write, drafts, said};
 use crate::contract::MessageType;
 use crate::http::Face;
 use crate::http::auth::{Caller, MembershipsWrite};
@@ -99,6 +99,13 @@ async fn membership(
     Json(body): Body,
 ) -> Result<Answer, Problem> {
     let key = idempotency_key(&headers)?;
+    if is_draft_of_known(&body) {
+        let said = said(&face, &caller, &key, &headers)?;
+        return match drafts::named(&face, &said, body).await? {
+            Ok(body) => enroll(body).send(&face, &caller, &key, &headers).await,
+            Err(refused) => Ok(refused),
+        };
+    }
     enroll(body).send(&face, &caller, &key, &headers).await
 }
 

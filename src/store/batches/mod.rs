@@ -152,13 +152,14 @@ pub async fn save(
              partial_count = counted.partial_count, rejected_count = counted.rejected_count,
              held_count = counted.held_count, letters_held = counted.letters_held, digest = counted.digest,
              positions = counted.positions::bigint[], completed_at = counted.completed_at,
-             closed_at = counted.closed_at, due_at = counted.due_at, updated_at = $16
+             closed_at = counted.closed_at, due_at = counted.due_at, first_at = counted.first_at,
+             updated_at = $17
          FROM UNNEST($1::text[], $2::text[], $3::int[], $4::bool[], $5::int[], $6::int[], $7::int[], $8::int[],
                      $9::int[], $10::int[], $11::bytea[], $12::text[], $13::timestamptz[], $14::timestamptz[],
-                     $15::timestamptz[])
+                     $15::timestamptz[], $16::timestamptz[])
            AS counted (source, batch_id, total_count, total_count_conflict, applied_count, unchanged_count,
                        partial_count, rejected_count, held_count, letters_held, digest, positions, completed_at,
-                       closed_at, due_at)
+                       closed_at, due_at, first_at)
          WHERE batches.source = counted.source AND batches.batch_id = counted.batch_id",
         &rows.iter().map(|row| row.source.as_str()).collect::<Vec<_>>() as &[&str],
         &rows.iter().map(|row| row.batch_id.as_str()).collect::<Vec<_>>() as &[&str],
@@ -175,6 +176,7 @@ pub async fn save(
         &rows.iter().map(|row| row.completed_at).collect::<Vec<_>>() as &[Option<OffsetDateTime>],
         &rows.iter().map(|row| row.closed_at).collect::<Vec<_>>() as &[Option<OffsetDateTime>],
         &rows.iter().map(|row| row.due_at).collect::<Vec<_>>() as &[Option<OffsetDateTime>],
+        &rows.iter().map(|row| row.first_at).collect::<Vec<_>>(),
         updated_at,
     )
     .execute(&mut **tx)

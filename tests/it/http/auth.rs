@@ -64,12 +64,18 @@ async fn without_a_good_token_nothing_is_learnt() {
     );
     for (why, token) in [
         ("expired", key.token(&header, &with("exp", json!(now() - 3_600)))),
+        ("expired a moment ago", key.token(&header, &with("exp", json!(now() - 7)))),
         ("no expiry", key.token(&header, &claims)),
         ("an expiry that is a text", key.token(&header, &with("exp", json!("9999999999")))),
         ("not yet", key.token(&header, &with("nbf", json!(now() + 3_600)))),
         ("a text for not yet", key.token(&header, &with("nbf", json!("soon")))),
         ("issuer", key.token(&header, &with("iss", json!("others")))),
         ("audience", key.token(&header, &with("aud", json!("others")))),
+        ("audiences", key.token(&header, &with("aud", json!(["others", "more"])))),
+        ("no audience", key.token(&header, &with("aud", Value::Null))),
+        ("a number for the source", key.token(&header, &with("source", json!(5)))),
+        ("a list for the actor", key.token(&header, &with("sub", json!(["a"])))),
+        ("a number for the scope", key.token(&header, &with("scope", json!(5)))),
         ("secret", Key::secret("another").good("", &claims)),
         ("algorithm", key.token(&json!({"alg": "HS512"}), &lasting(&claims))),
         ("unsigned", unsigned),

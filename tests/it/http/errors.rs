@@ -59,9 +59,31 @@ async fn every_error_is_a_problem_with_a_page_of_its_own() {
         client.get(path).await.problem(400, "invalid-parameter");
     }
     client.get("/v1/programs?cursor=x").await.problem(400, "invalid-cursor");
+    // All that is wrong, by name.
+    let all = client.get("/v1/programs?colour=red&limit=0&cursor=x").await;
+    let said: Vec<_> = all.problem(400, "invalid-parameter")["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| format!("{} {}", error["parameter"], error["code"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        said,
+        ["colour invalid-parameter", "cursor invalid-cursor", "limit invalid-parameter"]
+    );
+    let path = client.get("/v1/memberships/x").await.problem(400, "invalid-parameter");
+    assert_eq!(path["errors"][0]["parameter"], "membership_id");
 
     // Each type leads to a page that says what to do; so does each reason code.
-    for code in ["not-found", "malformed-json", "rjct.field.invalid", "idempotency-key-missing"] {
+    for code in [
+        "not-found",
+        "malformed-json",
+        "rjct.field.invalid",
+        "idempotency-key-missing",
+        "malformed-csv",
+        "too-large",
+        "forbidden",
+    ] {
         let page = client.get(&format!("/problems/{code}")).await;
         assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
         assert!(String::from_utf8_lossy(&page.body).contains(code));
@@ -86,8 +108,16 @@ async fn bodies_name_all_that_is_wrong_and_no_value() {
     let problem = problem.problem(422, "rjct.field.unsupported");
     assert_eq!(problem["errors"][0]["pointer"], "/colour");
     assert!(!problem.to_string().contains("Maria"));
-    put(json!({"name": 5, "target_type": "GROUP"})).await.problem(422, "rjct.field.invalid");
-    put(json!({"name": "a"})).await.problem(422, "rjct.field.invalid");
+    let pointers = |problem: &serde_json::Value| {
+        let errors = problem["errors"].as_array().unwrap().clone();
+        errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // What has the wrong form, what is missing and what breaks a rule, at once.
+    let problem = put(json!({"name": 5, "colour": "red", "state": "GONE"})).await;
+    let mut at = pointers(&problem.problem(422, "rjct.field.unsupported"));
+    at.sort_unstable();
+    assert_eq!(at, ["/colour", "/name", "/state", "/target_type"]);
+    assert_eq!(pointers(&put(json!({"name": "a"})).await.json()), ["/target_type"]);
     put(json!([])).await.problem(422, "rjct.field.invalid");
     served.worker.stop().await;
 }
@@ -112,7 +142,12 @@ async fn slow_clients_and_large_heads_are_cut() {
     );
     let large =
         format!("GET /livez HTTP/1.1\r\nHost: x\r\nX-Large: {}\r\n\r\n", "x".repeat(40_000));
-    assert!(client.raw(large.as_bytes()).await.starts_with("HTTP/1.1 431 "));
+    let answer =
+        client.raw(large.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(answer.contains("/problems/headers-too-large"), "{answer}");
+    let huge = format!("GET /livez HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(400_000));
+    assert!(client.raw(huge.as_bytes()).await.starts_with("HTTP/1.1 431 "));
     served.worker.stop().await;
 }
 
@@ -142,6 +177,10 @@ async fn browsers_of_other_origins_are_let_in_only_where_they_are_named() {
     let origin = [("origin", "https://example.org")];
     let answer = served.client.send(Method::GET, "/v1/programs", &origin, "").await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, ""));
+    let asked = [("origin", "https://example.org"), ("access-control-request-method", "GET")];
+    let answer = served.client.send(Method::OPTIONS, "/v1/programs", &asked, "").await;
+    answer.problem(405, "method-not-allowed");
+    assert_eq!(answer.header("access-control-allow-methods"), "");
     served.worker.stop().await;
 
     let served = Served::with(&[("ROLLCALL_HTTP__CORS_ORIGINS", "https://example.org")]).await;
@@ -150,5 +189,59 @@ async fn browsers_of_other_origins_are_let_in_only_where_they_are_named() {
     let other = [("origin", "https://example.com")];
     let answer = served.client.send(Method::GET, "/v1/programs", &other, "").await;
     assert_eq!(answer.header("access-control-allow-origin"), "");
+    served.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_nul_is_refused_wherever_it_stands() {
+    let served = Served::new().await;
+    let client = &served.client;
+    for path in [
+        "/v1/programs/%00",
+        "/v1/programs/A%00B/counts",
+        "/v1/requests/http/%00",
+        "/v1/requests/%00/k",
+        "/v1/batches/http/%00",
+        "/v1/batches/http/b/results?code=%00",
+        "/v1/memberships?program=%00",
+        "/problems/%00",
+        "/api/v1/registry/individual?limit=%00",
+    ] {
+        let answer = client.get(path).await;
+        answer.problem(400, "invalid-parameter");
+        assert!(!answer.json()["errors"].as_array().unwrap().is_empty(), "{path}");
+    }
+    client
+        .json(Method::PUT, "/v1/programs/%00", &json!({"name": "a", "target_type": "GROUP"}))
+        .await
+        .problem(400, "invalid-parameter");
+    let nul = "a\u{0}b";
+    let body = json!({"name": nul, "target_type": "GROUP"});
+    client.json(Method::PUT, "/v1/programs/CASH", &body).await.problem(422, "rjct.field.invalid");
+    let registrant =
+        |field: &str| json!({"registrant": {"kind": "INDIVIDUAL", "reference": "R", field: nul}});
+    let named = json!({"registrant": {"kind": "INDIVIDUAL", "reference": "R"}, "program_memberships": [{"program": nul}]});
+    for (path, body) in [
+        ("/v1/registrants", registrant("reference")),
+        ("/v1/registrants", registrant("name")),
+        ("/v1/registrants", named),
+        ("/v1/memberships", json!({"registrant": {"reference": nul}, "program": "CASH"})),
+        ("/v1/memberships", json!({"registrant": {"reference": "R"}, "program": nul})),
+        (
+            "/v1/memberships",
+            json!({"registrant": {"reference": nul}, "program": "CASH", "state": "DRAFT"}),
+        ),
+        ("/v1/registrants/lookup", json!({"reference": nul})),
+        ("/v1/registrants/lookup", json!({"reference": "R", "source": nul})),
+        ("/v1/registrants/lookup", json!({"ids": [{"id_type": nul, "value": nul}]})),
+    ] {
+        served.post(path, "nul", &body).await.problem(422, "rjct.field.invalid");
+    }
+    // The routes for OpenG2P's clients refuse it in their own form.
+    let group = json!({"name": nul, "program_memberships": [{"name": nul}], "ids": [{"id_type": nul, "value": nul}]});
+    for path in ["/api/v1/registry/individual", "/api/v1/registry/group"] {
+        let answer = served.post(path, "nul", &group).await;
+        assert!([400, 422].contains(&answer.status), "{path}: {} {:?}", answer.status, answer.body);
+    }
     served.worker.stop().await;
 }

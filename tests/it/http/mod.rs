@@ -9,6 +9,7 @@ mod keys;
 mod outages;
 mod programs;
 pub(crate) mod tokens;
+mod uploads;
 mod writes;
 
 pub(crate) use client::{Answer, Client};

@@ -18,14 +18,17 @@ async fn post(client: &Client, key: &str) -> super::Answer {
     client.json(hyper::Method::POST, "/v1/registrants", &body(key)).await
 }
 
-/// Hears within a moment that the database is away, and may come again. A second is promised; a machine with much
-/// else to do gets some more.
+/// Hears within a second that the database is away, and may come again. On a machine with much else to do one answer may
+/// be late: of several, one is in time.
 async fn hears_of_it(client: &Client, key: &str) {
-    let begun = Instant::now();
-    let answer = post(client, key).await;
-    answer.problem(503, "unavailable");
-    assert_eq!(answer.header("retry-after"), "1");
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    eventually(PATIENCE, "an answer within a second", async || {
+        let begun = Instant::now();
+        let answer = post(client, key).await;
+        answer.problem(503, "unavailable");
+        assert_eq!(answer.header("retry-after"), "1");
+        (begun.elapsed() < Duration::from_secs(1)).then_some(())
+    })
+    .await;
     client.get("/v1/programs").await.problem(503, "unavailable");
 }
 

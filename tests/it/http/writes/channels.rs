@@ -6,7 +6,8 @@ use rollcall::contract::wire::{EnrollmentRequest, RequestResult};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::http::{Client, Served};
+use crate::http::tokens::Key;
+use crate::http::{Answer, Client, Served};
 use crate::scene::{Scene, enrollment, partition, record};
 
 struct Both {
@@ -127,4 +128,50 @@ async fn many_at_once_share_transactions_and_each_hears_its_own() {
     tokio::join!(all, release);
     assert_eq!(both.scene.number("SELECT count(*) FROM memberships").await, 60);
     both.served.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_it_by_which_token_is_no_part_of_what_is_said() {
+    let scene = Scene::new().await;
+    let at = partition(0);
+    let fence = scene.lease(&at).await;
+    let secret = "a secret of the tests that is long enough";
+    let served = Served::beside(&scene, &[("ROLLCALL_AUTH__HS256_SECRET", secret)]).await;
+    let by_http = async |actor: &str, key: &str, body: &Value| {
+        let scope = "memberships:read memberships:write";
+        let claims = json!({"scope": scope, "source": "registry", "sub": actor});
+        let token = Key::secret(secret).good("", &claims);
+        let client = served.client.clone().with("authorization", &format!("Bearer {token}"));
+        client.with("idempotency-key", key).json(hyper::Method::POST, "/v1/registrants", body).await
+    };
+    let is_again = |answer: &Answer| (answer.status, answer.json()["duplicate"] == true);
+
+    // The token was renewed for somebody else of the same source.
+    let (request, body) = said("m1", "R1");
+    assert_eq!(is_again(&by_http("clerk-1", "m1", &body).await), (201, false));
+    assert_eq!(is_again(&by_http("clerk-2", "m1", &body).await), (200, true));
+    let other = by_http("clerk-1", "m1", &said("m1", "R2").1).await;
+    other.problem(422, "rjct.message_id.reused");
+    // Over Kafka with nobody named, and with somebody.
+    let clerk = |request: &EnrollmentRequest, actor: &str| EnrollmentRequest {
+        actor: Some(actor.to_owned()),
+        ..request.clone()
+    };
+    let again = vec![record(&at, 0, &request), record(&at, 1, &clerk(&request, "clerk-9"))];
+    scene.apply(fence, again).await;
+    // Kafka first.
+    let (request, body) = said("m2", "R3");
+    scene.apply(fence, vec![record(&at, 2, &request)]).await;
+    assert_eq!(is_again(&by_http("clerk-1", "m2", &body).await), (200, true));
+    let (request, body) = said("m3", "R4");
+    scene.apply(fence, vec![record(&at, 3, &clerk(&request, "clerk-1"))]).await;
+    assert_eq!(is_again(&by_http("clerk-1", "m3", &body).await), (200, true));
+    // Between two records of Kafka the actor is content, as ever.
+    scene.apply(fence, vec![record(&at, 4, &clerk(&request, "clerk-2"))]).await;
+    assert_eq!(scene.ledger().await, "DDAAR");
+    // The history says who it was.
+    let actors =
+        "SELECT string_agg(coalesce(actor, '-'), ',' ORDER BY message_id) FROM membership_history";
+    assert_eq!(scene.text(actors).await, "clerk-1,-,clerk-1");
+    served.worker.stop().await;
 }

@@ -36,6 +36,10 @@ async fn behind_a_record_that_waits_a_request_is_held_and_later_final() {
     assert_eq!(result["held"]["why"], "PARKED");
     let again = post("/v1/memberships", "behind", &known("R1", "CASH")).await;
     assert_eq!((again.status, &again.json()["duplicate"]), (202, &json!(true)));
+    for key in ["pause", "behind"] {
+        let asked = client.get(&format!("/v1/requests/registry/{key}")).await;
+        assert_eq!((asked.status, &asked.json()["held"]["why"]), (200, &json!("PARKED")), "{key}");
+    }
 
     // Who brings what is waited for goes ahead, and then all of it is decided.
     let brings = post("/v1/registrants", "brings", &registrant("R1", &["CASH"])).await;
@@ -80,6 +84,9 @@ async fn one_that_fails_for_good_becomes_a_letter_and_others_wait_behind_it() {
     assert_eq!(result["held"]["letter_id"], letter);
     let said = "SELECT convert_from(source, 'UTF8') || ' ' || convert_from(message_id, 'UTF8') || ' ' || topic FROM dead_letters";
     assert_eq!(scene.text(said).await, "http poison http");
+    let asked = served.client.get("/v1/requests/http/poison").await;
+    assert_eq!((asked.status, &asked.json()["status"]), (200, &json!("HELD")), "{}", asked.json());
+    assert_eq!((&asked.json()["held"], &asked.json()["final"]), (&result["held"], &json!(false)));
 
     let behind = served.post("/v1/registrants", "behind", &registrant("R1", &["FOOD"])).await;
     assert_eq!((behind.status, &behind.json()["held"]["why"]), (202, &json!("PARKED")));
@@ -96,5 +103,7 @@ async fn one_that_fails_for_good_becomes_a_letter_and_others_wait_behind_it() {
     })
     .await;
     assert_eq!(scene.number("SELECT count(*) FROM dead_letters WHERE state = 'OPEN'").await, 0);
+    let asked = served.client.get("/v1/requests/http/poison").await;
+    assert_eq!((asked.status, &asked.json()["status"]), (200, &json!("SUCCEEDED")));
     served.worker.stop().await;
 }

@@ -1,5 +1,6 @@
 //! Writes over HTTP: what they do, and with which status they are answered.
 
+mod bodies;
 mod channels;
 mod held;
 mod statuses;
