@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Listing {
-    /// Only those of this outcome, in small or large letters; may repeat.
+    /// Only those of these; of any, if none is named.
     #[param(rename = "outcome", schema_with = outcomes)]
     pub(super) outcomes: Vec<BatchOutcome>,
     /// Only those with this reason code, of an error or an item.
@@ -30,7 +30,8 @@ fn outcomes() -> Array {
         .into_iter()
         .flat_map(|outcome| [outcome.word().to_owned(), outcome.word().to_uppercase()]);
     let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(spellings));
-    ArrayBuilder::new().items(word).build()
+    let about = "Only those of this outcome, in small or large letters; may repeat.";
+    ArrayBuilder::new().items(word).description(Some(about)).build()
 }
 
 impl FromQuery for Listing {

@@ -83,6 +83,8 @@ fn parameter(parameter: &mut Value) {
     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
     let in_path = parameter["in"] == "path";
     let Some(schema) = parameter.get_mut("schema") else { return };
+    // What is said of a list by its schema is said of the parameter.
+    let about = schema.as_object_mut().and_then(|schema| schema.remove("description"));
     if let Some(types) = schema["type"].as_array() {
         let kind = types.iter().find(|kind| *kind != "null").cloned();
         schema["type"] = kind.unwrap_or_default();
@@ -92,8 +94,12 @@ fn parameter(parameter: &mut Value) {
             schema[word] = value.clone();
         }
     }
-    if !in_path && (schema.get("default").is_some() || schema["type"] == "array") {
+    let may_be_left_out = schema.get("default").is_some() || schema["type"] == "array";
+    if !in_path && may_be_left_out {
         parameter["required"] = false.into();
+    }
+    if let Some(about) = about {
+        parameter["description"] = about;
     }
 }
 

@@ -105,7 +105,7 @@ struct Choice {
     /// The code of a program.
     #[param(min_length = 1, example = "CASH")]
     program: Option<String>,
-    /// A state; may repeat: those in any of them.
+    /// In any of these; in any at all, if none is named.
     #[param(schema_with = symbols::states)]
     state: Vec<String>,
     /// The id of a registrant.

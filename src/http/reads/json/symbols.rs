@@ -10,7 +10,8 @@ pub(in crate::http) fn state() -> Ref {
 
 /// Any number of states.
 pub(in crate::http) fn states() -> Array {
-    ArrayBuilder::new().items(state()).build()
+    let about = "A state; may repeat: those in any of them.";
+    ArrayBuilder::new().items(state()).description(Some(about)).build()
 }
 
 /// A state, or null.
