@@ -52,8 +52,8 @@ pub fn object(batch: &Batch) -> Value {
 /// Which results of a batch are asked for.
 #[derive(Debug, Clone)]
 pub struct Query {
-    /// Only those of this outcome.
-    pub outcome: Option<BatchOutcome>,
+    /// Only those of these outcomes; of any, if none is named.
+    pub outcomes: Vec<BatchOutcome>,
     /// Only those with this code, of an error or an item.
     pub code: Option<String>,
     /// Those after this one.
@@ -97,7 +97,8 @@ pub async fn results(
     (source, batch_id): (&str, &str),
     query: &Query,
 ) -> store::Result<(Vec<Outcome>, Option<Place>)> {
-    let outcome = query.outcome.map(BatchOutcome::stored);
+    let outcomes: Vec<_> = query.outcomes.iter().map(|outcome| outcome.stored()).collect();
+    let outcomes = (!outcomes.is_empty()).then_some(outcomes.as_slice());
     let page = match query.code {
         Some(_) => PAGE,
         None => query.limit as i64 + 1,
@@ -106,7 +107,7 @@ pub async fn results(
     let mut after = query.after.clone();
     loop {
         let batch = (source, batch_id);
-        let messages = batches::messages(connection, batch, outcome, &after, page).await?;
+        let messages = batches::messages(connection, batch, outcomes, &after, page).await?;
         let last = (messages.len() as i64) < page;
         for message in messages {
             let message_id = message.message_id.clone();

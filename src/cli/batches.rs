@@ -69,8 +69,8 @@ fn state(text: &str) -> std::result::Result<BatchState, String> {
 }
 
 fn outcome(text: &str) -> std::result::Result<BatchOutcome, String> {
-    let known = BatchOutcome::ALL.into_iter().find(|outcome| outcome.word() == text);
-    known.ok_or_else(|| "one of applied, unchanged, partial, rejected, held".to_owned())
+    BatchOutcome::named(text)
+        .ok_or_else(|| "one of applied, unchanged, partial, rejected, held".to_owned())
 }
 
 pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
@@ -91,7 +91,7 @@ pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
         Command::Results { name, outcome, code, page } => {
             let mut connection = database::verified(&loaded.settings).await?;
             let query = Query {
-                outcome: *outcome,
+                outcomes: Vec::from_iter(*outcome),
                 code: code.clone(),
                 after: page.cursor.as_deref().map_or(Ok(Place::START), place)?,
                 limit: usize::from(page.limit),

@@ -33,6 +33,11 @@ impl BatchOutcome {
         }
     }
 
+    /// The one with this word, in small or large letters.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.word().eq_ignore_ascii_case(word))
+    }
+
     /// As the inbox stores it.
     pub const fn stored(self) -> &'static str {
         match self {

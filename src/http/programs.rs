@@ -5,6 +5,7 @@ use super::auth::{Caller, MembershipsRead, ProgramsWrite};
 use super::cursor::{self, Page};
 use super::extract::{FromQuery, Mended, NoQuery, Parameters, Path, Query};
 use super::problem::{Code, Flaw, Problem};
+use super::reads::json::symbols::kind;
 use crate::contract::Reason;
 use crate::store::{self, programs};
 use axum::extract::State;
@@ -13,6 +14,8 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -39,10 +42,10 @@ struct Program {
     #[schema(example = "Cash for all")]
     name: String,
     /// Of which kind its registrants are: INDIVIDUAL or GROUP.
-    #[schema(example = "INDIVIDUAL")]
+    #[schema(schema_with = kind)]
     target_type: &'static str,
     /// ACTIVE, or ENDED: it takes nobody any more.
-    #[schema(example = "ACTIVE")]
+    #[schema(schema_with = program_state)]
     state: &'static str,
 }
 
@@ -66,11 +69,24 @@ struct Definition {
     /// The code, if it is said here too: the one of the path.
     code: Option<String>,
     /// For people.
+    #[schema(min_length = 1, max_length = 1_000, pattern = "^[^\\u0000]*$")]
     name: String,
     /// INDIVIDUAL or GROUP.
+    #[schema(schema_with = kind)]
     target_type: String,
     /// ACTIVE if nothing is said, or ENDED.
+    #[schema(schema_with = program_state_or_none)]
     state: Option<String>,
+}
+
+fn program_state() -> Object {
+    let symbols = ["ACTIVE", "ENDED"];
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(symbols)).build()
+}
+
+fn program_state_or_none() -> Schema {
+    let none = ObjectBuilder::new().schema_type(Type::Null);
+    Schema::AnyOf(AnyOfBuilder::new().item(program_state()).item(none).build())
 }
 
 impl Definition {

@@ -34,14 +34,15 @@ pub(super) fn router(face: Face) -> Router {
     let (probes, of_probes) = probes::routes().split_for_parts();
     let (api, mut description) = api(&face).split_for_parts();
     description.merge(of_probes);
-    let pages = openapi::routes(&description).merge(problem::routes());
+    let pages = openapi::routes(&description, &face).merge(problem::routes());
     let limited = api.merge(pages).layer(from_fn_with_state(face.clone(), limited));
     let router = limited
         .merge(probes)
         .fallback(async || Problem::of(Code::NotFound).because("no route has this path"))
         .method_not_allowed_fallback(async || Problem::of(Code::MethodNotAllowed))
         .layer(from_fn_with_state(face.clone(), fitting))
-        .layer(from_fn(guarded));
+        .layer(from_fn(guarded))
+        .layer(from_fn(openg2p::translated));
     // Without origins there is no CORS: then OPTIONS is a method like others, which no route has.
     let router = match cors(&face.limits.cors_origins) {
         Some(cors) => router.layer(cors),

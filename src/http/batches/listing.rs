@@ -7,14 +7,15 @@ use crate::http::problem::{Code, Problem};
 use crate::store::batches::Place;
 use time::OffsetDateTime;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 
 /// Which results.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Listing {
-    /// Only those of this outcome.
-    #[param(value_type = Option<String>, example = "rejected")]
-    pub(super) outcome: Option<BatchOutcome>,
+    /// Only those of these; of any, if none is named.
+    #[param(rename = "outcome", schema_with = outcomes)]
+    pub(super) outcomes: Vec<BatchOutcome>,
     /// Only those with this reason code, of an error or an item.
     pub(super) code: Option<String>,
     /// How many: 1 to 500.
@@ -24,18 +25,28 @@ pub(super) struct Listing {
     cursor: Option<String>,
 }
 
+fn outcomes() -> Array {
+    let spellings = BatchOutcome::ALL
+        .into_iter()
+        .flat_map(|outcome| [outcome.word().to_owned(), outcome.word().to_uppercase()]);
+    let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(spellings));
+    let about = "Only those of this outcome, in small or large letters; may repeat.";
+    ArrayBuilder::new().items(word).description(Some(about)).build()
+}
+
 impl FromQuery for Listing {
     const NAMES: &'static [&'static str] = &["outcome", "code", "limit", "cursor"];
 
     fn read(parameters: &Parameters) -> Result<Self, Problem> {
         let allowed = "one of applied, unchanged, partial, rejected, held";
-        let word: Option<String> = parameters.one("outcome", allowed)?;
-        let outcome = word.map(|word| {
-            let known = BatchOutcome::ALL.into_iter().find(|known| known.word() == word);
-            known.ok_or_else(|| Problem::parameter("outcome", allowed))
-        });
+        let known = |word: &str| {
+            BatchOutcome::named(word).ok_or_else(|| Problem::parameter("outcome", allowed))
+        };
+        let named = parameters.all("outcome").map(known).collect::<Result<Vec<_>, _>>()?;
+        // Each once, in one order: the same choice is the same list.
+        let outcomes = BatchOutcome::ALL.into_iter().filter(|known| named.contains(known));
         Ok(Self {
-            outcome: outcome.transpose()?,
+            outcomes: outcomes.collect(),
             code: parameters.one("code", "a reason code")?,
             limit: parameters.limit()?,
             cursor: parameters.one("cursor", "a cursor")?,
@@ -46,8 +57,8 @@ impl FromQuery for Listing {
 impl Listing {
     /// The name of the list in cursors: another filter is another list.
     pub(super) fn name(&self, source: &str, batch_id: &str) -> String {
-        let (outcome, code) = (self.outcome.map(BatchOutcome::word), self.code.as_deref());
-        format!("results/{source}/{batch_id}/{outcome:?}/{code:?}")
+        let (outcomes, code) = (&self.outcomes, self.code.as_deref());
+        format!("results/{source}/{batch_id}/{outcomes:?}/{code:?}")
     }
 
     pub(super) fn after(&self, name: &str) -> Result<Place, Problem> {

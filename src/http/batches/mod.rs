@@ -1,5 +1,6 @@
 //! Batches: many requests as a stream to Kafka, how far they are, and what came of each.
 
+mod accept;
 mod lines;
 mod listing;
 mod results;

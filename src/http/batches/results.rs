@@ -1,5 +1,6 @@
 //! `…/results`: what came of each message of a batch, as JSON, NDJSON or CSV.
 
+use super::accept::{Form, accepted};
 use super::find;
 use super::listing::{Listing, seal};
 use crate::apply::batches::{Outcome, Query as Asked, results};
@@ -38,7 +39,7 @@ pub(super) async fn get(
     caller.may_see(&source)?;
     let name = listing.name(&source, &batch_id);
     let asked = Asked {
-        outcome: listing.outcome,
+        outcomes: listing.outcomes.clone(),
         code: listing.code.clone(),
         after: listing.after(&name)?,
         limit: listing.limit as usize,
@@ -48,7 +49,7 @@ pub(super) async fn get(
     find(&mut connection, batch).await?;
     let (found, next) = results(&mut connection, batch, &asked).await?;
     let next = next.map(|place| seal(&name, &place));
-    let mut response = match form(&headers) {
+    let mut response = match accepted(&headers) {
         Form::Json => {
             let items: Vec<_> = found.iter().map(Outcome::object).collect();
             axum::Json(json!({"items": items, "next_cursor": next})).into_response()
@@ -63,7 +64,8 @@ pub(super) async fn get(
     };
     let link = next.and_then(|cursor| {
         let limit = listing.limit;
-        let outcome = listing.outcome.map(|o| format!("&outcome={}", o.word())).unwrap_or_default();
+        let outcomes = listing.outcomes.iter().flat_map(|of| ["&outcome=", of.word()]);
+        let outcome: String = outcomes.collect();
         let code: String = listing
             .code
             .iter()
@@ -81,27 +83,6 @@ pub(super) async fn get(
         response.headers_mut().insert(header::LINK, link);
     }
     Ok(response)
-}
-
-enum Form {
-    Json,
-    Ndjson,
-    Csv,
-}
-
-/// The first of our forms that `Accept` names.
-fn form(headers: &HeaderMap) -> Form {
-    let accepted = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let kinds = accepted.unwrap_or_default().split(',').map(|kind| kind.split(';').next());
-    for kind in kinds.flatten() {
-        match kind.trim() {
-            "application/json" => return Form::Json,
-            "application/x-ndjson" => return Form::Ndjson,
-            "text/csv" => return Form::Csv,
-            _ => {}
-        }
-    }
-    Form::Json
 }
 
 /// A row an item or error, one at least for each message.

@@ -130,8 +130,8 @@ struct Receipt {
 #[utoipa::path(post, path = "/v1/batches", operation_id = "postBatch", tag = "Batches",
     params(("Idempotency-Key" = String, Header, description = "The batch's id, quoted or bare", example = "2026-03")),
     request_body(content(
-        (String = "application/x-ndjson", example = json!("{\"type\":\"EnrollmentRequest\",\"registrant\":{\"kind\":\"INDIVIDUAL\",\"reference\":\"R-1\"}}\n")),
-        (String = "text/csv", example = json!("reference,name,program\nR-1,Ana,CASH\n")),
+        ("application/x-ndjson", example = json!("{\"type\":\"EnrollmentRequest\",\"registrant\":{\"kind\":\"INDIVIDUAL\",\"reference\":\"R-1\"}}\n")),
+        ("text/csv", example = json!("reference,name,program\nR-1,Ana,CASH\n")),
     )),
     responses((status = 202, description = "Its right lines are on their way", body = Receipt)))]
 pub(super) async fn post(

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 /// Fields of requests that headers, token and clock say.
 const OF_HEADERS: [&str; 5] = ["message_id", "source", "sent_at", "attempt", "actor"];
 
+/// Any text that Postgres takes.
+const NO_NUL: &str = "^[^\\u0000]*$";
+
 /// The schemas of all bodies of writes, and of their answer.
 pub(super) fn components() -> Map<String, Value> {
     let mut schemas = Map::new();
@@ -13,17 +16,26 @@ pub(super) fn components() -> Map<String, Value> {
     let group = record(MessageType::GroupMembershipRequest, &mut schemas, false);
     let update = record(MessageType::MembershipUpdateRequest, &mut schemas, false);
     let result = record(MessageType::RequestResult, &mut schemas, true);
+    // What happened to a membership stands in histories too; all else of an event has its own form there.
+    let mut of_events = Map::new();
+    record(MessageType::MembershipChanged, &mut of_events, true);
+    schemas.extend(of_events.remove_entry("Change"));
     let membership = json!({
         "type": "object",
         "description": "A registrant (with its `kind` it may be new) and a program",
         "properties": {
             "registrant": {"anyOf": [reference("RegistrantInfo"), reference("RegistrantRef")]},
-            "program": {"type": "string", "minLength": 1, "maxLength": 1000},
+            "program": {"type": "string", "minLength": 1, "maxLength": 1_000, "pattern": NO_NUL},
             "state": {"enum": ["ENROLLED", "DRAFT"], "default": "ENROLLED"},
             "enrollment_date": {"type": ["string", "null"], "format": "date"},
             "batch": {"anyOf": [reference("BatchRef"), {"type": "null"}]},
         },
         "required": ["registrant", "program"],
+        // A draft tells of the registrant too.
+        "anyOf": [
+            {"properties": {"registrant": reference("RegistrantInfo")}},
+            {"properties": {"state": {"const": "ENROLLED"}}},
+        ],
         "additionalProperties": false,
         "examples": [{"registrant": {"reference": "R-1"}, "program": "CASH", "enrollment_date": "2026-03-01"}],
     });
@@ -111,15 +123,27 @@ fn fields(avro: &Value, schemas: &mut Map<String, Value>, answered: bool) -> Val
 
 /// The limits of texts (design: reference and id value 1 to 255 characters, ids of batches, other text up to 1,000).
 fn limit(name: &str, schema: &mut Value, answered: bool) {
+    if answered {
+        return;
+    }
+    match name {
+        "ids" | "phone_numbers" | "clear" | "kinds" => schema["maxItems"] = 100.into(),
+        "total_count" => schema["minimum"] = 0.into(),
+        _ => {}
+    }
+    if name == "kinds" {
+        schema["items"] =
+            json!({"type": "string", "minLength": 1, "maxLength": 1_000, "pattern": NO_NUL});
+    }
     let text = schema["type"] == "string" || schema["type"] == json!(["string", "null"]);
-    if answered || !text || schema.get("format").is_some() {
+    if !text || schema.get("format").is_some() {
         return;
     }
     let (least, most) = match name {
-        "reference" | "value" | "id_type" | "phone_no" => (1, 255),
+        "reference" | "value" | "id_type" => (1, 255),
         "batch_id" => (1, 99),
         "source" => (1, 64),
-        "program" | "code" => (1, 1_000),
+        "program" | "phone_no" => (1, 1_000),
         _ => (0, 1_000),
     };
     schema["minLength"] = least.into();
@@ -128,6 +152,8 @@ fn limit(name: &str, schema: &mut Value, answered: bool) {
         schema["pattern"] = "^[A-Za-z0-9._~:-]+$".into();
     } else if name == "source" {
         schema["pattern"] = "^[A-Za-z0-9._~-]+$".into();
+    } else {
+        schema["pattern"] = NO_NUL.into();
     }
 }
 

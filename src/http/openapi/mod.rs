@@ -1,5 +1,6 @@
 //! The description of the API (OpenAPI 3.1), made from the handlers and their types, and a page that shows it.
 
+mod complete;
 mod messages;
 
 use super::auth;
@@ -11,7 +12,7 @@ use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use bytes::Bytes;
-use serde_json::{Value, json};
+use complete::{Asked, complete};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -42,6 +43,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 struct Base;
 
 const BEARER: &str = "bearer";
+const BASIC: &str = "basic";
 
 /// The description without routes.
 pub(super) fn base() -> OpenApi {
@@ -56,12 +58,16 @@ pub(super) fn base() -> OpenApi {
         .build();
     let components = description.components.get_or_insert_default();
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+    let about = "For OpenG2P's routes, where `openg2p.auth` is `basic`: the password is the token, the name is anything.";
+    let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic).description(Some(about)).build();
+    components.add_security_scheme(BASIC, SecurityScheme::Http(basic));
     description
 }
 
 /// The description as it is served, and the page that shows it.
-pub(super) fn routes(description: &OpenApi) -> Router<Face> {
-    let text = Bytes::from(complete(description).to_string());
+pub(super) fn routes(description: &OpenApi, face: &Face) -> Router<Face> {
+    let asked = Asked { token: face.auth.is_on(), openg2p: face.openg2p.auth };
+    let text = Bytes::from(complete(description, asked).to_string());
     let serve = move || {
         let text = text.clone();
         async move { ([(header::CONTENT_TYPE, "application/json")], text).into_response() }
@@ -81,31 +87,4 @@ async fn page() -> Html {
         "<p>The API as <a href=\"/openapi.json\">/openapi.json</a> describes it. <a href=\"/problems\">All problem \
          and reason codes</a>.</p><main id=\"api\"></main><script src=\"/docs/page.js\"></script>",
     )
-}
-
-/// What holds of every operation, said once: errors are problems, and a token is asked for.
-fn complete(description: &OpenApi) -> Value {
-    // Made of texts and maps: there is nothing that could fail.
-    let mut value = serde_json::to_value(description).unwrap_or_default();
-    let problem = json!({
-        "description": "A problem: see its `type`",
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    });
-    if let Some(schemas) = value["components"]["schemas"].as_object_mut() {
-        schemas.extend(messages::components());
-    }
-    let paths = value.get_mut("paths").and_then(Value::as_object_mut);
-    let operations = paths.into_iter().flatten().flat_map(|(_, item)| {
-        item.as_object_mut().into_iter().flatten().map(|(_, operation)| operation)
-    });
-    for operation in operations {
-        if operation.get("security").is_some() {
-            continue;
-        }
-        operation["security"] = json!([{ BEARER: [] }]);
-        if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
-            responses.entry("default").or_insert_with(|| problem.clone());
-        }
-    }
-    value
 }

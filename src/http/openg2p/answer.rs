@@ -7,9 +7,12 @@ use crate::store::reads::openg2p::{self, Key, Member, Membership};
 use crate::store::reads::registrants::{self, Row};
 use serde::Serialize;
 use sqlx::PgConnection;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use time::{Date, OffsetDateTime, macros::format_description};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 #[derive(Serialize, ToSchema)]
@@ -106,13 +109,38 @@ pub(super) struct Group {
 }
 
 /// Any of them.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
 #[serde(untagged)]
-#[schema(as = OpenG2pAnswer)]
 pub(super) enum Answer {
     Individual(Box<Individual>),
     Group(Box<Group>),
     Short(Box<Registrant>),
+}
+
+impl PartialSchema for Answer {
+    /// Not one alone: a group with its members is all that one without them is.
+    fn schema() -> RefOr<Schema> {
+        let names = [Individual::name(), Group::name(), Registrant::name()];
+        let any = names.into_iter().map(Ref::from_schema_name);
+        Schema::AnyOf(any.fold(AnyOfBuilder::new(), AnyOfBuilder::item).build()).into()
+    }
+}
+
+impl ToSchema for Answer {
+    fn name() -> Cow<'static, str> {
+        "OpenG2pAnswer".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.extend([
+            (Individual::name().into_owned(), Individual::schema()),
+            (Group::name().into_owned(), Group::schema()),
+            (Registrant::name().into_owned(), Registrant::schema()),
+        ]);
+        Individual::schemas(schemas);
+        Group::schemas(schemas);
+        Registrant::schemas(schemas);
+    }
 }
 
 /// What a POST made, and what it did not.
@@ -212,6 +240,11 @@ async fn read(
     for membership in found {
         memberships.entry(membership.registrant_id).or_default().push(membership);
     }
+    // In the order in which they came; those that came at once, in that of their programs.
+    let place = |membership: &Membership| {
+        (membership.created_at, numbers.get(&Key::program(membership.program_id)))
+    };
+    memberships.values_mut().for_each(|own| own.sort_by(|a, b| place(a).cmp(&place(b))));
     let rows = rows.into_iter().map(|row| (row.registrant_id, row)).collect();
     Ok(Read { rows, memberships, numbers, today })
 }

@@ -8,21 +8,29 @@ use serde::Deserialize;
 
 /// An individual, by itself or as a member of a group.
 #[derive(Deserialize, utoipa::ToSchema)]
-#[schema(as = OpenG2pIndividualIn)]
+#[schema(as = OpenG2pMemberIn)]
 pub(super) struct Individual {
+    #[schema(value_type = String, required = true, max_length = 1_000, pattern = "^[^\\u0000]*\\S[^\\u0000]*$")]
     name: Option<String>,
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*$")]
     given_name: Option<String>,
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*$")]
     family_name: Option<String>,
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*$")]
     addl_name: Option<String>,
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*$")]
     gender: Option<String>,
     #[schema(value_type = Option<String>, format = Date)]
     birthdate: Option<Day>,
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*$")]
     birth_place: Option<String>,
     ids: Option<Vec<Identifier>>,
     #[schema(value_type = Option<String>, format = Date)]
     registration_date: Option<Day>,
     phone_numbers: Option<Vec<Phone>>,
+    #[schema(max_length = 1_000, pattern = "^(\\s*|\\S+@[^\\s@]*\\.[^\\s@]*)$")]
     email: Option<String>,
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*$")]
     address: Option<String>,
     // The route says which it is.
     #[serde(rename = "is_group")]
@@ -34,18 +42,26 @@ pub(super) struct Individual {
 
 /// A group with its members.
 #[derive(Deserialize, utoipa::ToSchema)]
-#[schema(as = OpenG2pGroupIn)]
+#[schema(as = OpenG2pGroupIn, example = json!({
+    "name": "Household 1", "is_group": true, "kind": "Household", "is_partial_group": false,
+    "members": [{"name": "Head One", "given_name": "Head", "family_name": "One", "kind": [{"name": "Head"}],
+                 "program_memberships": [{"name": "Cash for all"}]}],
+}))]
 #[expect(clippy::struct_field_names, reason = "the names are those of the module")]
 pub(super) struct Group {
+    #[schema(value_type = String, required = true, max_length = 1_000, pattern = "^[^\\u0000]*\\S[^\\u0000]*$")]
     name: Option<String>,
     ids: Option<Vec<Identifier>>,
     #[schema(value_type = Option<String>, format = Date)]
     registration_date: Option<Day>,
     phone_numbers: Option<Vec<Phone>>,
+    #[schema(max_length = 1_000, pattern = "^(\\s*|\\S+@[^\\s@]*\\.[^\\s@]*)$")]
     email: Option<String>,
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*$")]
     address: Option<String>,
     #[serde(rename = "is_group")]
     _is_group: Option<bool>,
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*\\S[^\\u0000]*$")]
     kind: Option<String>,
     is_partial_group: Option<bool>,
     pub(super) members: Vec<Individual>,
@@ -55,7 +71,9 @@ pub(super) struct Group {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = OpenG2pIdentifierIn)]
 struct Identifier {
+    #[schema(value_type = String, required = true, max_length = 255, pattern = "^[^\\u0000]*\\S[^\\u0000]*$")]
     id_type: Option<String>,
+    #[schema(value_type = String, required = true, max_length = 255, pattern = "^[^\\u0000]*\\S[^\\u0000]*$")]
     value: Option<String>,
     #[schema(value_type = Option<String>, format = Date)]
     expiry_date: Option<Day>,
@@ -64,6 +82,7 @@ struct Identifier {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = OpenG2pPhoneIn)]
 struct Phone {
+    #[schema(max_length = 255, pattern = "^[^\\u0000]*[0-9][^\\u0000]*$")]
     phone_no: String,
     #[schema(value_type = Option<String>, format = Date)]
     date_collected: Option<Day>,
@@ -72,6 +91,7 @@ struct Phone {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = OpenG2pKindIn)]
 struct Kind {
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*\\S[^\\u0000]*$")]
     name: String,
 }
 
@@ -82,6 +102,24 @@ pub(super) struct Membership {
     pub(super) name: Option<String>,
     #[schema(value_type = Option<String>, format = Date)]
     pub(super) enrollment_date: Option<Day>,
+}
+
+/// An individual by itself, which has all its names: what the description says of [`Individual`] there.
+#[derive(utoipa::ToSchema)]
+#[schema(as = OpenG2pIndividualIn, example = json!({
+    "name": "DELA CRUZ, MARIA", "given_name": "MARIA", "family_name": "DELA CRUZ", "is_group": false,
+    "ids": [{"id_type": "National ID", "value": "112233445566778899", "expiry_date": "2030-12-31"}],
+    "phone_numbers": [{"phone_no": "+639123456789", "date_collected": "2024-01-10"}],
+    "program_memberships": [{"name": "Cash for all", "enrollment_date": "2024-01-15"}],
+}))]
+#[expect(dead_code, reason = "the fields are its description")]
+pub(super) struct Alone {
+    #[serde(flatten)]
+    member: Individual,
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*\\S[^\\u0000]*$")]
+    given_name: String,
+    #[schema(max_length = 1_000, pattern = "^[^\\u0000]*\\S[^\\u0000]*$")]
+    family_name: String,
 }
 
 /// P9: bodies hold values of persons.

@@ -117,7 +117,8 @@ impl Sender {
 fn names<'a>(given: impl Iterator<Item = &'a Option<Vec<Membership>>>) -> Vec<String> {
     let names: BTreeSet<_> =
         given.flatten().flatten().filter_map(|membership| membership.name.clone()).collect();
-    names.into_iter().collect()
+    // No program has a NUL in its name, and Postgres takes none.
+    names.into_iter().filter(|name| !name.contains('\0')).collect()
 }
 
 /// The memberships as our messages say them; the notes get those of unknown programs.

@@ -56,9 +56,13 @@ struct Problem {
     detail: String,
 }
 
-/// Says problems (who calls, sizes, outages) as that module says errors: its clients know no other.
-pub(super) async fn translated(request: Request, next: Next) -> Response {
+/// Says problems (who calls, sizes, outages, unknown paths) as that module says errors: its clients know no other.
+pub(in crate::http) async fn translated(request: Request, next: Next) -> Response {
+    let is_own = request.uri().path().starts_with(super::ROOT);
     let response = next.run(request).await;
+    if !is_own {
+        return response;
+    }
     let kind = response.headers().get(header::CONTENT_TYPE);
     if kind.is_none_or(|kind| kind != "application/problem+json") {
         return response;

@@ -1,16 +1,16 @@
 //! GET: one by its integer, or all that fit.
 
-use super::answer::{Answer, Form, answers};
+use super::answer::{Answer, Form, Group, Individual, answers};
 use super::fault::{Fault, codes};
 use crate::http::Face;
 use crate::http::auth::{Caller, MembershipsRead};
-use crate::http::extract::{FromQuery, Parameters, Query};
+use crate::http::extract::{FromQuery, NoQuery, Parameters, Path, Query};
 use crate::http::problem::Problem;
 use crate::store;
 use crate::store::reads::openg2p::{self, Search};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -74,12 +74,13 @@ impl axum::response::IntoResponse for Refusal {
 /// One individual, by its integer
 #[utoipa::path(get, path = "/api/v1/registry/individual/{id}", operation_id = "openg2pGetIndividual", tag = "OpenG2P",
     params(("id" = i64, Path, description = "Its integer")),
-    responses((status = 200, description = "The individual", body = Answer),
+    responses((status = 200, description = "The individual", body = Individual),
         (status = "default", description = "There is none, or another error", body = Fault)))]
 async fn individual(
     _: Caller<MembershipsRead>,
     State(face): State<Face>,
     Path(id): Path<String>,
+    _: NoQuery,
 ) -> Result<Response, Refusal> {
     one(&face, &id, Form::Individual).await
 }
@@ -87,12 +88,13 @@ async fn individual(
 /// One group with its members, by its integer
 #[utoipa::path(get, path = "/api/v1/registry/group/{id}", operation_id = "openg2pGetGroup", tag = "OpenG2P",
     params(("id" = i64, Path, description = "Its integer")),
-    responses((status = 200, description = "The group", body = Answer),
+    responses((status = 200, description = "The group", body = Group),
         (status = "default", description = "There is none, or another error", body = Fault)))]
 async fn group(
     _: Caller<MembershipsRead>,
     State(face): State<Face>,
     Path(id): Path<String>,
+    _: NoQuery,
 ) -> Result<Response, Refusal> {
     one(&face, &id, Form::Group).await
 }
@@ -130,6 +132,13 @@ struct Groups {
     include_members_full: bool,
 }
 
+/// One that is empty is none, as of a form that was not filled in.
+fn id(parameters: &Parameters) -> Result<Option<i64>, Problem> {
+    let id: Option<String> = parameters.one("id", "an integer")?;
+    let id = id.filter(|id| !id.is_empty());
+    id.map(|id| id.parse().map_err(|_error| Problem::parameter("id", "an integer"))).transpose()
+}
+
 fn name(parameters: &Parameters) -> Result<Option<String>, Problem> {
     let name: Option<String> = parameters.one("name", "a text")?;
     match name.filter(|name| !name.is_empty()) {
@@ -142,7 +151,7 @@ impl FromQuery for Individuals {
     const NAMES: &'static [&'static str] = &["id", "name"];
 
     fn read(parameters: &Parameters) -> Result<Self, Problem> {
-        Ok(Self { id: parameters.one("id", "an integer")?, name: name(parameters)? })
+        Ok(Self { id: id(parameters)?, name: name(parameters)? })
     }
 }
 
@@ -156,15 +165,14 @@ impl FromQuery for Groups {
             Some("true" | "1") => true,
             Some(_) => return Err(Problem::parameter("include_members_full", "true or false")),
         };
-        let id = parameters.one("id", "an integer")?;
-        Ok(Self { id, name: name(parameters)?, include_members_full })
+        Ok(Self { id: id(parameters)?, name: name(parameters)?, include_members_full })
     }
 }
 
 /// Individuals, all that fit
 #[utoipa::path(get, path = "/api/v1/registry/individual", operation_id = "openg2pListIndividuals", tag = "OpenG2P",
     params(Individuals),
-    responses((status = 200, description = "A list of individuals", body = Vec<Answer>),
+    responses((status = 200, description = "A list of individuals", body = Vec<Individual>),
         (status = "default", description = "There is none, or another error", body = Fault)))]
 async fn individuals(
     _: Caller<MembershipsRead>,
@@ -177,7 +185,7 @@ async fn individuals(
 /// Individuals, all that fit
 #[utoipa::path(get, path = "/api/v1/registry/individual/search", operation_id = "openg2pSearchIndividuals",
     tag = "OpenG2P", params(Individuals),
-    responses((status = 200, description = "A list of individuals", body = Vec<Answer>),
+    responses((status = 200, description = "A list of individuals", body = Vec<Individual>),
         (status = "default", description = "There is none, or another error", body = Fault)))]
 async fn search_individuals(
     caller: Caller<MembershipsRead>,

@@ -1,7 +1,7 @@
 //! POST: a body becomes a request, which is applied at once like any other.
 
 use super::answer::{Form, Made, answers};
-use super::body::{Group, Individual};
+use super::body::{Alone, Group, Individual};
 use super::command::{Notes, Programs, Sender};
 use super::fault::Fault;
 use super::find::Refusal;
@@ -40,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<Face> {
 
 /// Register an individual, with drafts of memberships
 #[utoipa::path(post, path = "/api/v1/registry/individual", operation_id = "openg2pPostIndividual", tag = "OpenG2P",
-    request_body = Individual,
+    request_body = Alone,
     responses((status = 200, description = "The individual", body = Made),
         (status = "default", description = "It was refused, or another error", body = Fault)))]
 async fn post_individual(

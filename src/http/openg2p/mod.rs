@@ -14,9 +14,14 @@ mod find;
 mod make;
 mod parse;
 
+pub(super) use fault::translated;
+
 use super::Face;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use utoipa_axum::router::OpenApiRouter;
+
+/// What the paths of that module begin with.
+const ROOT: &str = "/api/v1/registry/";
 
 impl Face {
     /// The day that it is.
@@ -25,10 +30,8 @@ impl Face {
     }
 }
 
-/// The routes, with that module's errors around them.
+/// The routes. Errors around them, of every path below [`ROOT`], are put into that module's form by [`translated`].
 pub(super) fn routes(face: &Face) -> OpenApiRouter<Face> {
-    find::routes()
-        .merge(make::routes())
-        .layer(from_fn_with_state(face.clone(), access::basic))
-        .layer(from_fn(fault::translated))
+    let routes = find::routes().merge(make::routes());
+    routes.layer(from_fn_with_state(face.clone(), access::basic))
 }

@@ -5,7 +5,7 @@ use super::listing::{Listing, Part};
 use super::{asking, missing};
 use crate::http::Face;
 use crate::http::auth::{Caller, MembershipsRead};
-use crate::http::extract::{NoQuery, Path, Query};
+use crate::http::extract::{FromQuery, NoQuery, Parameters, Path, Query};
 use crate::http::problem::Problem;
 use crate::store::reads::{groups, registrants};
 use axum::Json;
@@ -37,21 +37,45 @@ async fn get(
     Ok(Json(Registrant::told(row, asking(&caller))))
 }
 
-/// Who is and was a member of a group, by id, each with its memberships
+/// Which members.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Choice {
+    /// Whether those who have left are listed too.
+    #[param(default = false)]
+    former: bool,
+}
+
+/// A choice, and which part of the list.
+#[derive(Debug)]
+struct Chosen(Choice, Part);
+
+impl FromQuery for Chosen {
+    const NAMES: &'static [&'static str] = &["former", "limit", "cursor"];
+
+    fn read(parameters: &Parameters) -> Result<Self, Problem> {
+        let former = parameters.one("former", "true or false")?.unwrap_or_default();
+        Ok(Self(Choice { former }, Part::read(parameters)?))
+    }
+}
+
+/// The members of a group, by id, each with its memberships
 #[utoipa::path(get, path = "/v1/groups/{group_id}/members", operation_id = "listMembers", tag = "Registrants",
-    params(("group_id" = Uuid, Path, description = "The group's registrant_id"), Part),
+    params(("group_id" = Uuid, Path, description = "The group's registrant_id"), Choice, Part),
     responses((status = 200, description = "A page of its members", body = Page<Member>)))]
 async fn members(
     caller: Caller<MembershipsRead>,
     Path(group_id): Path<Uuid>,
-    Query(part): Query<Part>,
+    Query(Chosen(Choice { former }, part)): Query<Chosen>,
     State(face): State<Face>,
 ) -> Result<Response, Problem> {
-    let listing = Listing::new(format!("/v1/groups/{group_id}/members"), [], part);
+    let chosen = former.then_some(("former", "true"));
+    let listing = Listing::new(format!("/v1/groups/{group_id}/members"), chosen, part);
     let after = listing.after_id()?;
     let mut connection = face.connection().await?;
     let source = asking(&caller);
-    let rows = groups::members(&mut connection, group_id, after, listing.rows(), source).await?;
+    let rows =
+        groups::members(&mut connection, (group_id, former), after, listing.rows(), source).await?;
     if rows.is_empty() && !groups::exists(&mut connection, group_id).await? {
         return Err(missing(UNKNOWN));
     }

@@ -1,6 +1,6 @@
 //! Memberships and their history.
 
-use super::json::{HistoryItem, Membership, Page};
+use super::json::{HistoryItem, Membership, Page, symbols};
 use super::listing::{Listing, Part};
 use super::{asking, missing};
 use crate::contract::State as MembershipState;
@@ -103,9 +103,10 @@ impl FromStr for After {
 #[into_params(parameter_in = Query)]
 struct Choice {
     /// The code of a program.
-    #[param(example = "CASH")]
+    #[param(min_length = 1, example = "CASH")]
     program: Option<String>,
-    /// A state: DRAFT, ENROLLED, PAUSED, EXITED, `NOT_ELIGIBLE` or DUPLICATED; may repeat.
+    /// In any of these; in any at all, if none is named.
+    #[param(schema_with = symbols::states)]
     state: Vec<String>,
     /// The id of a registrant.
     registrant: Option<Uuid>,

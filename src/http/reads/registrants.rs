@@ -94,21 +94,27 @@ async fn history_of(
 #[schema(example = json!({"source": "registry", "reference": "r-1001"}))]
 struct Lookup {
     /// Whose reference it is; the caller's own if nothing is said.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~-]+$")]
     source: Option<String>,
     /// The reference.
+    #[schema(min_length = 1, max_length = 255, pattern = "^[^\\u0000]*$")]
     reference: Option<String>,
     /// Identifiers, which must all mean the same registrant; those that nobody has do not count.
     #[serde(default)]
+    #[schema(max_items = 100)]
     ids: Vec<Identifier>,
 }
 
 /// An identifier.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = LookupIdentifier)]
 struct Identifier {
     /// What kind of identifier.
+    #[schema(min_length = 1, max_length = 255, pattern = "^[^\\u0000]*$")]
     id_type: String,
     /// Its value.
+    #[schema(min_length = 1, max_length = 255, pattern = "^[^\\u0000]*$")]
     value: String,
 }
 
@@ -129,35 +135,36 @@ impl Lookup {
                 flaws.push(Flaw::of(pointer, Reason::FieldInvalid, detail));
             }
         };
-        let names = if let Some(reference) = self.reference {
+        let named = [("/source", &self.source), ("/reference", &self.reference)];
+        for (pointer, text) in named {
+            text.iter().for_each(|text| check(pointer.to_owned(), text));
+        }
+        for (n, id) in self.ids.iter().take(MAX_IDS).enumerate() {
+            check(format!("/ids/{n}/id_type"), &id.id_type);
+            check(format!("/ids/{n}/value"), &id.value);
+        }
+        if self.ids.len() > MAX_IDS {
+            let detail = "there may be 100 identifiers";
+            flaws.push(Flaw::of("/ids", Reason::FieldInvalid, detail));
+        }
+        if !flaws.is_empty() {
+            return Err(Problem::misfit(flaws));
+        }
+        if let Some(reference) = self.reference {
             let source = self.source.unwrap_or_else(|| own.to_owned());
-            check("/source".to_owned(), &source);
-            check("/reference".to_owned(), &reference);
-            ("REFERENCE", vec![source], vec![reference])
-        } else {
-            for (n, id) in self.ids.iter().take(MAX_IDS).enumerate() {
-                check(format!("/ids/{n}/id_type"), &id.id_type);
-                check(format!("/ids/{n}/value"), &id.value);
-            }
-            if self.ids.len() > MAX_IDS {
-                let detail = "there may be 100 identifiers";
-                flaws.push(Flaw::of("/ids", Reason::FieldInvalid, detail));
-            }
-            let (types, values) = self
-                .ids
-                .into_iter()
-                .map(|id| (id.id_type, id.value))
-                .unzip::<_, _, Vec<_>, Vec<_>>();
-            if types.is_empty() {
-                let reason = Reason::RegistrantUnnamed;
-                flaws.push(Flaw::of("", reason, reason.detail()));
-                let problem = Problem::refused(StatusCode::UNPROCESSABLE_ENTITY, reason);
-                return Err(problem.with_errors(flaws));
-            }
-            ("IDENTIFIER", types, values)
-        };
-        if flaws.is_empty() { Ok(names) } else { Err(Problem::misfit(flaws)) }
+            return Ok(("REFERENCE", vec![source], vec![reference]));
+        }
+        let ids = self.ids.into_iter().map(|id| (id.id_type, id.value));
+        let (types, values) = ids.unzip::<_, _, Vec<_>, Vec<_>>();
+        if types.is_empty() {
+            return Err(refused(StatusCode::UNPROCESSABLE_ENTITY, Reason::RegistrantUnnamed));
+        }
+        Ok(("IDENTIFIER", types, values))
     }
+}
+
+fn refused(status: StatusCode, reason: Reason) -> Problem {
+    Problem::refused(status, reason).with_errors(vec![Flaw::of("", reason, reason.detail())])
 }
 
 /// The registrant that a reference or identifiers mean
@@ -165,7 +172,11 @@ impl Lookup {
 /// In a body, because identifiers do not belong into URLs.
 #[utoipa::path(post, path = "/v1/registrants/lookup", operation_id = "lookUpRegistrant", tag = "Registrants",
     request_body = Lookup,
-    responses((status = 200, description = "The registrant", body = Registrant)))]
+    responses(
+        (status = 200, description = "The registrant", body = Registrant),
+        (status = 404, description = "Nobody has this name"),
+        (status = 409, description = "The identifiers mean several"),
+    ))]
 async fn lookup(
     caller: Caller<MembershipsRead>,
     _: NoQuery,
@@ -173,9 +184,6 @@ async fn lookup(
     Json(lookup): Json<Lookup>,
 ) -> Result<axum::Json<Registrant>, Problem> {
     let (kind, scopes, values) = lookup.names(asking(&caller))?;
-    let refused = |status, reason: Reason| {
-        Problem::refused(status, reason).with_errors(vec![Flaw::of("", reason, reason.detail())])
-    };
     let mut connection = face.connection().await?;
     let found = registrants::named(&mut connection, kind, &scopes, &values).await?;
     match found.as_slice() {

@@ -150,12 +150,12 @@ impl Place {
         Self { recorded_at: OffsetDateTime::UNIX_EPOCH, message_id: String::new() };
 }
 
-/// The messages of a batch after this place, as they were recorded; only those of an outcome (a byte of the inbox), if
-/// one is given.
+/// The messages of a batch after this place, as they were recorded; only those of these outcomes (bytes of the inbox), if
+/// any are given.
 pub async fn messages(
     connection: &mut PgConnection,
     (source, batch_id): (&str, &str),
-    outcome: Option<&str>,
+    outcomes: Option<&[&str]>,
     after: &Place,
     limit: i64,
 ) -> Result<Vec<Message>> {
@@ -165,19 +165,19 @@ pub async fn messages(
                    recorded_at AS "recorded_at!"
             FROM inbox
             WHERE source = $1 AND batch_id = $2 AND recorded_at >= $3 AND (recorded_at, message_id) > ($3, $4)
-              AND ($5::text IS NULL OR outcome = $5)
+              AND ($5::text[] IS NULL OR outcome = ANY($5))
             ORDER BY recorded_at, message_id LIMIT $6)
            UNION ALL
            (SELECT message_id, 'K', NULL, letter_id, recorded_at FROM batch_letters
             WHERE source = $1 AND batch_id = $2 AND recorded_at >= $3 AND (recorded_at, message_id) > ($3, $4)
-              AND ($5::text IS NULL OR $5 = 'K')
+              AND ($5::text[] IS NULL OR 'K' = ANY($5))
             ORDER BY recorded_at, message_id LIMIT $6)
            ORDER BY 5, 1 LIMIT $6"#,
         source,
         batch_id,
         after.recorded_at,
         after.message_id,
-        outcome,
+        outcomes as Option<&[&str]>,
         limit,
     )
     .fetch_all(connection)

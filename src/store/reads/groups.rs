@@ -36,10 +36,11 @@ impl std::fmt::Debug for Member {
     }
 }
 
-/// Who is and was a member of a group, after this one, by id; each with its memberships. `source` is who asks.
+/// Who is a member of a group, after this one, by id; each with its memberships. With `former`, those too who have left.
+/// `source` is who asks.
 pub async fn members(
     connection: &mut PgConnection,
-    group_id: Uuid,
+    (group_id, former): (Uuid, bool),
     after: Uuid,
     limit: i64,
     source: &str,
@@ -55,7 +56,7 @@ pub async fn members(
                   programs.name AS "program_name?", enrollment_date, exit_date, memberships.created_at AS "created_at?",
                   memberships.updated_at AS "updated_at?"
            FROM (
-               SELECT * FROM group_members WHERE group_id = $1 AND individual_id > $2
+               SELECT * FROM group_members WHERE group_id = $1 AND individual_id > $2 AND ($5 OR ended_date IS NULL)
                ORDER BY individual_id LIMIT $3
            ) AS page
            JOIN registrants ON registrants.registrant_id = page.individual_id
@@ -71,6 +72,7 @@ pub async fn members(
         after,
         limit,
         source,
+        former,
     )
     .fetch_all(connection)
     .await?;

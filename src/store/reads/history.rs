@@ -21,7 +21,7 @@ pub struct Row {
     pub program_name: String,
     pub registrant: Named,
     /// Who was paid after the change; none: nobody.
-    pub payee: Option<Named>,
+    pub payee: Option<Payee>,
     pub enrollment_date: Option<Date>,
     pub exit_date: Option<Date>,
     pub effective_date: Date,
@@ -63,6 +63,22 @@ impl std::fmt::Debug for Named {
     /// P9: a reference or an identifier is a person's.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Named({})", self.registrant_id)
+    }
+}
+
+/// A payee as events name it; where and whether it can be paid is as of now too.
+#[derive(Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns of the tables")]
+pub struct Payee {
+    pub named: Named,
+    pub payment_address: Option<String>,
+    pub disabled: bool,
+}
+
+impl std::fmt::Debug for Payee {
+    /// P9: an address is a person's.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Payee({:?})", self.named)
     }
 }
 
@@ -138,7 +154,8 @@ pub async fn list(
                   page.state, spell AS "spell!", page.program_id AS "program_id!", programs.code, programs.name,
                   page.registrant_id AS "registrant_id!", registrants.kind, own.references_of AS "own_sources?",
                   own.references AS "own_references?", own.types AS "own_types?", own.values AS "own_values?",
-                  payee_id, payees.kind AS "payee_kind?", paid.references_of AS "paid_sources?",
+                  payee_id, payees.kind AS "payee_kind?", payees.payment_address AS "payment_address?",
+                  payees.disabled AS "payee_disabled?", paid.references_of AS "paid_sources?",
                   paid.references AS "paid_references?", paid.types AS "paid_types?", paid.values AS "paid_values?",
                   enrollment_date, exit_date, effective_date AS "effective_date!", reason_code, reason_note,
                   channel AS "channel!", source AS "source!", message_id AS "message_id!", actor, batch_id, topic,
@@ -190,7 +207,11 @@ pub async fn list(
             ),
             payee: row.payee_id.zip(row.payee_kind).map(|payee| {
                 let references = (row.paid_sources, row.paid_references);
-                named(payee, references, (row.paid_types, row.paid_values))
+                Payee {
+                    named: named(payee, references, (row.paid_types, row.paid_values)),
+                    payment_address: row.payment_address,
+                    disabled: row.payee_disabled.unwrap_or_default(),
+                }
             }),
             enrollment_date: row.enrollment_date,
             exit_date: row.exit_date,

@@ -156,6 +156,7 @@ pub struct Membership {
     pub state: String,
     pub enrollment_date: Option<Date>,
     pub exit_date: Option<Date>,
+    pub created_at: OffsetDateTime,
 }
 
 /// The memberships of these registrants, by id.
@@ -165,7 +166,7 @@ pub async fn memberships(
 ) -> Result<Vec<Membership>> {
     Ok(sqlx::query_as!(
         Membership,
-        "SELECT registrant_id, program_id, state, enrollment_date, exit_date
+        "SELECT registrant_id, program_id, state, enrollment_date, exit_date, created_at
          FROM memberships WHERE registrant_id = ANY($1) ORDER BY membership_id",
         registrant_ids,
     )

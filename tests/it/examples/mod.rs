@@ -121,8 +121,8 @@ impl Printed {
     }
 }
 
-/// A Python that has the packages of the example.
-async fn python() -> &'static PathBuf {
+/// A Python that has the packages of the tests.
+pub(crate) async fn python() -> &'static PathBuf {
     static PYTHON: OnceCell<PathBuf> = OnceCell::const_new();
     PYTHON
         .get_or_init(|| async {

@@ -88,7 +88,22 @@ async fn lines_are_sent_on_and_what_came_of_them_can_be_read() {
     assert_eq!(rejected["items"][0]["errors"][0]["code"], "rjct.program.not_found");
     let coded = client.get(&format!("{results}?code=succ.membership.changed")).await.json();
     assert_eq!(coded["items"].as_array().unwrap().len(), 2);
-    client.get(&format!("{results}?outcome=lost")).await.problem(400, "invalid-parameter");
+    // In small or large letters, and more than one; the next page asks for the same.
+    let of = async |query: &str| {
+        let answer = client.get(&format!("{results}?{query}")).await;
+        let items = answer.json()["items"].as_array().expect("items").len();
+        (items, answer.header("link").to_owned())
+    };
+    assert_eq!(of("outcome=REJECTED").await.0, 1);
+    assert_eq!(of("outcome=Applied&outcome=applied").await.0, 2);
+    assert_eq!(of("outcome=held&outcome=PARTIAL").await.0, 0);
+    let (items, link) = of("outcome=rejected&outcome=APPLIED&limit=2").await;
+    assert!(items == 2 && link.contains("outcome=applied&outcome=rejected"), "{link}");
+    let next = link.split(['<', '>']).nth(1).unwrap();
+    assert_eq!(client.get(next).await.json()["items"].as_array().unwrap().len(), 1);
+    for wrong in ["outcome=lost", "outcome=applied&outcome=lost", "outcome="] {
+        client.get(&format!("{results}?{wrong}")).await.problem(400, "invalid-parameter");
+    }
     let accept = async |kind: &str| {
         let answer = client.send(Method::GET, &results, &[("accept", kind)], "").await;
         (answer.header("content-type").to_owned(), String::from_utf8(answer.body.to_vec()).unwrap())

@@ -6,6 +6,31 @@ use serde_json::{Value, json};
 use super::Served;
 use crate::scene::Scene;
 
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_how_the_caller_says_who_it_is() {
+    const SECRET: &str = "a secret of the tests that is long enough";
+    let routes = ["/v1/programs", "/api/v1/registry/group", "/livez"];
+    let asked = async |settings: &[(&str, &str)]| {
+        let served = Served::with(settings).await;
+        let api = served.client.get("/openapi.json").await.json();
+        assert_eq!(api["openapi"].as_str().map(|version| &version[..3]), Some("3.1"));
+        served.worker.stop().await;
+        for scheme in ["bearer", "basic"] {
+            assert_eq!(api["components"]["securitySchemes"][scheme]["scheme"], scheme);
+        }
+        routes.map(|path| api["paths"][path]["get"]["security"].clone())
+    };
+    let (bearer, basic) = (json!([{"bearer": []}]), json!([{"basic": []}]));
+    let nobody = json!([{}]);
+    let secret = ("ROLLCALL_AUTH__HS256_SECRET", SECRET);
+    assert_eq!(asked(&[secret]).await, [bearer.clone(), bearer.clone(), nobody.clone()]);
+    let as_basic = ("ROLLCALL_OPENG2P__AUTH", "basic");
+    assert_eq!(asked(&[secret, as_basic]).await, [bearer, basic, nobody.clone()]);
+    // Where nobody is asked, a token does no harm.
+    let either = json!([{}, {"bearer": []}]);
+    assert_eq!(asked(&[]).await, [either.clone(), either, nobody]);
+}
+
 /// The schema or example behind a reference into the description.
 fn resolved<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
     match value.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix('#')) {
@@ -64,7 +89,15 @@ async fn every_operation_has_a_name_of_its_own_and_says_who_may() {
             }
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 assert!(parameter["description"].is_string(), "{method} {path}: {parameter}");
+                assert!(
+                    !parameter["schema"].to_string().contains("null"),
+                    "{method} {path}: {parameter}"
+                );
             }
+            assert_ne!(
+                operation.get("requestBody").map(|body| &body["required"]),
+                Some(&Value::Null)
+            );
         }
     }
     let all = names.len();

@@ -8,6 +8,7 @@ mod errors;
 mod keys;
 mod outages;
 mod programs;
+mod schemathesis;
 pub(crate) mod tokens;
 mod uploads;
 mod writes;

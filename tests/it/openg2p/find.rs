@@ -119,7 +119,10 @@ async fn registrants_are_searched_by_integer_and_name() {
     // A pattern of LIKE.
     assert_eq!(names(&ask("name=Ana_1").await), ["Ana_1", "Anax1"]);
     assert_eq!(names(&ask("").await).len(), 4);
-    assert_eq!(names(&ask("name=").await).len(), 4);
+    for empty in ["name=", "id=", "id=&name="] {
+        assert_eq!(names(&ask(empty).await).len(), 4);
+    }
+    assert_eq!(names(&ask("id=&name=Maria").await), ["Maria Cruz"]);
 
     let mut said = Vec::new();
     for query in ["name=maria", "id=0", &format!("id={id}&name=Mario")] {

@@ -185,13 +185,19 @@ async fn the_same_body_is_the_same_request() {
     assert_eq!(registrants(&read).await, 3);
     let other = keyed.json(Method::POST, INDIVIDUAL, &maria()).await;
     description(&other, 422, "rjct.message_id.reused");
+    // A text that no program's name can be is one that nobody knows.
+    let mut nul = maria();
+    nul["program_memberships"] = json!([{"name": "a\u{0}"}]);
+    description(&post(&read, INDIVIDUAL, &nul).await, 400, "ROLLCALL-PRG-001");
     // A known identifier is that registrant, not a second.
     let made = post(&read, INDIVIDUAL, &maria()).await.json();
     let mut again = maria();
     again["program_memberships"] = json!([{"name": "Program FOOD"}]);
     let same = post(&read, INDIVIDUAL, &again).await.json();
     assert_eq!(same["id"], made["id"]);
-    assert_eq!(same["program_membership_ids"].as_array().unwrap().len(), 2);
+    let own = same["program_membership_ids"].as_array().unwrap();
+    // In the order in which they came.
+    assert_eq!((own.len(), &own[0]), (2, &made["program_membership_ids"][0]));
     read.worker.stop().await;
 }
 

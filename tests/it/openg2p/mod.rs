@@ -1,5 +1,6 @@
 //! The routes for OpenG2P's clients, asked as these ask.
 
+mod faults;
 mod find;
 mod make;
 

@@ -28,12 +28,22 @@ async fn a_groups_members_are_read_with_their_memberships() {
     let own = read.walk(&format!("/v1/registrants/{id}/memberships"), 50).await;
     assert_eq!(own[0]["program"]["code"], "HOUSE");
 
+    // Who has left is a member no more, and is told to who asks for it.
     let path = format!("/v1/groups/{id}/members");
-    let members = read.walk(&path, 500).await;
+    let now = read.walk(&path, 500).await;
+    let members = read.walk(&format!("{path}?former=true"), 500).await;
     for limit in [1, 2, 3] {
-        assert_eq!(read.walk(&path, limit).await, members);
+        assert_eq!(read.walk(&path, limit).await, now);
+        assert_eq!(read.walk(&format!("{path}?former=true"), limit).await, members);
     }
-    assert_eq!(members.len(), 4);
+    assert_eq!((now.len(), members.len()), (3, 4));
+    assert!(now.iter().all(|member| member["ended_date"].is_null() && members.contains(member)));
+    assert_eq!(read.walk(&format!("{path}?former=false"), 2).await, now);
+    read.client.get(&format!("{path}?former=yes")).await.problem(400, "invalid-parameter");
+    let page = read.client.get(&format!("{path}?limit=1")).await.json();
+    let cursor = page["next_cursor"].as_str().expect("a next page");
+    let other = format!("{path}?former=true&cursor={cursor}");
+    read.client.get(&other).await.problem(400, "invalid-cursor");
     let of = |reference: &str| {
         let found = members.iter().find(|member| member["individual"]["reference"] == reference);
         found.unwrap_or_else(|| panic!("{reference} is a member"))
@@ -83,5 +93,39 @@ async fn a_groups_members_are_read_with_their_memberships() {
     read.apply(&group("g2", "h2", &[])).await;
     let empty = read.registrant("h2").await;
     assert!(read.walk(&format!("/v1/groups/{empty}/members"), 50).await.is_empty());
+    read.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_goes_on_while_members_come_and_go() {
+    let mut read = Read::new().await;
+    let names: Vec<_> = (0..9).map(|n| format!("r{n}")).collect();
+    let all: Vec<_> = names.iter().map(|name| (name.as_str(), &[][..])).collect();
+    read.apply(&group("g1", "h1", &all)).await;
+    let path = format!("/v1/groups/{}/members", read.registrant("h1").await);
+    let first = read.client.get(&format!("{path}?limit=4")).await.json();
+    let of = |page: &serde_json::Value| -> Vec<String> {
+        let items = page["items"].as_array().expect("items").iter();
+        items.map(|one| one["individual"]["reference"].as_str().unwrap().to_owned()).collect()
+    };
+    let seen = of(&first);
+    // One of the page, the last of it, and one that is still to come leave; two others come.
+    let gone: Vec<_> = names.iter().filter(|name| !seen.contains(name)).take(1).cloned().collect();
+    let mut change = group("g2", "h1", &[("new1", &[]), ("new2", &[])]);
+    for name in [&seen[0], &seen[3], &gone[0]] {
+        let mut left = member(name, &[]);
+        left.ended_date = Some(Day::from(date!(2026 - 03 - 01)));
+        change.members.push(left);
+    }
+    read.apply(&change).await;
+    let cursor = first["next_cursor"].as_str().expect("a next page");
+    let rest = of(&read.client.get(&format!("{path}?limit=50&cursor={cursor}")).await.json());
+    let stayed: Vec<_> =
+        names.iter().filter(|name| !seen.contains(name) && **name != gone[0]).collect();
+    assert_eq!(stayed.len(), 4);
+    for name in &stayed {
+        assert_eq!(rest.iter().filter(|told| told == name).count(), 1, "{name}: {rest:?}");
+    }
+    assert!(rest.iter().all(|told| !seen.contains(told) && *told != gone[0]), "{rest:?}");
     read.worker.stop().await;
 }

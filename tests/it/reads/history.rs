@@ -14,6 +14,7 @@ async fn a_change_says_what_its_event_said_and_who_made_it() {
     let mut read = Read::new().await;
     let mut request = enrollment("m1", "r1", "CASH");
     request.registrant.ids.push(identifier("NATIONAL", "n1"));
+    request.registrant.payment_address = Some("token:1@bank".to_owned());
     read.apply(&request).await;
     let mut request = update("m2", "r1", "CASH", Action::Pause);
     request.actor = Some("officer-7".to_owned());
@@ -31,6 +32,9 @@ async fn a_change_says_what_its_event_said_and_who_made_it() {
         "reference": "r1",
         "ids": [{"id_type": "NATIONAL", "value": "n1"}],
     });
+    let mut payee = named.clone();
+    payee["payment_address"] = json!("token:1@bank");
+    payee["disabled"] = json!(false);
     assert_eq!(
         items[1],
         json!({
@@ -47,7 +51,7 @@ async fn a_change_says_what_its_event_said_and_who_made_it() {
                 "name": "Program CASH",
             },
             "registrant": named,
-            "payee": named,
+            "payee": payee,
             "enrollment_date": "2026-03-01",
             "exit_date": null,
             "effective_date": "2026-03-01",

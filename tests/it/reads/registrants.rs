@@ -132,6 +132,9 @@ async fn a_registrant_is_looked_up_by_reference_or_identifiers() {
         (json!({"reference": "a\u{0}b"}), 422, "rjct.field.invalid"),
         (json!({"ids": [named("NATIONAL", &long)]}), 422, "rjct.field.invalid"),
         (json!({"ids": [{"id_type": "NATIONAL"}]}), 422, "rjct.field.invalid"),
+        // What is said beside a reference is looked at too.
+        (json!({"reference": "r1", "ids": [named("", "x")]}), 422, "rjct.field.invalid"),
+        (json!({"source": "", "ids": [named("NATIONAL", "n1")]}), 422, "rjct.field.invalid"),
         (json!({"name": "r1"}), 422, "rjct.field.unsupported"),
     ] {
         let problem = ask(body.clone()).await.problem(status, code);
@@ -182,6 +185,23 @@ async fn who_may_not_read_learns_nothing() {
     }
     answers.dedup();
     assert_eq!(answers.len(), 1, "one answer for all: {answers:?}");
+
+    // A token of another source hears of neither what is there nor what is not, and no more of a query that is wrong.
+    let claims = json!({"scope": "memberships:read", "source": "other"});
+    let other = client(&crate::http::tokens::Key::secret(SECRET).good("", &claims));
+    let mut answers = Vec::new();
+    for path in [
+        "/v1/requests/registry/m1",
+        "/v1/requests/registry/m2",
+        "/v1/batches/registry/b1",
+        "/v1/batches/registry/b2/results",
+        "/v1/batches/registry/b2/results?cursor=ab",
+    ] {
+        answers.push(other.get(path).await.body);
+        other.get(path).await.problem(403, "forbidden");
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "one answer for all");
 
     let reader = client(&token("memberships:read"));
     let path = format!("/v1/registrants/{registrant}");

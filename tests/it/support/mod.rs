@@ -85,7 +85,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Where servers and workers leave their output.
-fn logs() -> std::path::PathBuf {
+pub(crate) fn logs() -> std::path::PathBuf {
     let logs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-logs");
     std::fs::create_dir_all(&logs).expect("target/ can be written");
     logs
