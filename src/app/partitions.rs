@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::consume;
 use crate::dead_letter::Wish;
 use crate::lifecycle::clock::{Clock as _, SystemClock};
-use crate::store::operator::{By, Deeds, insert_actions};
+use crate::store::operator::{Deeds, insert_actions};
 use crate::store::status::Partition;
 use crate::store::{self, leases, partitions as stored};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -100,7 +100,7 @@ pub async fn list(
     connection: &mut PgConnection,
 ) -> store::Result<(Vec<Partition>, Option<Unreachable>)> {
     let mut partitions = store::status::partitions(connection).await?;
-    let asked = status::ask_brokers(settings, &mut partitions);
+    let asked = status::asked(settings, &mut partitions).await;
     Ok((partitions, asked.err()))
 }
 
@@ -123,10 +123,6 @@ pub async fn find(
     }
 }
 
-fn by(wish: &Wish) -> By<'_> {
-    By { run_id: None, actor: wish.actor.as_deref(), reason: Some(wish.reason.as_str()) }
-}
-
 /// Pauses a partition: what is under way is finished or thrown away, and nothing more is applied. Whether it was not
 /// paused before.
 ///
@@ -143,9 +139,9 @@ pub async fn pause(
     let mut tx = connection.begin().await?;
     // First, as in every transaction that holds the lease.
     stored::rotate(&mut tx, topic, partition, Uuid::new_v4()).await?;
-    let paused = stored::pause(&mut tx, topic, partition, by(wish), now).await?;
+    let paused = stored::pause(&mut tx, topic, partition, wish.by(), now).await?;
     if paused {
-        stored::insert_action(&mut tx, (topic, partition), "PAUSED", None, by(wish), now).await?;
+        stored::insert_action(&mut tx, (topic, partition), "PAUSED", None, wish.by(), now).await?;
         tx.commit().await?;
     }
     Ok(paused)
@@ -179,11 +175,11 @@ pub async fn resume(
     if lost > 0 {
         stored::lose(&mut tx, (topic, partition, fence), (position, low), now).await?;
         let offsets = Some((position, low));
-        stored::insert_action(&mut tx, (topic, partition), "LOST", offsets, by(wish), now).await?;
+        stored::insert_action(&mut tx, (topic, partition), "LOST", offsets, wish.by(), now).await?;
     }
     stored::resume(&mut tx, topic, partition).await?;
     stored::forget_stop(&mut tx, topic, partition, now).await?;
-    stored::insert_action(&mut tx, (topic, partition), "RESUMED", None, by(wish), now).await?;
+    stored::insert_action(&mut tx, (topic, partition), "RESUMED", None, wish.by(), now).await?;
     tx.commit().await?;
     Ok(lost)
 }
@@ -232,10 +228,10 @@ pub async fn skip(
     let mut tx = connection.begin().await?;
     stored::forget_stop(&mut tx, topic, partition, now).await?;
     let offsets = Some((position, position + 1));
-    stored::insert_action(&mut tx, (topic, partition), "SKIPPED", offsets, by(wish), now).await?;
+    stored::insert_action(&mut tx, (topic, partition), "SKIPPED", offsets, wish.by(), now).await?;
     let mut deeds = Deeds::default();
     deeds.push(letter_id, "SKIPPED");
-    insert_actions(&mut tx, &deeds, by(wish), now).await?;
+    insert_actions(&mut tx, &deeds, wish.by(), now).await?;
     tx.commit().await?;
     Ok(Skipped { letter_id, offset: position })
 }

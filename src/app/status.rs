@@ -106,7 +106,7 @@ pub async fn status(
         database: stored::database(connection).await?,
         kafka: Kafka::default(),
     };
-    match ask_brokers(settings, &mut status.partitions) {
+    match asked(settings, &mut status.partitions).await {
         Ok(missing_topics) => status.kafka = Kafka { reachable: true, missing_topics },
         Err(error) => {
             status.advice.push(format!("{error}; the lag below is what the workers last saw."));
@@ -135,8 +135,27 @@ async fn batches(connection: &mut PgConnection) -> store::Result<Batches> {
     Ok(Batches { open, items: latest.iter().map(crate::apply::batches::object).collect() })
 }
 
+/// [`ask_brokers`] on a thread for what blocks.
+pub(super) async fn asked(
+    settings: &Settings,
+    partitions: &mut Vec<stored::Partition>,
+) -> Result<Vec<String>, Unreachable> {
+    let (settings, mut known) = (settings.clone(), std::mem::take(partitions));
+    let work = tokio::task::spawn_blocking(move || {
+        let said = ask_brokers(&settings, &mut known);
+        (said, known)
+    });
+    match work.await {
+        Ok((said, known)) => {
+            *partitions = known;
+            said
+        }
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
+    }
+}
+
 /// Fills in what only the brokers know: partitions nobody has spoken of, watermarks. Gives the missing topics.
-pub(super) fn ask_brokers(
+fn ask_brokers(
     settings: &Settings,
     partitions: &mut Vec<stored::Partition>,
 ) -> Result<Vec<String>, Unreachable> {

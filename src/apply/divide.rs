@@ -100,6 +100,7 @@ impl Applier {
         let mut stands: Option<(String, Instant)> = None;
         let mut races = 0;
         let mut late_before = false;
+        let begun = Instant::now();
         let mut pauses = retry::outage(self.options.retry_max_delay);
         loop {
             let failure = match hard.run_until_cancelled(self.watched(part, &also)).await {
@@ -139,7 +140,10 @@ impl Applier {
                     metrics::transaction_retry("outage");
                     self.health.set_not_ready(CONDITION, failure.to_string());
                     tracing::warn!(%failure, "a batch waits: the system is away");
-                    if !self.waits {
+                    if self.gives_up(&failure, begun) {
+                        if let Some(replay) = &part.replay {
+                            replay.stopped(failure.to_string());
+                        }
                         return Err(Stop::Cancelled);
                     }
                 }

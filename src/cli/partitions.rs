@@ -86,14 +86,14 @@ pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
         Command::Pause { name, because } => {
             let topic = settings.topics.full(&name.topic);
             let at = (topic.as_str(), name.partition);
-            let paused = partitions::pause(&settings, connection, at, &because.wish()).await?;
+            let paused = partitions::pause(&settings, connection, at, &because.wish()?).await?;
             let words = if paused { "is paused" } else { "was paused before" };
             say(&settings, connection, at, (words, &[]), context).await
         }
         Command::Resume { name, accept_loss, because } => {
             let topic = settings.topics.full(&name.topic);
             let at = (topic.as_str(), name.partition);
-            let wish = because.wish();
+            let wish = because.wish()?;
             let lost = partitions::resume(&settings, connection, at, *accept_loss, &wish).await?;
             say(&settings, connection, at, ("goes on", &[("lost", lost.into())]), context).await
         }
@@ -101,7 +101,7 @@ pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
             let topic = settings.topics.full(&name.topic);
             let at = (topic.as_str(), name.partition);
             let skipped =
-                partitions::skip(&settings, connection, at, *offset, &because.wish()).await?;
+                partitions::skip(&settings, connection, at, *offset, &because.wish()?).await?;
             let more = [
                 ("letter_id", skipped.letter_id.to_string().into()),
                 ("skipped", skipped.offset.into()),

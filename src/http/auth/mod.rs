@@ -7,7 +7,9 @@ mod token;
 
 pub use keys::KeysError;
 pub(super) use scope::ALL as SCOPES;
-pub(super) use scope::{MembershipsRead, MembershipsWrite, ProgramsWrite, Scope};
+pub(super) use scope::{
+    MembershipsRead, MembershipsWrite, OpsRead, OpsReplay, ProgramsWrite, Scope,
+};
 
 use super::Face;
 use super::problem::{Code, Problem};
@@ -109,8 +111,8 @@ pub(super) struct Caller<S> {
     source: Option<String>,
     /// Who it is, if the token says so.
     pub(super) actor: Option<String>,
-    /// Whether a token says who it is.
-    is_known: bool,
+    /// What its token is good for; none without authentication, where nobody is asked.
+    scopes: Option<BTreeSet<String>>,
     scope: PhantomData<fn() -> S>,
 }
 
@@ -127,7 +129,15 @@ impl<S> Caller<S> {
 
     /// Whether a token says who it is: then it may say things for its source only.
     pub(super) fn is_known(&self) -> bool {
-        self.is_known
+        self.scopes.is_some()
+    }
+
+    /// Refuses who may not do what `Other` allows, where a part of a request needs that besides.
+    ///
+    /// # Errors
+    /// 403 for a token without that scope.
+    pub(super) fn also<Other: Scope>(&self) -> Result<(), Problem> {
+        self.scopes.as_ref().map_or(Ok(()), allows::<Other>)
     }
 
     /// Whether the caller may name this source.
@@ -136,7 +146,7 @@ impl<S> Caller<S> {
     /// 403 for a token of another one; a token without a source is an operator's.
     pub(super) fn may_name(&self, source: &str) -> Result<(), Problem> {
         match &self.source {
-            Some(own) if self.is_known && own != source => Err(another_source()),
+            Some(own) if self.is_known() && own != source => Err(another_source()),
             _ => Ok(()),
         }
     }
@@ -151,31 +161,35 @@ impl<S: Scope> FromRequestParts<Face> for Caller<S> {
 
     async fn from_request_parts(parts: &mut Parts, face: &Face) -> Result<Self, Problem> {
         let claims = face.auth.claims(&parts.headers).await?;
-        if let Some(claims) = &claims
-            && !claims.scopes.contains(S::NAME)
-        {
-            let challenge = format!(
-                "Bearer realm=\"rollcall\", error=\"insufficient_scope\", scope=\"{}\"",
-                S::NAME
-            );
-            let problem = Problem::of(Code::Forbidden)
-                .because(format!("the token does not have the scope {}", S::NAME));
-            return Err(match HeaderValue::from_str(&challenge) {
-                Ok(challenge) => problem.with_header(header::WWW_AUTHENTICATE, challenge),
-                Err(_not_text) => problem,
-            });
-        }
+        claims.as_ref().map_or(Ok(()), |claims| allows::<S>(&claims.scopes))?;
         let named = named_source(&parts.headers)?;
         let scope = PhantomData;
         let Some(claims) = claims else {
             let source = named.unwrap_or_else(|| SOURCE.to_owned());
-            return Ok(Self { source: Some(source), actor: None, is_known: false, scope });
+            return Ok(Self { source: Some(source), actor: None, scopes: None, scope });
         };
         if named.is_some() && named != claims.source {
             return Err(another_source());
         }
-        Ok(Self { source: claims.source, actor: claims.actor, is_known: true, scope })
+        let Claims { source, actor, scopes } = claims;
+        Ok(Self { source, actor, scopes: Some(scopes), scope })
     }
+}
+
+/// Refuses a token without the scope.
+fn allows<S: Scope>(scopes: &BTreeSet<String>) -> Result<(), Problem> {
+    let name = S::NAME;
+    if scopes.contains(name) {
+        return Ok(());
+    }
+    let challenge =
+        format!("Bearer realm=\"rollcall\", error=\"insufficient_scope\", scope=\"{name}\"");
+    let problem =
+        Problem::of(Code::Forbidden).because(format!("the token does not have the scope {name}"));
+    Err(match HeaderValue::from_str(&challenge) {
+        Ok(challenge) => problem.with_header(header::WWW_AUTHENTICATE, challenge),
+        Err(_not_text) => problem,
+    })
 }
 
 /// The source that the header names.

@@ -11,6 +11,7 @@ pub(in crate::http) enum Code {
     PayloadTooLarge,
     NotFound,
     MethodNotAllowed,
+    Conflict,
     PreconditionFailed,
     Unauthorized,
     Forbidden,
@@ -24,13 +25,14 @@ pub(in crate::http) enum Code {
 
 impl Code {
     /// All of them.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::IdempotencyKeyMissing,
         Self::MalformedJson,
         Self::UnsupportedMediaType,
         Self::PayloadTooLarge,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::Conflict,
         Self::PreconditionFailed,
         Self::Unauthorized,
         Self::Forbidden,
@@ -51,6 +53,7 @@ impl Code {
             Self::PayloadTooLarge => "payload-too-large",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::Conflict => "conflict",
             Self::PreconditionFailed => "precondition-failed",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
@@ -74,6 +77,7 @@ impl Code {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
@@ -93,6 +97,7 @@ impl Code {
             Self::PayloadTooLarge => "the body is too large",
             Self::NotFound => "there is nothing here",
             Self::MethodNotAllowed => "this cannot be done here",
+            Self::Conflict => "it cannot be done as things stand",
             Self::PreconditionFailed => "it has changed meanwhile",
             Self::Unauthorized => "it is not known who asks",
             Self::Forbidden => "the caller may not do this",
@@ -120,8 +125,9 @@ impl Code {
             Self::MethodNotAllowed => {
                 "the path exists, but not for this method; Allow lists those it has"
             }
+            Self::Conflict => "what is to be changed is in a state in which this cannot be done",
             Self::PreconditionFailed => {
-                "If-Match names a version that the membership no longer has"
+                "If-Match names a version that the membership no longer has, or a digest a selection that is another now"
             }
             Self::Unauthorized => {
                 "a bearer token is missing, expired, or not signed by a key that this server trusts"
@@ -159,8 +165,10 @@ impl Code {
                 "Check the path and the identifiers in it; `/openapi.json` lists all paths."
             }
             Self::MethodNotAllowed => "Use one of the methods in the header `Allow`.",
+            Self::Conflict => "Read it again, as `detail` says what stands in the way.",
             Self::PreconditionFailed => {
-                "Read the membership again, decide anew, and send the request with the new ETag."
+                "Read the membership again, decide anew, and send the request with the new ETag; or preflight again, and \
+                 send the new digest."
             }
             Self::Unauthorized => "Get a new token and send it as `Authorization: Bearer TOKEN`.",
             Self::Forbidden => {
