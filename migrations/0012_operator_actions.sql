@@ -14,3 +14,10 @@ CREATE TABLE operator_actions (
     recorded_at timestamptz NOT NULL
 );
 CREATE INDEX operator_actions_subject_idx ON operator_actions (subject, action_id);
+
+-- ADOPTED: the ledger goes on with the log of another cluster, or for another group; `detail` says which it was of before.
+ALTER TABLE partition_actions
+    ADD COLUMN detail text,
+    DROP CONSTRAINT partition_actions_action_check,
+    ADD CONSTRAINT partition_actions_action_check
+        CHECK (action IN ('PAUSED', 'RESUMED', 'SKIPPED', 'LOST', 'ADOPTED'));

@@ -265,8 +265,8 @@ fn halves(mut batch: Batch) -> (Batch, Batch) {
     let second_records = batch.records.split_off(batch.records.len() / 2);
     let (waiting, replay) = (batch.waiting, batch.replay);
     let part = |records| {
-        let (replay, slices) = (replay.clone(), Vec::new());
-        Batch { waiting, alone: true, replay, slices, records }
+        let replay = replay.clone();
+        Batch { waiting, alone: true, replay, records, ..Batch::default() }
     };
     let mut first = part(batch.records);
     let mut second = part(second_records);

@@ -30,7 +30,7 @@ mod transaction;
 pub use crate::store::Sessions;
 /// Leases, for the consumer: with the fences that a batch checks.
 pub use crate::store::leases;
-pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
+pub use batch::{Batch, Passing, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
 pub use disposition::is_outage;
 pub use receipts::{Closed, Receipts, close};

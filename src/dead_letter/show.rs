@@ -161,10 +161,10 @@ impl Shown {
         headers
             .map(|(name, value)| {
                 let name = String::from_utf8_lossy(name).into_owned();
-                let open = self.revealed || is_open_header(&name);
                 let shown = |value: &Vec<u8>| {
-                    if open {
-                        String::from_utf8_lossy(value).into_owned()
+                    let value = String::from_utf8_lossy(value).into_owned();
+                    if self.revealed || is_open_header(&name, &value) {
+                        value
                     } else {
                         MASKED.to_owned()
                     }
