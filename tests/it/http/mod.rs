@@ -6,7 +6,7 @@ mod client;
 mod description;
 mod errors;
 mod keys;
-mod operator;
+pub(crate) mod operator;
 mod outages;
 mod programs;
 pub(crate) mod tokens;

@@ -20,7 +20,7 @@ fn cut_off(number: usize) -> Bytes {
 }
 
 /// Three letters of requests that were cut off, and one of a request that cannot be written, until it can.
-async fn staged() -> Scene {
+pub(crate) async fn staged() -> Scene {
     let scene = Scene::new().await;
     let at = partition(0);
     let fence = scene.lease(&at).await;
@@ -30,9 +30,12 @@ async fn staged() -> Scene {
     .execute(&scene.pool)
     .await
     .unwrap();
-    let mut records: Vec<_> =
-        (0..3).map(|n| raw(&at, n, Some("seeded-key".into()), Some(cut_off(n as usize)))).collect();
-    records.push(record(&at, 3, &enrollment("m7", "r7", "CASH")));
+    let raw = |n| raw(&at, n, Some("seeded-key".into()), Some(cut_off(n as usize)));
+    Box::pin(scene.apply(fence, (0..3).map(raw).collect())).await;
+    // In a partition of its own: letters in a row would stop theirs.
+    let other = partition(1);
+    let fence = scene.lease(&other).await;
+    let records = vec![record(&other, 0, &enrollment("m7", "r7", "CASH"))];
     Box::pin(scene.apply(fence, records)).await;
     assert_eq!(scene.ledger().await, "LLLL");
     sqlx::query("ALTER TABLE registrants DROP CONSTRAINT no_poison")
