@@ -4,6 +4,7 @@ use crate::config::Settings;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use std::time::Duration;
+use tokio::task::JoinError;
 
 /// How long a command waits for an answer of the brokers.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -33,4 +34,14 @@ pub fn client(settings: &Settings) -> ClientConfig {
         config.set(name, value);
     }
     config
+}
+
+/// Does what waits for the brokers on a thread for that: signals are heard meanwhile, and a server's other work goes on.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime ends, and this with it.
+        Err(Err(_cancelled)) => std::future::pending().await,
+    }
 }

@@ -3,12 +3,12 @@
 use super::kafka::{self, PATIENCE, Unreachable};
 use super::letters::desk;
 use super::{status, topics, worker};
-use crate::apply::{Applier, Batch, Record, Slice, SliceOutcome, TopicPartition};
+use crate::apply::{Applier, Batch, Passing, Record, Slice, SliceOutcome, TopicPartition};
 use crate::config::Settings;
 use crate::consume;
 use crate::dead_letter::Wish;
 use crate::lifecycle::clock::{Clock as _, SystemClock};
-use crate::store::operator::{By, Deeds, insert_actions};
+use crate::store::partitions::Deed;
 use crate::store::status::Partition;
 use crate::store::{self, leases, partitions as stored};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -60,7 +60,9 @@ pub enum Refusal {
     },
     /// The log ends before the position.
     #[error(
-        "the log ends at {high}, before the position {position}: it is another log, or it lost what was applied"
+        "the log ends at {high}, before the position {position}: it is another log, or it lost what was applied. The ledger \
+         has an outcome for these offsets, and cannot have another: restore the log, or read the new one under another \
+         topics.prefix, under which its ledger begins anew"
     )]
     OtherLog {
         /// Where the log ends.
@@ -71,6 +73,21 @@ pub enum Refusal {
     /// A worker keeps taking it.
     #[error("the partition is being taken by a worker: try again")]
     Taken,
+    /// The ledger is of another log.
+    #[error(
+        "the ledger is of cluster {} and group {}, this is cluster {} and group {}: if it is the same log all the same, \
+         --accept-loss has the ledger go on with it; else undo what changed kafka.bootstrap_servers or kafka.group_id",
+        known.0, known.1, found.0, found.1
+    )]
+    OtherOrigin {
+        /// Cluster and group that the ledger is of.
+        known: (String, String),
+        /// Those that there are.
+        found: (String, String),
+    },
+    /// Kafka does not say which cluster it is.
+    #[error("Kafka does not tell its cluster id: try again")]
+    NoClusterId,
     /// It could not be applied.
     #[error("the record could not be made a letter: {0}")]
     Stopped(String),
@@ -100,7 +117,7 @@ pub async fn list(
     connection: &mut PgConnection,
 ) -> store::Result<(Vec<Partition>, Option<Unreachable>)> {
     let mut partitions = store::status::partitions(connection).await?;
-    let asked = status::ask_brokers(settings, &mut partitions);
+    let asked = status::asked(settings, &mut partitions).await;
     Ok((partitions, asked.err()))
 }
 
@@ -123,10 +140,6 @@ pub async fn find(
     }
 }
 
-fn by(wish: &Wish) -> By<'_> {
-    By { run_id: None, actor: wish.actor.as_deref(), reason: Some(wish.reason.as_str()) }
-}
-
 /// Pauses a partition: what is under way is finished or thrown away, and nothing more is applied. Whether it was not
 /// paused before.
 ///
@@ -143,9 +156,10 @@ pub async fn pause(
     let mut tx = connection.begin().await?;
     // First, as in every transaction that holds the lease.
     stored::rotate(&mut tx, topic, partition, Uuid::new_v4()).await?;
-    let paused = stored::pause(&mut tx, topic, partition, by(wish), now).await?;
+    let paused = stored::pause(&mut tx, topic, partition, wish.by(), now).await?;
     if paused {
-        stored::insert_action(&mut tx, (topic, partition), "PAUSED", None, by(wish), now).await?;
+        stored::insert_action(&mut tx, (topic, partition), Deed::of("PAUSED"), wish.by(), now)
+            .await?;
         tx.commit().await?;
     }
     Ok(paused)
@@ -162,37 +176,67 @@ pub async fn resume(
     accept_loss: bool,
     wish: &Wish,
 ) -> Result<i64, Refusal> {
-    let (low, high) = watermarks(settings, topic, partition)?;
     find(settings, connection, (topic, partition)).await?;
+    // Before the log is asked: what a worker applies meanwhile is of this log, if the position was.
+    let before = leases::position(connection, topic, partition).await?;
+    let log = log(settings, topic, partition).await?;
     let now = SystemClock.now();
     let fence = Uuid::new_v4();
     let mut tx = connection.begin().await?;
     stored::rotate(&mut tx, topic, partition, fence).await?;
-    let position = leases::position(&mut tx, topic, partition).await?.unwrap_or(low);
-    if position > high {
-        return Err(Refusal::OtherLog { high, position });
+    let found = (log.cluster_id, settings.kafka.group_id.clone());
+    let known = stored::origin(&mut tx, topic, partition).await?.filter(|known| *known != found);
+    if let Some(known) = &known
+        && !accept_loss
+    {
+        return Err(Refusal::OtherOrigin { known: known.clone(), found });
     }
+    if let Some(position) = before.filter(|position| *position > log.high) {
+        return Err(Refusal::OtherLog { high: log.high, position });
+    }
+    let low = log.low;
+    let position = leases::position(&mut tx, topic, partition).await?.unwrap_or(low);
     let lost = (low - position).max(0);
     if lost > 0 && !accept_loss {
         return Err(Refusal::Lost { first: position, count: lost });
     }
+    let at = (topic, partition);
+    if let Some((cluster_id, group_id)) = known {
+        stored::adopt(&mut tx, at, (&found.0, &found.1)).await?;
+        let was = format!("it was of cluster {cluster_id}, group {group_id}");
+        let deed = Deed { detail: Some(&was), ..Deed::of("ADOPTED") };
+        stored::insert_action(&mut tx, at, deed, wish.by(), now).await?;
+    }
     if lost > 0 {
         stored::lose(&mut tx, (topic, partition, fence), (position, low), now).await?;
-        let offsets = Some((position, low));
-        stored::insert_action(&mut tx, (topic, partition), "LOST", offsets, by(wish), now).await?;
+        let deed = Deed { offsets: Some((position, low)), ..Deed::of("LOST") };
+        stored::insert_action(&mut tx, at, deed, wish.by(), now).await?;
     }
     stored::resume(&mut tx, topic, partition).await?;
     stored::forget_stop(&mut tx, topic, partition, now).await?;
     store::crashes::forget(&mut tx, topic, partition).await?;
-    stored::insert_action(&mut tx, (topic, partition), "RESUMED", None, by(wish), now).await?;
+    stored::insert_action(&mut tx, at, Deed::of("RESUMED"), wish.by(), now).await?;
     tx.commit().await?;
     Ok(lost)
 }
 
-fn watermarks(settings: &Settings, topic: &str, partition: i32) -> Result<(i64, i64), Unreachable> {
-    let away = |error| Unreachable::new(settings, &error);
-    let consumer: BaseConsumer = kafka::client(settings).create().map_err(away)?;
-    consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(away)
+/// A partition's log, as Kafka has it.
+struct Log {
+    cluster_id: String,
+    low: i64,
+    high: i64,
+}
+
+async fn log(settings: &Settings, topic: &str, partition: i32) -> Result<Log, Refusal> {
+    let (settings, topic) = (settings.clone(), topic.to_owned());
+    kafka::blocking(move || {
+        let away = |error| Unreachable::new(&settings, &error);
+        let consumer: BaseConsumer = kafka::client(&settings).create().map_err(away)?;
+        let (low, high) = consumer.fetch_watermarks(&topic, partition, PATIENCE).map_err(away)?;
+        let cluster_id = consumer.client().fetch_cluster_id(PATIENCE);
+        Ok(Log { cluster_id: cluster_id.ok_or(Refusal::NoClusterId)?, low, high })
+    })
+    .await
 }
 
 /// A record that was passed over.
@@ -225,19 +269,15 @@ pub async fn skip(
     if !matches!(found.state.as_str(), "STOPPED" | "PAUSED") {
         return Err(Refusal::Running(topic.to_owned(), partition));
     }
+    if let Some(halt) = store::status::halts(connection).await?.first() {
+        return Err(Refusal::Stopped(format!("nothing is applied while `{}` stands", halt.name)));
+    }
     let at = TopicPartition { topic: topic.into(), partition };
-    let record = fetch(settings, &at, position)?.ok_or(Refusal::NoRecord(position))?;
+    let own = settings.clone();
+    let record = kafka::blocking(move || fetch(&own, &at, position)).await?;
+    let record = record.ok_or(Refusal::NoRecord(position))?;
     let applier = desk(settings).await?.applier;
-    let letter_id = apply(&applier, connection, record).await?;
-    let now = SystemClock.now();
-    let mut tx = connection.begin().await?;
-    stored::forget_stop(&mut tx, topic, partition, now).await?;
-    let offsets = Some((position, position + 1));
-    stored::insert_action(&mut tx, (topic, partition), "SKIPPED", offsets, by(wish), now).await?;
-    let mut deeds = Deeds::default();
-    deeds.push(letter_id, "SKIPPED");
-    insert_actions(&mut tx, &deeds, by(wish), now).await?;
-    tx.commit().await?;
+    let letter_id = apply(&applier, connection, record, wish).await?;
     Ok(Skipped { letter_id, offset: position })
 }
 
@@ -246,6 +286,7 @@ async fn apply(
     applier: &Applier,
     connection: &mut PgConnection,
     record: Record,
+    wish: &Wish,
 ) -> Result<Uuid, Refusal> {
     let (at, offset) = (record.at.clone(), record.offset);
     for _ in 0..TRIES {
@@ -257,7 +298,10 @@ async fn apply(
         tx.commit().await?;
         let (taken, letter_id) = applier.skipped(record.clone());
         let slice = Slice { at: at.clone(), fence, first_offset: offset, next_offset: offset + 1 };
-        let batch = Batch { slices: vec![slice], records: vec![taken], ..Batch::default() };
+        let Wish { actor, reason } = wish.clone();
+        let passing = Some(Passing { letter_id, actor, reason });
+        let batch =
+            Batch { slices: vec![slice], records: vec![taken], passing, ..Batch::default() };
         let outcomes = applier.apply(batch, &CancellationToken::new()).await;
         match outcomes.into_iter().next().map(|(_, outcome)| outcome) {
             Some(SliceOutcome::Committed) => return Ok(letter_id),
@@ -266,7 +310,10 @@ async fn apply(
                 let (topic, partition) = (at.topic.to_string(), at.partition);
                 return Err(Refusal::OtherOffset { topic, partition, position, offset });
             }
-            Some(SliceOutcome::Fenced | SliceOutcome::Dropped) | None => {}
+            Some(SliceOutcome::Dropped) => {
+                return Err(Refusal::Stopped("the database is away, or busy".to_owned()));
+            }
+            Some(SliceOutcome::Fenced) | None => {}
         }
     }
     Err(Refusal::Taken)

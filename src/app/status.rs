@@ -7,11 +7,13 @@ use super::topics;
 use crate::config::Settings;
 use crate::dead_letter;
 use crate::domain::BatchState;
+use crate::lifecycle::clock::{Clock as _, SystemClock};
 use crate::store::{self, parked_list::Summary, status as stored};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde::Serialize;
 use sqlx::PgConnection;
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// How long `status` waits for the brokers: it must answer when they are away.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,6 +32,9 @@ pub struct Status {
     pub healthy: bool,
     /// What to do, sentence by sentence.
     pub advice: Vec<String>,
+    /// When something was committed last: a record of Kafka's decided, or something that is to be published.
+    #[serde(serialize_with = "stored::rfc3339_or_null")]
+    pub last_commit: Option<OffsetDateTime>,
     /// Partitions of the request topics.
     pub partitions: Vec<stored::Partition>,
     /// Streams of output.
@@ -91,11 +96,16 @@ pub async fn status(
     connection: &mut PgConnection,
 ) -> Result<Status, store::Unfit> {
     store::verify(connection).await?;
+    let partitions = stored::partitions(connection).await?;
+    let streams = stored::streams(connection).await?;
+    let decided = partitions.iter().filter_map(|partition| partition.committed_at);
+    let said = streams.iter().filter_map(|stream| stream.committed_at);
     let mut status = Status {
         healthy: false,
         advice: Vec::new(),
-        partitions: stored::partitions(connection).await?,
-        streams: stored::streams(connection).await?,
+        last_commit: decided.chain(said).max(),
+        partitions,
+        streams,
         relay: stored::relay(connection).await?,
         letters: letters(connection).await?,
         parked: store::parked_list::summary(connection).await?,
@@ -106,13 +116,13 @@ pub async fn status(
         database: stored::database(connection).await?,
         kafka: Kafka::default(),
     };
-    match ask_brokers(settings, &mut status.partitions) {
+    match asked(settings, &mut status.partitions).await {
         Ok(missing_topics) => status.kafka = Kafka { reachable: true, missing_topics },
         Err(error) => {
             status.advice.push(format!("{error}; the lag below is what the workers last saw."));
         }
     }
-    advice::add(&mut status, settings.parking.grace);
+    advice::add(&mut status, settings.parking.grace, SystemClock.now());
     Ok(status)
 }
 
@@ -135,8 +145,23 @@ async fn batches(connection: &mut PgConnection) -> store::Result<Batches> {
     Ok(Batches { open, items: latest.iter().map(crate::apply::batches::object).collect() })
 }
 
+/// [`ask_brokers`] on a thread for what blocks.
+pub(super) async fn asked(
+    settings: &Settings,
+    partitions: &mut Vec<stored::Partition>,
+) -> Result<Vec<String>, Unreachable> {
+    let (settings, mut known) = (settings.clone(), std::mem::take(partitions));
+    let (said, known) = kafka::blocking(move || {
+        let said = ask_brokers(&settings, &mut known);
+        (said, known)
+    })
+    .await;
+    *partitions = known;
+    said
+}
+
 /// Fills in what only the brokers know: partitions nobody has spoken of, watermarks. Gives the missing topics.
-pub(super) fn ask_brokers(
+fn ask_brokers(
     settings: &Settings,
     partitions: &mut Vec<stored::Partition>,
 ) -> Result<Vec<String>, Unreachable> {
@@ -184,5 +209,6 @@ fn unowned(topic: &str, partition: i32) -> stored::Partition {
         cause: None,
         offset: None,
         since: None,
+        committed_at: None,
     }
 }

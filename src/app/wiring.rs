@@ -6,6 +6,7 @@ use crate::consume;
 use crate::contract::Dates;
 use crate::http;
 use crate::publish::{self, PartitionSettings};
+use crate::store;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,6 +22,18 @@ pub(super) fn dates(settings: &Settings) -> Dates {
     Dates {
         time_zone: settings.dates.time_zone.clone(),
         max_future: time_duration(settings.dates.max_future),
+    }
+}
+
+pub(super) fn store_options(settings: &Settings) -> store::Options {
+    let database = &settings.database;
+    store::Options {
+        max_connections: database.max_connections,
+        application_name: database.application_name.clone(),
+        statement_timeout: database.statement_timeout,
+        lock_timeout: database.lock_timeout,
+        idle_in_transaction_timeout: database.idle_in_transaction_timeout,
+        tcp_user_timeout: database.tcp_user_timeout,
     }
 }
 

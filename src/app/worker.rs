@@ -3,7 +3,8 @@
 use super::Part;
 use super::face::{open_http, start_http};
 use super::wiring::{
-    apply_options, consume_config, dates, relay_config, relay_partitions, time_duration,
+    apply_options, consume_config, dates, relay_config, relay_partitions, store_options,
+    time_duration,
 };
 use crate::apply::{Applier, Receipts};
 use crate::config::Settings;
@@ -16,7 +17,7 @@ use crate::publish::{self, Relay, RelayStats, Verdict, check_topics};
 use crate::store;
 use crate::telemetry::metrics;
 use secrecy::ExposeSecret as _;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -96,18 +97,19 @@ pub fn schemas(directory: &str) -> Result<Schemas, StartError> {
 /// # Errors
 /// When `database.url` is missing or cannot be used. A database that is away is no error.
 pub fn pool(settings: &Settings) -> Result<PgPool, StartError> {
-    let database = &settings.database;
     let url = settings.require_database()?;
-    let options = store::Options {
-        max_connections: database.max_connections,
-        application_name: database.application_name.clone(),
-        statement_timeout: database.statement_timeout,
-        lock_timeout: database.lock_timeout,
-        idle_in_transaction_timeout: database.idle_in_transaction_timeout,
-        tcp_user_timeout: database.tcp_user_timeout,
-    };
-    store::connect(url.expose_secret(), &options)
-        .map_err(|error| StartError::Database(store::Unfit::Store(error)))
+    store::connect(url.expose_secret(), &store_options(settings))
+        .map_err(|error| StartError::Database(error.into()))
+}
+
+/// One session of it, opened now.
+///
+/// # Errors
+/// When `database.url` is missing, or nobody answers there.
+pub(super) async fn session(settings: &Settings) -> Result<PgConnection, StartError> {
+    let url = settings.require_database()?;
+    let opened = store::open(url.expose_secret(), &store_options(settings)).await;
+    opened.map_err(|error| StartError::Database(error.into()))
 }
 
 /// Starts the parts of a worker in `lifecycle`; waits for servers that are away (P6), answering `/livez` meanwhile.
@@ -150,7 +152,7 @@ pub async fn start(
     .with_receipts(Arc::clone(&receipts));
     if let Some(face) = &face {
         // Before Kafka is waited for: writes need none.
-        open_http(settings, lifecycle, face, &applier);
+        open_http(settings, lifecycle, face, (&applier, &pool, &clock));
     }
     let relay_config = relay_config(settings, &owner);
     let applies = face.is_some() || parts.contains(&Part::Consume);

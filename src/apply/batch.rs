@@ -134,6 +134,19 @@ pub struct Batch {
     pub records: Vec<Taken>,
     /// Where the records are those of letters, and there are no slices: what is done to them.
     pub replay: Option<Arc<Replay>>,
+    /// Where an operator has its one record passed over: who, and why.
+    pub passing: Option<Passing>,
+}
+
+/// Who has a record passed over; the audit keeps it with what is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passing {
+    /// The letter that it becomes.
+    pub letter_id: Uuid,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// What became of a slice.

@@ -100,6 +100,7 @@ impl Applier {
         let mut stands: Option<(String, Instant)> = None;
         let mut races = 0;
         let mut late_before = false;
+        let begun = Instant::now();
         let mut pauses = retry::outage(self.options.retry_max_delay);
         loop {
             let failure = match hard.run_until_cancelled(self.watched(part, &also)).await {
@@ -139,7 +140,10 @@ impl Applier {
                     metrics::transaction_retry("outage");
                     self.health.set_not_ready(CONDITION, failure.to_string());
                     tracing::warn!(%failure, "a batch waits: the system is away");
-                    if !self.waits {
+                    if self.gives_up(&failure, begun) {
+                        if let Some(replay) = &part.replay {
+                            replay.stopped(failure.to_string());
+                        }
                         return Err(Stop::Cancelled);
                     }
                 }
@@ -261,8 +265,8 @@ fn halves(mut batch: Batch) -> (Batch, Batch) {
     let second_records = batch.records.split_off(batch.records.len() / 2);
     let (waiting, replay) = (batch.waiting, batch.replay);
     let part = |records| {
-        let (replay, slices) = (replay.clone(), Vec::new());
-        Batch { waiting, alone: true, replay, slices, records }
+        let replay = replay.clone();
+        Batch { waiting, alone: true, replay, records, ..Batch::default() }
     };
     let mut first = part(batch.records);
     let mut second = part(second_records);

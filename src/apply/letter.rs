@@ -1,13 +1,18 @@
 //! Records that fail for good while they are applied.
 
 use super::Applier;
-use super::batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
+use super::batch::{Batch, Passing, Record, Slice, SliceOutcome, Taken, TopicPartition};
 use super::caps::{Caps, Tally};
+use super::disposition::Failure;
 use super::ids::letter_id;
 use super::park::names_of;
 use crate::contract::{Identity, Intake, LetterClass, LetterStage, Unreadable};
+use crate::store::operator::{self, By};
+use crate::store::partitions;
+use sqlx::{Postgres, Transaction};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// A record whose decoding made the program fail.
@@ -36,6 +41,29 @@ impl Applier {
             intake => condemned(intake, SKIPPED),
         };
         (taken, letter_id)
+    }
+}
+
+impl Passing {
+    /// Writes who passes the records of these slices over, and has their partitions looked at anew.
+    pub(super) async fn save(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        slices: &[Slice],
+        now: OffsetDateTime,
+    ) -> Result<(), Failure> {
+        let by = By { run_id: None, actor: Some(&self.actor), reason: Some(&self.reason) };
+        let mut deeds = operator::Deeds::default();
+        deeds.push(self.letter_id, "SKIPPED");
+        operator::insert_actions(tx, &deeds, by, now).await?;
+        for slice in slices {
+            let at = (&*slice.at.topic, slice.at.partition);
+            let offsets = Some((slice.first_offset, slice.next_offset));
+            let deed = partitions::Deed { offsets, ..partitions::Deed::of("SKIPPED") };
+            partitions::insert_action(tx, at, deed, by, now).await?;
+            partitions::forget_stop(tx, at.0, at.1, now).await?;
+        }
+        Ok(())
     }
 }
 

@@ -36,7 +36,7 @@ pub use crate::store::Sessions;
 pub use crate::store::crashes;
 /// Leases, for the consumer: with the fences that a batch checks.
 pub use crate::store::leases;
-pub use batch::{Batch, Record, Slice, SliceOutcome, Taken, TopicPartition};
+pub use batch::{Batch, Passing, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
 pub use crash::Doing;
 pub use disposition::is_outage;
@@ -44,12 +44,14 @@ pub use receipts::{Closed, Receipts, close};
 pub use replay::{Deed, Done, Fate, Replay, Replayed};
 pub use reply::{Replied, Reply, request};
 
+use disposition::Failure;
+
 use crate::contract::{self, Dates, Intake, Schemas};
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use sqlx::PgPool;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// What applying depends on.
@@ -98,8 +100,8 @@ pub struct Applier {
     tallies: Arc<letter::Tallies>,
     /// Poked when records may be ready that waited.
     parked: Arc<Notify>,
-    /// Whether an outage is waited for (P6), or ends the batch: who waits for its answer asks again.
-    waits: bool,
+    /// After how long an outage ends the batch, because who waits for its answer asks again; none: it is waited for (P6).
+    gives_up_after: Option<Duration>,
 }
 
 impl Applier {
@@ -129,14 +131,31 @@ impl Applier {
             sessions: Arc::default(),
             tallies: Arc::default(),
             parked: Arc::default(),
-            waits: true,
+            gives_up_after: None,
         }
     }
 
     /// One that gives a batch up when the system is away, for requests that are answered with that.
     #[must_use]
     pub fn without_patience(self) -> Self {
-        Self { waits: false, ..self }
+        self.with_patience(Duration::ZERO)
+    }
+
+    /// One that gives a batch up when the system has been away for so long, or a halt stands.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { gives_up_after: Some(patience), ..self }
+    }
+
+    /// Whether an outage that has lasted since then, or longer, is not waited for. A halt does not pass by itself.
+    fn gives_up(&self, failure: &Failure, since: Instant) -> bool {
+        let halted = matches!(failure, Failure::Halted(_));
+        self.gives_up_after.is_some_and(|patience| halted || since.elapsed() >= patience)
+    }
+
+    /// The schemas that it decodes with.
+    pub fn schemas(&self) -> &Schemas {
+        &self.schemas
     }
 
     /// With a task to be poked after each commit by which a receipt is due.

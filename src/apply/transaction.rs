@@ -192,6 +192,9 @@ impl Applier {
             return Ok(None);
         }
         let receipt_due = save.said(&mut tx, self.options.shards).await?;
+        if let Some(passing) = &batch.passing {
+            passing.save(&mut tx, slices, recorded_at).await?;
+        }
         metrics::stage("save", saving.elapsed());
 
         let committing = Instant::now();

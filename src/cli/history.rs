@@ -1,10 +1,14 @@
 //! `rollcall history`.
 
+use super::because::Actor;
 use super::exit::{Exit, Failure, Result};
 use super::output::{List, Table, or_dash};
 use super::page::{Page, paged};
 use super::{Context, database};
 use crate::http::reads::json::HistoryItem;
+use crate::lifecycle::clock::{Clock as _, SystemClock};
+use crate::store::operator::By;
+use crate::store::operator_actions;
 use crate::store::reads::history::{self, Of, Place};
 use uuid::Uuid;
 
@@ -16,9 +20,14 @@ use uuid::Uuid;
 pub(super) struct Args {
     /// The membership's id
     membership: Uuid,
-    /// Show references, identifiers and notes too, instead of `***`
+    /// Show references, identifiers and notes too, instead of `***`; the audit keeps it
     #[arg(long)]
     reveal: bool,
+    /// Why they are to be seen; kept in the audit
+    #[arg(long, value_name = "TEXT", requires = "reveal")]
+    reason: Option<String>,
+    #[command(flatten)]
+    actor: Actor,
     #[command(flatten)]
     page: Page,
 }
@@ -38,6 +47,12 @@ pub(super) async fn main(args: &Args, context: &Context) -> Result<Exit> {
     let mut connection = database::verified(&loaded.settings).await?;
     let of = Of::Membership(membership_id);
     let limit = usize::from(args.page.limit);
+    if args.reveal {
+        let actor = args.actor.name()?;
+        let by = By { run_id: None, actor: Some(&actor), reason: args.reason.as_deref() };
+        let (action, now) = ("HISTORY_REVEALED", SystemClock.now());
+        operator_actions::insert(&mut connection, action, membership_id, by, now).await?;
+    }
     let mut found = history::list(&mut connection, of, after, limit as i64 + 1).await?;
     if found.is_empty() && !history::exists(&mut connection, of).await? {
         return Err(Failure::no(

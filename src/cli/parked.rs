@@ -1,5 +1,6 @@
 //! `rollcall parked`.
 
+use super::because::Because;
 use super::exit::{Exit, Failure, Result};
 use super::output::{List, Table, or_dash, push};
 use super::page::{Page, paged};
@@ -58,12 +59,8 @@ pub(super) struct Release {
     parked_ids: Vec<i64>,
     #[command(flatten)]
     which: Which,
-    /// Why; it is kept with the records
-    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    reason: String,
-    /// Who does it; it is kept with the records
-    #[arg(long, value_name = "NAME", env = "USER")]
-    actor: Option<String>,
+    #[command(flatten)]
+    because: Because,
     /// Release all that are meant, however many they are
     #[arg(long)]
     yes: bool,
@@ -157,7 +154,8 @@ async fn release(
     filter: Filter<'_>,
     context: &Context,
 ) -> Result<Exit> {
-    let order = Order { actor: args.actor.as_deref(), reason: &args.reason, at: SystemClock.now() };
+    let wish = args.because.wish()?;
+    let order = Order { actor: Some(&wish.actor), reason: &wish.reason, at: SystemClock.now() };
     let done = if !args.parked_ids.is_empty() {
         parked::release(connection, &args.parked_ids, order).await?
     } else if args.yes {

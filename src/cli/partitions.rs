@@ -28,11 +28,13 @@ pub(super) enum Command {
     /// Have a paused or stopped partition go on
     ///
     /// It stops again if what stopped it is still there. Where retention took records that were never applied it is
-    /// refused; --accept-loss enters them as lost, which `rollcall reconcile` reports for ever.
+    /// refused; --accept-loss enters them as lost, which `rollcall reconcile` reports for ever. Where the ledger is of
+    /// another cluster or consumer group it is refused too; --accept-loss has it go on with the present one, if the log
+    /// reaches the position: offsets that have an outcome cannot have another.
     Resume {
         #[command(flatten)]
         name: Name,
-        /// Enter records as lost that Kafka does not have any more
+        /// Enter records as lost that Kafka does not have any more; go on with another cluster or group
         #[arg(long)]
         accept_loss: bool,
         #[command(flatten)]
@@ -68,6 +70,8 @@ impl From<Refusal> for Failure {
             Refusal::NoRecord(_) => Self::no("no-record", message),
             Refusal::Lost { .. } => Self::no("records-lost", message),
             Refusal::OtherLog { .. } => Self::no("other-log", message),
+            Refusal::OtherOrigin { .. } => Self::no("other-origin", message),
+            Refusal::NoClusterId => Self::unreachable("kafka-away", message),
             Refusal::Taken => Self::no("taken", message),
             Refusal::Stopped(_) => Self::unreachable("stopped", message),
             Refusal::Start(error) => error.into(),
@@ -86,14 +90,14 @@ pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
         Command::Pause { name, because } => {
             let topic = settings.topics.full(&name.topic);
             let at = (topic.as_str(), name.partition);
-            let paused = partitions::pause(&settings, connection, at, &because.wish()).await?;
+            let paused = partitions::pause(&settings, connection, at, &because.wish()?).await?;
             let words = if paused { "is paused" } else { "was paused before" };
             say(&settings, connection, at, (words, &[]), context).await
         }
         Command::Resume { name, accept_loss, because } => {
             let topic = settings.topics.full(&name.topic);
             let at = (topic.as_str(), name.partition);
-            let wish = because.wish();
+            let wish = because.wish()?;
             let lost = partitions::resume(&settings, connection, at, *accept_loss, &wish).await?;
             say(&settings, connection, at, ("goes on", &[("lost", lost.into())]), context).await
         }
@@ -101,7 +105,7 @@ pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
             let topic = settings.topics.full(&name.topic);
             let at = (topic.as_str(), name.partition);
             let skipped =
-                partitions::skip(&settings, connection, at, *offset, &because.wish()).await?;
+                partitions::skip(&settings, connection, at, *offset, &because.wish()?).await?;
             let more = [
                 ("letter_id", skipped.letter_id.to_string().into()),
                 ("skipped", skipped.offset.into()),

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// records that wait are held, looked at, and occupy their names; groups have the heads that their members' kinds make;
 /// nothing refers to what does not exist. What contradicts is shown with its place, and makes the answer "not proved".
 /// Records that were lost and accepted as lost are shown for ever. Exit code 0 when proved, 1 when not, 3 when it could
-/// not be checked.
+/// not be checked. With --offline the checks that were left out say so, and "proved" is said of the others.
 ///
 /// Output topics of up to 1,000,000 records in sum are read whole, of longer ones the last 10,000 offsets of each
 /// partition.
@@ -137,7 +137,12 @@ fn text(report: &Report) -> String {
         }
         lines.push(String::new());
     }
-    lines.push(if report.proved() { "proved".to_owned() } else { "not proved".to_owned() });
+    let skipped = report.skipped();
+    lines.push(match (report.proved(), skipped.as_slice()) {
+        (false, _) => "not proved".to_owned(),
+        (true, []) => "proved".to_owned(),
+        (true, left_out) => format!("proved, but for what was left out: {}", left_out.join(", ")),
+    });
     lines.join("\n")
 }
 
@@ -147,7 +152,10 @@ fn line(finding: &Finding) -> String {
     if let Some(topic) = &finding.topic {
         let numbers = [finding.partition.map(i64::from), finding.offset];
         let numbers = numbers.into_iter().flatten().map(|number| format!(" {number}"));
-        places.push(format!("{topic}{}", numbers.collect::<String>()));
+        let last =
+            finding.next_offset.map(|next| next - 1).filter(|last| finding.offset != Some(*last));
+        let until = last.map(|last| format!(" to {last}")).unwrap_or_default();
+        places.push(format!("{topic}{}{until}", numbers.collect::<String>()));
     }
     if let Some(stream) = finding.stream {
         places.push(format!("stream {stream} sequence {}", or_dash(finding.sequence)));
@@ -184,6 +192,9 @@ mod tests {
         assert!(text.contains("requests 3 19: a hole\n  and 2 more"), "{text}");
         assert!(text.contains("skipped: --offline"), "{text}");
         assert_eq!(text.lines().last(), Some("not proved"));
+        let part = Report { checks: vec![Check::new("ledger"), Check::skipped("output", "x")] };
+        let said = super::text(&part);
+        assert_eq!(said.lines().last(), Some("proved, but for what was left out: output"));
         let proved = Report { checks: vec![Check::new("ledger")] };
         assert_eq!(super::text(&proved).lines().last(), Some("proved"));
         let finding = Finding { stream: Some(1003), sequence: Some(7), ..Finding::new("a gap") };

@@ -5,6 +5,7 @@ use super::output::{Table, or_dash, push};
 use super::{Context, database, partitions};
 use crate::app::status::{Status, status};
 use crate::config::Settings;
+use crate::lifecycle::clock::{Clock as _, SystemClock};
 use crate::store::status::Cursor;
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -12,9 +13,8 @@ use std::time::Duration;
 
 /// Say how everything is and what to do
 ///
-/// Leases, positions and lag of the request partitions, streams of output, the relay, open letters, records
-/// that wait, workers. Exit code
-/// 0 when healthy, 1 when not, 3 when the database cannot be asked, or the brokers cannot (then the rest is still
+/// Leases, positions and lag of the request partitions, the last commit, streams of output, the relay, open letters,
+/// records that wait, workers. What is not well has a line that says what to do about it. Exit code 0 when healthy, 1 when not, 3 when the database cannot be asked, or the brokers cannot (then the rest is still
 /// answered, with the lag that the workers last saw).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,15 +32,21 @@ pub(super) async fn main(args: &Args, context: &Context) -> Result<Exit> {
     let Some(seconds) = args.watch else { return once(&settings, "", context).await };
     let pause = Duration::from_secs(seconds.into());
     let clear = std::io::stdout().is_terminal() && !context.output.json;
+    // Listened for from the beginning: what comes while the servers are asked counts too.
+    let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut last = Ok(Exit::Done);
     loop {
-        let said = once(&settings, if clear { CLEAR } else { "" }, context).await;
+        tokio::select! {
+            said = once(&settings, if clear { CLEAR } else { "" }, context) => last = said,
+            _heard = &mut stop => return last,
+        }
         // A server that is away is what is watched for.
-        if let Err(failure) = &said {
+        if let Err(failure) = &last {
             failure.report(context.output);
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _heard = tokio::signal::ctrl_c() => return said,
+            _heard = &mut stop => return last,
         }
     }
 }
@@ -56,6 +62,10 @@ fn text(status: &Status) -> String {
     let mut text = String::new();
     let verdict = if status.healthy { "Healthy." } else { "Not healthy." };
     push(&mut text, format_args!("{verdict}\n"));
+    if let Some(last) = status.last_commit {
+        let ago = (SystemClock.now() - last).whole_seconds().max(0);
+        push(&mut text, format_args!("Last commit: {last}, {ago} s ago\n"));
+    }
     for line in &status.advice {
         push(&mut text, format_args!("- {line}\n"));
     }
@@ -90,8 +100,10 @@ fn text(status: &Status) -> String {
     push(
         &mut text,
         format_args!(
-            "Database: Postgres {}, schema version {}, {standby} synchronous standby\n",
-            database.server_version, database.schema_version
+            "Database: Postgres {}, schema version {}, {standby} synchronous standby; this is rollcall {}\n",
+            database.server_version,
+            database.schema_version,
+            env!("CARGO_PKG_VERSION"),
         ),
     );
     text

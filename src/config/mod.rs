@@ -8,6 +8,7 @@
 //! Every mistake is reported at once, an unknown key too. Secrets are never shown: neither in a
 //! mistake, nor by `Debug`, nor by `config show`.
 
+mod account;
 mod checks;
 mod error;
 mod layers;
@@ -22,6 +23,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use account::account;
 pub use error::{Error, Mistake};
 pub use rule::Properties;
 pub use schema::*;

@@ -1,12 +1,13 @@
 //! Where letters are put right: given up, tried, replayed.
 
-use super::{Filter, run_object};
-use crate::apply::{Applier, Deed, Done, Fate, Replay};
+use super::show::deed_object;
+use super::{Filter, How, Preview, Refusal, Wish, run_object};
+use crate::apply::{Applier, Deed, Done, Fate, Replay, Replayed};
 use crate::lifecycle::clock::Clock;
 use crate::store::letters_list::{records, selection};
 use crate::store::letters_runs::{self, Run};
-use crate::store::{self, letters_list};
-use serde_json::{Value, json};
+use crate::store::{letters_list, operator_actions};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use std::collections::BTreeMap;
@@ -21,71 +22,12 @@ const AT_ONCE: usize = 500;
 /// Letters of one key that are looked at in one transaction, at most.
 const OF_ONE_KEY: usize = 2_000;
 
+/// The states of a run that has not ended.
+const GOES_ON: [&str; 2] = ["RUNNING", "INTERRUPTED"];
+/// Why a run ends when its lock is gone.
+const CUT: &str = "the session that held the run was cut";
 /// Why nothing more is done, where nobody says otherwise.
 const ENDED: &str = "told to end";
-
-/// Who wants something, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wish {
-    /// Who, if that is known.
-    pub actor: Option<String>,
-    /// Why.
-    pub reason: String,
-}
-
-/// How a replay is to go.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct How {
-    /// Letters a second; none: as fast as it goes.
-    pub rate: Option<f64>,
-    /// Although registrants have changed since.
-    pub force: bool,
-}
-
-/// Why something was not done.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// There is no such letter.
-    #[error("there is no dead letter {0}; see `rollcall dead-letters list`")]
-    NoLetter(Uuid),
-    /// It was put right before.
-    #[error("the letter {0} is not open any more")]
-    NotOpen(Uuid),
-    /// The selection is another than that of the preflight.
-    #[error(
-        "the selection is not the one with that digest any more: {selected} letters, digest {digest}"
-    )]
-    OtherSelection {
-        /// Letters that are selected now.
-        selected: usize,
-        /// Their digest.
-        digest: String,
-    },
-    /// Nothing is selected.
-    #[error("no open dead letter is meant")]
-    Nothing,
-    /// There is no such run.
-    #[error("there is no run {0}; see `rollcall dead-letters runs list`")]
-    NoRun(Uuid),
-    /// It is under way.
-    #[error("the run {0} is under way")]
-    Running(Uuid),
-    /// It has ended.
-    #[error("the run {0} has ended: {1}")]
-    Ended(Uuid, String),
-    /// Something keeps it from being done.
-    #[error("it cannot be done now: {0}")]
-    Stopped(String),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-}
-
-impl From<sqlx::Error> for Refusal {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
 
 /// Letters that are meant, frozen in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,33 +47,20 @@ impl Selection {
         self.letters.is_empty()
     }
 
+    /// Refuses it if its digest is another.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherSelection`].
+    pub fn expect(&self, digest: &str) -> Result<(), Refusal> {
+        if digest == self.digest() {
+            return Ok(());
+        }
+        Err(Refusal::OtherSelection { selected: self.len(), digest: self.digest() })
+    }
+
     /// Changes with every letter that comes, goes, or is tried.
     pub fn digest(&self) -> String {
         hex::encode(self.digest)
-    }
-}
-
-/// What letters would come to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Preview {
-    /// How many there are.
-    pub selected: usize,
-    /// The digest of the selection.
-    pub digest: String,
-    /// By outcome.
-    pub counts: BTreeMap<&'static str, u64>,
-    /// By outcome and the first code of the result, or why they stay letters.
-    pub reasons: BTreeMap<(&'static str, String), u64>,
-}
-
-impl Preview {
-    /// As `--json` says it.
-    pub fn object(&self) -> Value {
-        let reason = |((outcome, code), count): (&(&str, String), &u64)| json!({"outcome": outcome, "code": code, "count": count});
-        let reasons: Vec<_> = self.reasons.iter().map(reason).collect();
-        json!({
-            "selected": self.selected, "digest": self.digest, "counts": self.counts, "reasons": reasons,
-        })
     }
 }
 
@@ -158,10 +87,7 @@ impl Desk {
         wish: &Wish,
         hard: &CancellationToken,
     ) -> Result<&'static str, Refusal> {
-        let mut replay = Replay::new(Deed::Discard, self.clock.now());
-        replay.actor.clone_from(&wish.actor);
-        replay.reason = Some(wish.reason.clone());
-        let done = self.look_at(&[letter_id], &Arc::new(replay), hard).await?;
+        let done = self.look_at(&[letter_id], &self.giving_up(wish), hard).await?;
         let Some(letter) = done.letters.first() else {
             return Err(Refusal::Stopped(done.cause.unwrap_or_else(|| ENDED.to_owned())));
         };
@@ -169,6 +95,61 @@ impl Desk {
             Fate::Refused(_) => Err(Refusal::NotOpen(letter_id)),
             fate => Ok(fate.word()),
         }
+    }
+
+    fn giving_up(&self, wish: &Wish) -> Arc<Replay> {
+        let mut replay = Replay::new(Deed::Discard, self.clock.now());
+        replay.actor = Some(wish.actor.clone());
+        replay.reason = Some(wish.reason.clone());
+        Arc::new(replay)
+    }
+
+    /// Gives letters up, as [`Self::discard`] does with one; by what became of their requests. What is not done when it is
+    /// cut is done by asking for it again. `progress` hears of letters that were looked at.
+    ///
+    /// # Errors
+    /// [`Refusal`]: what was done before stays done.
+    pub async fn discard_all(
+        &self,
+        selection: &Selection,
+        wish: &Wish,
+        hard: &CancellationToken,
+        progress: impl Fn(u64),
+    ) -> Result<BTreeMap<&'static str, u64>, Refusal> {
+        if selection.is_empty() {
+            return Err(Refusal::Nothing);
+        }
+        let mut counts = BTreeMap::new();
+        self.slice_by_slice(selection, &self.giving_up(wish), hard, |letters| {
+            progress(letters.len() as u64);
+            for letter in letters {
+                *counts.entry(letter.fate.word()).or_default() += 1;
+            }
+        })
+        .await?;
+        Ok(counts)
+    }
+
+    /// Looks at a selection, so many letters a transaction; `each` hears what a transaction came to.
+    async fn slice_by_slice(
+        &self,
+        selection: &Selection,
+        replay: &Arc<Replay>,
+        hard: &CancellationToken,
+        mut each: impl FnMut(&[Replayed]),
+    ) -> Result<(), Refusal> {
+        let mut rest = selection.letters.as_slice();
+        while !rest.is_empty() {
+            let (slice, behind) = rest.split_at(slice_of(rest));
+            rest = behind;
+            let ids: Vec<_> = slice.iter().map(|letter| letter.letter_id).collect();
+            let done = self.look_at(&ids, replay, hard).await?;
+            each(&done.letters);
+            if done.letters.len() < ids.len() {
+                return Err(Refusal::Stopped(done.cause.unwrap_or_else(|| ENDED.to_owned())));
+            }
+        }
+        Ok(())
     }
 
     /// Freezes the open letters that are meant.
@@ -199,26 +180,18 @@ impl Desk {
     ) -> Result<Preview, Refusal> {
         let mut replay = Replay::new(Deed::Rehearse, self.clock.now());
         replay.force = force;
-        let replay = Arc::new(replay);
         let mut preview =
             Preview { selected: selection.len(), digest: selection.digest(), ..Preview::default() };
-        let mut rest = selection.letters.as_slice();
-        while !rest.is_empty() {
-            let (slice, behind) = rest.split_at(slice_of(rest));
-            rest = behind;
-            let ids: Vec<_> = slice.iter().map(|letter| letter.letter_id).collect();
-            let done = self.look_at(&ids, &replay, hard).await?;
-            progress(done.letters.len() as u64);
-            if done.letters.len() < ids.len() {
-                return Err(Refusal::Stopped(done.cause.unwrap_or_else(|| ENDED.to_owned())));
-            }
-            for letter in &done.letters {
+        self.slice_by_slice(selection, &Arc::new(replay), hard, |letters| {
+            progress(letters.len() as u64);
+            for letter in letters {
                 let word = letter.fate.word();
                 *preview.counts.entry(word).or_default() += 1;
                 let code = letter.fate.code().unwrap_or_default().to_owned();
                 *preview.reasons.entry((word, code)).or_default() += 1;
             }
-        }
+        })
+        .await?;
         Ok(preview)
     }
 
@@ -237,19 +210,21 @@ impl Desk {
             return Err(Refusal::Nothing);
         }
         let run = Run {
-            run_id: Uuid::new_v4(),
+            run_id: how.run_id.unwrap_or_else(Uuid::new_v4),
             state: "RUNNING".to_owned(),
             selected: i32::try_from(selection.len()).unwrap_or(i32::MAX),
             digest: selection.digest.to_vec(),
             force: how.force,
             rate: how.rate,
-            actor: wish.actor.clone(),
+            actor: Some(wish.actor.clone()),
             reason: wish.reason.clone(),
             cause: None,
             started_at: self.clock.now(),
             ended_at: None,
         };
-        letters_runs::hold(holder, run.run_id).await?;
+        if !letters_runs::hold(holder, run.run_id).await? {
+            return Err(Refusal::Running(run.run_id));
+        }
         let letters: Vec<_> = selection.letters.iter().map(|letter| letter.letter_id).collect();
         let mut tx = holder.begin().await?;
         letters_runs::insert(&mut tx, &run, &letters).await?;
@@ -257,39 +232,46 @@ impl Desk {
         Ok(run)
     }
 
-    /// Takes a run that was interrupted for the session `holder`.
+    /// Takes a run that was interrupted for the session `holder`; the audit says who had it resumed.
     ///
     /// # Errors
     /// [`Refusal`]: it is none, is under way, or has ended.
-    pub async fn resume(&self, holder: &mut PgConnection, run_id: Uuid) -> Result<Run, Refusal> {
+    pub async fn resume(
+        &self,
+        holder: &mut PgConnection,
+        run_id: Uuid,
+        wish: &Wish,
+    ) -> Result<Run, Refusal> {
         let run = self.run(run_id).await?;
         if !letters_runs::hold(holder, run_id).await? {
             return Err(Refusal::Running(run_id));
         }
-        let from = ["RUNNING", "INTERRUPTED"];
-        if !letters_runs::set_state(holder, run_id, &from, "RUNNING", None, None).await? {
+        let mut tx = holder.begin().await?;
+        if !letters_runs::set_state(&mut tx, run_id, &GOES_ON, "RUNNING", None, None).await? {
             return Err(Refusal::Ended(run_id, run.state));
         }
-        Ok(Run { state: "RUNNING".to_owned(), ..run })
+        operator_actions::insert(&mut tx, "RUN_RESUMED", run_id, wish.by(), self.clock.now())
+            .await?;
+        tx.commit().await?;
+        Ok(Run { state: "RUNNING".to_owned(), cause: None, ..run })
     }
 
     /// Ends a run: what it has not looked at stays as it is.
     ///
     /// # Errors
     /// [`Refusal`]: it is none, or has ended.
-    pub async fn cancel(&self, run_id: Uuid, wish: &Wish) -> Result<Run, Refusal> {
+    pub async fn cancel(&self, run_id: Uuid, wish: &Wish) -> Result<(), Refusal> {
         let run = self.run(run_id).await?;
-        let mut connection = self.pool.acquire().await?;
-        let from = ["RUNNING", "INTERRUPTED"];
-        let by = wish.actor.as_deref().unwrap_or("somebody");
-        let cause = format!("cancelled by {by}: {}", wish.reason);
-        let now = Some(self.clock.now());
-        let ended =
-            letters_runs::set_state(&mut connection, run_id, &from, "CANCELLED", Some(&cause), now);
-        if !ended.await? {
+        let cause = format!("cancelled by {}: {}", wish.actor, wish.reason);
+        let (state, now) = ("CANCELLED", self.clock.now());
+        let mut tx = self.pool.begin().await?;
+        let end =
+            letters_runs::set_state(&mut tx, run_id, &GOES_ON, state, Some(&cause), Some(now));
+        if !end.await? {
             return Err(Refusal::Ended(run_id, run.state));
         }
-        self.run(run_id).await
+        operator_actions::insert(&mut tx, "RUN_CANCELLED", run_id, wish.by(), now).await?;
+        Ok(tx.commit().await?)
     }
 
     /// A run.
@@ -310,16 +292,21 @@ impl Desk {
         let run = self.run(run_id).await?;
         let mut connection = self.pool.acquire().await?;
         let counts = letters_runs::counts(&mut connection, &[run_id]).await?;
-        Ok(run_object(&run, &counts))
+        let mut object = run_object(&run, &counts);
+        let actions = operator_actions::of(&mut connection, run_id).await?;
+        object["actions"] = actions.iter().map(deed_object).collect();
+        Ok(object)
     }
 
-    /// Goes on with a run that this process holds, until it is done, cancelled or interrupted.
+    /// Goes on with a run that the session `holder` holds, until it is done, cancelled or interrupted: also when that
+    /// session is cut, for then somebody else may take the run.
     ///
     /// # Errors
-    /// When the database fails otherwise than by being away, which is waited for.
+    /// When the database fails otherwise than by being away.
     pub async fn go_on(
         &self,
         run: &Run,
+        holder: &mut PgConnection,
         hard: &CancellationToken,
         progress: impl Fn(u64),
     ) -> Result<(), Refusal> {
@@ -333,6 +320,9 @@ impl Desk {
         let begun = Instant::now();
         let mut looked_at = 0.0;
         let (state, cause) = loop {
+            if !letters_runs::is_held(holder, run.run_id).await {
+                break ("INTERRUPTED", Some(CUT.to_owned()));
+            }
             let mut connection = self.pool.acquire().await?;
             let ids = letters_runs::next(&mut connection, run.run_id, most as i64).await?;
             drop(connection);

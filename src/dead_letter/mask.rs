@@ -1,7 +1,11 @@
 //! What is shown of a letter without naming anybody (P9): what is known to be no value of a person, and the shape of the
 //! rest.
 
+use crate::contract::MessageType;
+use crate::contract::lines::{is_batch_id, is_source};
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Stands for a value that is not shown.
 pub(super) const MASKED: &str = "***";
@@ -29,20 +33,6 @@ const OPEN_FIELDS: [&str; 19] = [
     "code",
 ];
 
-/// Headers that say nothing of a person.
-const OPEN_HEADERS: [&str; 10] = [
-    "ce_specversion",
-    "ce_id",
-    "ce_source",
-    "ce_type",
-    "ce_time",
-    "ce_batchid",
-    "ce_dataschema",
-    "ce_sequence",
-    "content-type",
-    "traceparent",
-];
-
 /// Masks a request in plain JSON: its fields and lists stay, the values of persons do not.
 pub(super) fn mask(value: &mut Value) {
     match value {
@@ -59,9 +49,23 @@ pub(super) fn mask(value: &mut Value) {
     }
 }
 
-/// Whether the value of a header may be shown.
-pub(super) fn is_open_header(name: &str) -> bool {
-    OPEN_HEADERS.contains(&name)
+/// Whether the value of a header may be shown: of those that are known, and only if it has the form that it must have. A
+/// sender can write anything into a header.
+pub(super) fn is_open_header(name: &str, value: &str) -> bool {
+    let of =
+        |rule: fn(u8) -> bool| !value.is_empty() && value.len() <= 64 && value.bytes().all(rule);
+    match name {
+        "ce_specversion" => value == "1.0",
+        "ce_id" | "ce_batchid" => is_batch_id(value),
+        "ce_source" => is_source(value),
+        "ce_time" => OffsetDateTime::parse(value, &Rfc3339).is_ok(),
+        "ce_type" => MessageType::ALL.iter().any(|known| value == known.name()),
+        "ce_dataschema" => of(|byte| byte.is_ascii_hexdigit()),
+        "ce_sequence" => of(|byte| byte.is_ascii_digit()),
+        "content-type" => ["application/avro", "application/octet-stream"].contains(&value),
+        "traceparent" => of(|byte| byte.is_ascii_hexdigit() || byte == b'-'),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +91,25 @@ mod tests {
             "added_later": {"anything": "***"},
         });
         assert_eq!(request, expected);
-        assert!(is_open_header("ce_id") && !is_open_header("x-name"));
+    }
+
+    #[test]
+    fn a_header_is_shown_in_its_own_form_only() {
+        for (name, value) in [
+            ("ce_specversion", "1.0"),
+            ("ce_id", "9d2c4b7e-1"),
+            ("ce_source", "registry"),
+            ("ce_time", "2026-03-01T12:00:00Z"),
+            ("ce_dataschema", "0707070707070707"),
+            ("content-type", "application/avro"),
+            ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ] {
+            assert!(is_open_header(name, value), "{name}");
+            assert!(!is_open_header(name, "Maria da Silva"), "{name}");
+            assert!(!is_open_header("x-name", value));
+        }
+        for name in ["ce_type", "ce_sequence", "ce_specversion", "content-type", "ce_time"] {
+            assert!(!is_open_header(name, "Maria"), "{name}");
+        }
     }
 }

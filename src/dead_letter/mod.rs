@@ -6,7 +6,11 @@
 mod advice;
 mod desk;
 mod mask;
+mod preview;
+mod refusal;
 mod show;
+mod wish;
+pub mod words;
 
 /// The store's part: what is asked for and how much of it there is.
 pub use crate::store::letters_list::{Alike, Filter, Listed, Place, groups, list, open_groups};
@@ -14,5 +18,8 @@ pub use crate::store::letters_runs::{
     Item, Run, counts as run_counts, left as left_of_run, list as runs,
 };
 pub use advice::Advice;
-pub use desk::{Desk, How, Preview, Refusal, Selection, Wish};
-pub use show::{Shown, group_object, object, run_object, show};
+pub use desk::{Desk, Selection};
+pub use preview::Preview;
+pub use refusal::Refusal;
+pub use show::{Shown, discarded, group_object, object, run_object, show};
+pub use wish::{How, Wish};

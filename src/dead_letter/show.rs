@@ -9,6 +9,7 @@ use crate::store;
 use crate::store::letters_list::{self, Stored};
 use crate::store::letters_runs::Run;
 use crate::store::operator::{self, Action, By, Deeds};
+use crate::store::operator_actions::OperatorAction;
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -65,6 +66,11 @@ pub fn group_object(group: &Alike) -> Value {
         "first_failed_at": Millis::from(group.first_failed_at),
         "last_failed_at": Millis::from(group.last_failed_at),
     })
+}
+
+/// A letter that was given up, with what became of its request.
+pub fn discarded(letter_id: Uuid, outcome: &str) -> Value {
+    json!({"letter_id": letter_id, "state": "DISCARDED", "outcome": outcome})
 }
 
 /// A run, with what its letters came to so far.
@@ -155,10 +161,10 @@ impl Shown {
         headers
             .map(|(name, value)| {
                 let name = String::from_utf8_lossy(name).into_owned();
-                let open = self.revealed || is_open_header(&name);
                 let shown = |value: &Vec<u8>| {
-                    if open {
-                        String::from_utf8_lossy(value).into_owned()
+                    let value = String::from_utf8_lossy(value).into_owned();
+                    if self.revealed || is_open_header(&name, &value) {
+                        value
                     } else {
                         MASKED.to_owned()
                     }
@@ -197,7 +203,7 @@ impl Shown {
         let mut lines: Vec<String> = shown.chunks(LINE).enumerate().map(line).collect();
         if shown.len() < value.len() {
             let masked = value.len() - shown.len();
-            lines.push(format!("{masked} bytes are masked; --reveal shows them\n"));
+            lines.push(format!("{masked} bytes are masked\n"));
         }
         lines.concat()
     }
@@ -250,6 +256,16 @@ impl Shown {
         }
         Value::Object(all)
     }
+}
+
+/// A deed on a run.
+pub(super) fn deed_object(deed: &OperatorAction) -> Value {
+    json!({
+        "action": deed.action,
+        "actor": deed.actor,
+        "reason": deed.reason,
+        "recorded_at": Millis::from(deed.recorded_at),
+    })
 }
 
 fn action(action: &Action) -> Value {

@@ -11,6 +11,7 @@ mod extract;
 mod lane;
 mod openapi;
 mod openg2p;
+mod operator;
 mod page;
 mod probes;
 mod problem;
@@ -25,15 +26,18 @@ pub use auth::{Auth, KeysError, Options as AuthOptions};
 pub use batches::{Lines, Upload, UploadCause, UploadError, Uploaded, Uploader};
 use lane::Lane;
 pub use lane::{LaneLimits, Work};
+pub use operator::{Replays, Status};
 pub use server::{Listener, Tls, TlsError, bind, serve, tls};
 
 use crate::apply::Applier;
-use crate::config::Openg2p;
+use crate::config::{Openg2p, Topics};
 use crate::contract::Dates;
+use crate::dead_letter::Desk;
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use crate::telemetry::metrics;
 use database::Database;
+use operator::Office;
 use problem::{Code, Problem};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
@@ -55,6 +59,15 @@ pub struct Limits {
     pub cors_origins: String,
     /// `batches.revise_after`.
     pub revise_after: time::Duration,
+}
+
+/// What operators' routes need to know.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    /// How status is asked for.
+    pub status: Status,
+    /// What topics are called.
+    pub topics: Topics,
 }
 
 /// What the routes answer from; clones share it.
@@ -80,6 +93,10 @@ pub struct Face {
     pub openg2p: Arc<Openg2p>,
     /// Where batches go.
     uploader: Option<Uploader>,
+    /// What operators' routes need to know.
+    operator: Option<Arc<Operator>>,
+    /// Where letters are put right, once the database is there.
+    office: Arc<OnceLock<Office>>,
     /// Whether the database is there.
     database: Arc<Database>,
     /// Room for requests.
@@ -109,6 +126,8 @@ impl Face {
             limits: Arc::new(limits),
             openg2p,
             uploader,
+            operator: None,
+            office: Arc::default(),
             database,
             requests,
         }
@@ -118,6 +137,12 @@ impl Face {
     #[must_use]
     pub fn with_uploader(self, uploader: Uploader) -> Self {
         Self { uploader: Some(uploader), ..self }
+    }
+
+    /// One that serves operators.
+    #[must_use]
+    pub fn with_operator(self, operator: Operator) -> Self {
+        Self { operator: Some(Arc::new(operator)), ..self }
     }
 
     /// With what `[openg2p]` says.
@@ -134,11 +159,27 @@ impl Face {
         work
     }
 
+    /// Has letters put right from now on; gives the work that replays them.
+    pub fn open_office(&self, desk: Desk) -> Replays {
+        let (office, work) = Office::new(desk);
+        // A face is opened once.
+        drop(self.office.set(office));
+        work
+    }
+
+    /// Where letters are put right.
+    fn office(&self) -> Result<&Office, Problem> {
+        self.office.get().ok_or_else(starting)
+    }
+
+    /// The full name of a topic that was named with or without the prefix.
+    fn full_topic(&self, name: &str) -> String {
+        self.operator.as_ref().map_or_else(|| name.to_owned(), |known| known.topics.full(name))
+    }
+
     /// The lane of writes.
     fn lane(&self) -> Result<&Lane, Problem> {
-        self.lane.get().ok_or_else(|| {
-            Problem::of(Code::Unavailable).because("the worker starts, and waits for its database")
-        })
+        self.lane.get().ok_or_else(starting)
     }
 
     /// A connection for a read.
@@ -146,4 +187,8 @@ impl Face {
         // How long is looked after for all of a request: see `router`.
         self.pool.acquire().await.map_err(|error| crate::store::Error::from(error).into())
     }
+}
+
+fn starting() -> Problem {
+    Problem::of(Code::Unavailable).because("the worker starts, and waits for its database")
 }

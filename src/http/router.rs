@@ -1,7 +1,7 @@
 //! All routes together, and what stands around them: figures, limits, time, panics, the errors of no route.
 
 use super::problem::{self, Code, Problem};
-use super::{Face, batches, openapi, openg2p, probes, programs, reads, requests, writes};
+use super::{Face, batches, openapi, openg2p, operator, probes, programs, reads, requests, writes};
 use crate::telemetry::metrics;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -26,6 +26,7 @@ fn api(face: &Face) -> OpenApiRouter<Face> {
         .merge(batches::routes())
         .merge(requests::routes())
         .merge(programs::routes())
+        .merge(operator::routes())
         .merge(openg2p::routes(face))
 }
 

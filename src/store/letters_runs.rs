@@ -2,8 +2,12 @@
 
 use super::{Result, error::expect_rows};
 use sqlx::{PgConnection, Postgres, Transaction};
+use std::time::Duration;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+/// A session that does not answer for so long counts as cut.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A replay of letters.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +65,34 @@ pub async fn hold(connection: &mut PgConnection, run_id: Uuid) -> Result<bool> {
         run_id.to_string(),
     )
     .fetch_one(connection)
+    .await?)
+}
+
+/// Whether this session holds a run: it was not cut, and the lock is its own.
+pub async fn is_held(connection: &mut PgConnection, run_id: Uuid) -> bool {
+    let held = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM pg_locks
+               WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = pg_backend_pid()
+                 AND (classid::bigint << 32 | objid::bigint) = hashtextextended($1::text, 0)
+           ) AS "held!""#,
+        run_id.to_string(),
+    )
+    .fetch_one(connection);
+    matches!(tokio::time::timeout(ANSWER, held).await, Ok(Ok(true)))
+}
+
+/// The run whose id lies between these, if there is one.
+pub async fn between(
+    connection: &mut PgConnection,
+    (low, high): (Uuid, Uuid),
+) -> Result<Option<Uuid>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT run_id FROM dead_letter_runs WHERE run_id BETWEEN $1 AND $2 LIMIT 1",
+        low,
+        high,
+    )
+    .fetch_optional(connection)
     .await?)
 }
 

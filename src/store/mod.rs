@@ -14,6 +14,7 @@ pub mod letters_runs;
 pub mod memberships;
 pub mod names;
 pub mod operator;
+pub mod operator_actions;
 pub mod outbox;
 pub mod outbox_partitions;
 pub mod parked;

@@ -1,9 +1,8 @@
 //! What operators do to partitions: under the lock of the lease, with a new fence, so that whoever reads the partition
 //! looks at it anew.
 
-use super::Result;
-use super::intake::{LedgerRows, insert_ledger};
 use super::operator::By;
+use super::{Result, error::expect_rows};
 use sqlx::{PgConnection, Postgres, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -95,39 +94,96 @@ pub async fn lose(
     (first, next): (i64, i64),
     now: OffsetDateTime,
 ) -> Result<()> {
-    let mut rows = LedgerRows::default();
-    let mut from = first;
-    while from < next {
-        let until = next.min(from + LONGEST_ROW);
-        rows.topics.push(topic);
-        rows.partitions.push(partition);
-        rows.first_offsets.push(from);
-        rows.next_offsets.push(until);
-        rows.fences.push(fence);
-        rows.outcomes.push(vec![b'!'; (until - from) as usize]);
-        from = until;
-    }
-    insert_ledger(tx, &rows, now).await
+    let done = sqlx::query!(
+        "INSERT INTO intake_ledger (topic, partition, first_offset, next_offset, fence, outcomes, recorded_at)
+         SELECT $1, $2, row.first, least(row.first + $6, $4), $5,
+                convert_to(repeat('!', (least(row.first + $6, $4) - row.first)::int), 'UTF8'), $7
+         FROM generate_series($3::bigint, $4::bigint - 1, $6::bigint) AS row (first)",
+        topic,
+        partition,
+        first,
+        next,
+        fence,
+        LONGEST_ROW,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    let rows = (next - first + LONGEST_ROW - 1) / LONGEST_ROW;
+    expect_rows("rows of lost offsets", rows as usize, done.rows_affected())
 }
 
-/// Adds to the audit of partitions; `offsets`: from where to before where.
+/// Of which log the ledger of a partition is: cluster and group.
+pub async fn origin(
+    connection: &mut PgConnection,
+    topic: &str,
+    partition: i32,
+) -> Result<Option<(String, String)>> {
+    let row = sqlx::query!(
+        "SELECT cluster_id, group_id FROM partition_leases WHERE topic = $1 AND partition = $2",
+        topic,
+        partition,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| (row.cluster_id, row.group_id)))
+}
+
+/// Has the ledger of a partition go on with the log of this cluster, for this group.
+pub async fn adopt(
+    tx: &mut Transaction<'_, Postgres>,
+    (topic, partition): (&str, i32),
+    (cluster_id, group_id): (&str, &str),
+) -> Result<()> {
+    let done = sqlx::query!(
+        "UPDATE partition_leases SET cluster_id = $3, group_id = $4 WHERE topic = $1 AND partition = $2",
+        topic,
+        partition,
+        cluster_id,
+        group_id,
+    )
+    .execute(&mut **tx)
+    .await?;
+    expect_rows("leases", 1, done.rows_affected())
+}
+
+/// What an operator did to a partition.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Deed<'a> {
+    /// PAUSED, RESUMED, SKIPPED, LOST or ADOPTED.
+    pub action: &'a str,
+    /// From where to before where.
+    pub offsets: Option<(i64, i64)>,
+    /// More of it.
+    pub detail: Option<&'a str>,
+}
+
+impl<'a> Deed<'a> {
+    /// One of which nothing more is to be said.
+    pub fn of(action: &'a str) -> Self {
+        Self { action, ..Self::default() }
+    }
+}
+
+/// Adds to the audit of partitions.
 pub async fn insert_action(
     connection: &mut PgConnection,
     (topic, partition): (&str, i32),
-    action: &str,
-    offsets: Option<(i64, i64)>,
+    deed: Deed<'_>,
     by: By<'_>,
     now: OffsetDateTime,
 ) -> Result<()> {
-    let (first, next) = offsets.unzip();
+    let (first, next) = deed.offsets.unzip();
     sqlx::query!(
-        r#"INSERT INTO partition_actions (topic, partition, action, "offset", next_offset, actor, reason, recorded_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"#,
+        r#"INSERT INTO partition_actions (topic, partition, action, "offset", next_offset, detail, actor, reason,
+                                          recorded_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
         topic,
         partition,
-        action,
+        deed.action,
         first,
         next,
+        deed.detail,
         by.actor,
         by.reason.unwrap_or_default(),
         now,

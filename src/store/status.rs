@@ -22,7 +22,8 @@ pub(super) fn rfc3339<S: Serializer>(
 }
 
 #[expect(clippy::ref_option, reason = "serde calls it with a reference to the field")]
-fn rfc3339_or_null<S: Serializer>(
+/// The same of one that may be missing.
+pub fn rfc3339_or_null<S: Serializer>(
     time: &Option<OffsetDateTime>,
     serializer: S,
 ) -> std::result::Result<S::Ok, S::Error> {
@@ -59,6 +60,9 @@ pub struct Partition {
     /// Since when it is in this state.
     #[serde(serialize_with = "rfc3339_or_null")]
     pub since: Option<OffsetDateTime>,
+    /// When its ledger grew last; not among the fields of the contract.
+    #[serde(skip)]
+    pub committed_at: Option<OffsetDateTime>,
 }
 
 impl Partition {
@@ -75,6 +79,7 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
         r#"SELECT topic AS "topic!", partition AS "partition!", said.state AS "state?",
                   said.owner AS "said_by?", lease.owner AS "owner?", said.low, said.high, said.cause,
                   said."offset", said.since AS "since?", ledger.next_offset AS "position?",
+                  ledger.recorded_at AS "committed_at?",
                   (workers.seen_at IS NOT NULL
                    AND extract(epoch FROM now() - workers.seen_at)::float8 <= $1) AS "alive!",
                   pause.reason AS "paused?", pause.since AS "paused_at?"
@@ -83,7 +88,7 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
            FULL JOIN partition_pauses AS pause USING (topic, partition)
            LEFT JOIN workers ON workers.owner = lease.owner
            LEFT JOIN LATERAL (
-               SELECT next_offset FROM intake_ledger AS ledger
+               SELECT next_offset, recorded_at FROM intake_ledger AS ledger
                WHERE ledger.topic = COALESCE(lease.topic, said.topic, pause.topic)
                  AND ledger.partition = COALESCE(lease.partition, said.partition, pause.partition)
                ORDER BY first_offset DESC LIMIT 1
@@ -122,6 +127,7 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
                 cause: row.paused.or(row.cause),
                 offset: row.offset,
                 since: row.paused_at.or(row.since),
+                committed_at: row.committed_at,
             }
         })
         .collect())
@@ -157,6 +163,9 @@ pub struct Stream {
     pub generation: i32,
     /// The number of its last record; 0 if it has none.
     pub last: i64,
+    /// When that was committed.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    pub committed_at: Option<OffsetDateTime>,
     /// The topics that it feeds.
     pub topics: Vec<Cursor>,
 }
@@ -166,10 +175,8 @@ pub async fn streams(connection: &mut PgConnection) -> Result<Vec<Stream>> {
     let rows = sqlx::query!(
         r#"SELECT streams.stream, streams.kind, streams.shard, streams.generation, cursors.topic,
                   cursors.acked, cursors.acked_at,
-                  GREATEST(COALESCE((
-                      SELECT first_seq + count - 1 FROM outbox_runs AS runs
-                      WHERE runs.stream = streams.stream ORDER BY first_seq DESC LIMIT 1
-                  ), 0), cursors.acked) AS "last!",
+                  GREATEST(COALESCE(newest.last, 0), cursors.acked) AS "last!",
+                  newest.recorded_at AS "committed_at?",
                   (SELECT extract(epoch FROM now() - recorded_at)::float8 FROM outbox_runs AS runs
                    WHERE runs.stream = streams.stream AND first_seq + count > cursors.acked + 1
                      AND first_seq >= COALESCE((
@@ -179,6 +186,10 @@ pub async fn streams(connection: &mut PgConnection) -> Result<Vec<Stream>> {
                    ORDER BY first_seq LIMIT 1) AS "oldest?"
            FROM outbox_streams AS streams
            JOIN relay_cursors AS cursors USING (stream)
+           LEFT JOIN LATERAL (
+               SELECT first_seq + count - 1 AS last, recorded_at FROM outbox_runs AS runs
+               WHERE runs.stream = streams.stream ORDER BY first_seq DESC LIMIT 1
+           ) AS newest ON true
            ORDER BY streams.stream, cursors.topic"#
     )
     .fetch_all(connection)
@@ -192,6 +203,7 @@ pub async fn streams(connection: &mut PgConnection) -> Result<Vec<Stream>> {
                 shard: row.shard,
                 generation: row.generation,
                 last: 0,
+                committed_at: row.committed_at,
                 topics: Vec::new(),
             });
         }

@@ -85,9 +85,30 @@ impl LedgerWalk {
             }
             if *byte == b'!' {
                 lost.checked += 1;
-                lost.find(at("lost, and accepted as lost by an operator".to_owned(), offset));
+                lose(lost, (topic, *partition), offset);
             }
         }
+    }
+}
+
+/// Adds an offset to what was lost: one finding a stretch, however long it is.
+fn lose(lost: &mut Check, (topic, partition): (&str, i32), offset: i64) {
+    let adjoins = |last: &Finding| {
+        last.next_offset == Some(offset)
+            && last.partition == Some(partition)
+            && last.topic.as_deref() == Some(topic)
+    };
+    match lost.findings.last_mut() {
+        Some(last) if adjoins(last) => last.next_offset = Some(offset + 1),
+        _ => lost.find(Finding {
+            next_offset: Some(offset + 1),
+            ..Finding::at_offset(
+                "lost, and accepted as lost by an operator",
+                topic,
+                partition,
+                offset,
+            )
+        }),
     }
 }
 
@@ -154,6 +175,7 @@ mod tests {
     fn what_was_lost_is_said_for_ever_and_apart() {
         let (findings, lost, _) = walk(&[(2, 0, 3, "A!!")]);
         assert_eq!(findings, []);
-        assert_eq!(at(&lost), [(2, 1), (2, 2)]);
+        assert_eq!(at(&lost), [(2, 1)]);
+        assert_eq!(lost[0].next_offset, Some(3));
     }
 }

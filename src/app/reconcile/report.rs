@@ -19,6 +19,9 @@ pub struct Finding {
     pub partition: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
+    /// Of a finding about all offsets from `offset` to before this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_offset: Option<i64>,
     /// The number in `outbox_streams`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream: Option<i16>,
@@ -82,17 +85,19 @@ pub struct Check {
     pub findings: Vec<Finding>,
     /// What it did not look at, and why, or how far it looked.
     pub note: Option<String>,
+    /// Whether it was left out: then it has neither proved nor found anything.
+    pub skipped: bool,
 }
 
 impl Check {
     /// A check that has looked at nothing yet.
     pub const fn new(name: &'static str) -> Self {
-        Self { name, checked: 0, found: 0, findings: Vec::new(), note: None }
+        Self { name, checked: 0, found: 0, findings: Vec::new(), note: None, skipped: false }
     }
 
     /// A check that is left out.
     pub fn skipped(name: &'static str, why: &str) -> Self {
-        Self { note: Some(format!("skipped: {why}")), ..Self::new(name) }
+        Self { note: Some(format!("skipped: {why}")), skipped: true, ..Self::new(name) }
     }
 
     /// Adds a finding.
@@ -112,13 +117,18 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing was found.
+    /// The checks that were left out.
+    pub fn skipped(&self) -> Vec<&'static str> {
+        self.checks.iter().filter(|check| check.skipped).map(|check| check.name).collect()
+    }
+
+    /// Whether nothing was found, by the checks that were not left out.
     pub fn proved(&self) -> bool {
         self.checks.iter().all(|check| check.found == 0)
     }
 
     /// `{"proved", "checks": [{"name", "checked", "findings": [{"what", coordinates…}]}]}`. Where findings are too
-    /// many, the last one says how many more there are.
+    /// many, the last one says how many more there are. A check that was left out says so: `"skipped": true`.
     pub fn to_json(&self) -> serde_json::Value {
         let checks: Vec<_> = self
             .checks
@@ -129,7 +139,12 @@ impl Report {
                 if more > 0 {
                     findings.push(Finding::new(format!("and {more} more")));
                 }
-                serde_json::json!({"name": check.name, "checked": check.checked, "findings": findings})
+                let mut said =
+                    serde_json::json!({"name": check.name, "checked": check.checked, "findings": findings});
+                if check.skipped {
+                    said["skipped"] = true.into();
+                }
+                said
             })
             .collect();
         serde_json::json!({"proved": self.proved(), "checks": checks})
@@ -158,8 +173,9 @@ mod tests {
         assert_eq!(findings[KEPT]["what"], "and 500 more");
         assert_eq!(
             json["checks"][1],
-            serde_json::json!({"name": "output", "checked": 0, "findings": []})
+            serde_json::json!({"name": "output", "checked": 0, "findings": [], "skipped": true})
         );
+        assert_eq!(report.skipped(), ["output"]);
         assert!(Report { checks: vec![Check::new("ledger")] }.proved());
     }
 }

@@ -3,6 +3,7 @@
 use super::Status;
 use crate::store::status::{Cursor, GONE_AFTER_SECONDS};
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// Unpublished records older than this, in seconds, mean that publishing has stopped.
 const STUCK_AFTER_SECONDS: f64 = 60.0;
@@ -10,8 +11,11 @@ const STUCK_AFTER_SECONDS: f64 = 60.0;
 /// A record that waits longer than this past its grace, in seconds, waits for more than its grace.
 const OVERDUE_AFTER_SECONDS: f64 = 300.0;
 
+/// Records wait, and nothing was committed for longer, in seconds: something stands still that says nothing.
+const IDLE_AFTER_SECONDS: i64 = 60;
+
 /// Adds advice and says whether all is well.
-pub(super) fn add(status: &mut Status, grace: Duration) {
+pub(super) fn add(status: &mut Status, grace: Duration, now: OffsetDateTime) {
     let mut advice = Vec::new();
     let mut healthy = status.kafka.reachable;
     for halt in &status.halts {
@@ -33,6 +37,7 @@ pub(super) fn add(status: &mut Status, grace: Duration) {
         ));
     }
     healthy &= partitions(status, &mut advice);
+    healthy &= commits(status, now, &mut advice);
     healthy &= relay(status, &mut advice);
     letters(status, &mut advice);
     healthy &= parked(status, grace, &mut advice);
@@ -80,7 +85,9 @@ fn partitions(status: &Status, advice: &mut Vec<String>) -> bool {
     let (unowned, lag) = behind("UNOWNED");
     if unowned > 0 {
         healthy = false;
-        advice.push(format!("{lag} records wait in {unowned} partitions that no worker has."));
+        advice.push(format!(
+            "{lag} records wait in {unowned} partitions that no worker has. Start a worker: rollcall run."
+        ));
     }
     let (waiting, lag) = behind("WAITING");
     if waiting > 0 {
@@ -92,11 +99,28 @@ fn partitions(status: &Status, advice: &mut Vec<String>) -> bool {
     healthy
 }
 
+fn commits(status: &Status, now: OffsetDateTime, advice: &mut Vec<String>) -> bool {
+    let running = status.partitions.iter().filter(|partition| partition.state == "RUNNING");
+    let lag: i64 = running.filter_map(|partition| partition.lag).sum();
+    let idle = status.last_commit.map(|last| (now - last).whole_seconds());
+    let Some(idle) = idle.filter(|idle| lag > 0 && *idle > IDLE_AFTER_SECONDS) else {
+        return true;
+    };
+    advice.push(format!(
+        "{lag} records wait in partitions that are read, and nothing was committed for {idle} seconds; see the log of their \
+         workers, and /readyz of each."
+    ));
+    false
+}
+
 /// What else may be done about a partition that is stopped for this cause.
 fn way_out(cause: &str) -> &'static str {
     match cause.split(':').next() {
         Some("records_lost") => {
             "; if nobody has the records any more, with --accept-loss, which reconcile reports for ever"
+        }
+        Some("cluster_changed" | "group_changed") => {
+            "; if it is the same log under another name, with --accept-loss, which has the ledger go on with it"
         }
         Some("apply_failed" | "crashed" | "dead_letter_cap") => {
             "; or have its next record made a letter: rollcall partitions skip, with the offset"
@@ -181,9 +205,10 @@ mod tests {
     use time::macros::datetime;
 
     const GRACE: Duration = Duration::from_mins(1);
+    const NOW: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 
     fn status() -> Status {
-        let now = datetime!(2026-03-01 12:00 UTC);
+        let now = NOW;
         let mut partition = unowned("rollcall.enrollment-requests", 3);
         partition.state = "RUNNING".to_owned();
         partition.position = Some(70);
@@ -191,6 +216,7 @@ mod tests {
         Status {
             healthy: false,
             advice: Vec::new(),
+            last_commit: Some(NOW),
             partitions: vec![partition],
             streams: Vec::new(),
             relay: None,
@@ -220,7 +246,7 @@ mod tests {
     #[test]
     fn all_well_needs_no_advice() {
         let mut status = status();
-        add(&mut status, GRACE);
+        add(&mut status, GRACE, NOW);
         assert_eq!((status.healthy, status.advice.as_slice()), (true, [].as_slice()));
     }
 
@@ -234,9 +260,17 @@ mod tests {
                 "position": 70, "low": 10, "high": 100, "lag": 30, "cause": null, "offset": null, "since": null,
             })
         );
-        for key in
-            ["streams", "relay", "letters", "parked", "batches", "workers", "advice", "healthy"]
-        {
+        for key in [
+            "streams",
+            "relay",
+            "letters",
+            "parked",
+            "batches",
+            "workers",
+            "advice",
+            "healthy",
+            "last_commit",
+        ] {
             assert!(json.get(key).is_some(), "{key}");
         }
     }
@@ -258,9 +292,40 @@ mod tests {
             (missing, "topics apply"),
             (unowned, "30 records"),
         ] {
-            add(&mut status, GRACE);
+            add(&mut status, GRACE, NOW);
             assert!(!status.healthy);
             assert!(status.advice.iter().any(|line| line.contains(word)), "{:?}", status.advice);
+        }
+    }
+
+    #[test]
+    fn what_waits_while_nothing_is_committed_is_not_healthy() {
+        let mut status = status();
+        status.last_commit = Some(NOW - time::Duration::seconds(90));
+        add(&mut status, GRACE, NOW);
+        assert!(!status.healthy && status.advice.concat().contains("for 90 seconds"));
+        status.partitions[0].set_watermarks(10, 70);
+        status.advice.clear();
+        add(&mut status, GRACE, NOW);
+        assert_eq!((status.healthy, status.advice.len()), (true, 0), "nothing waits");
+    }
+
+    #[test]
+    fn a_stopped_partition_has_its_command_and_its_way_out() {
+        for (cause, way) in [
+            ("records_lost: x", "--accept-loss"),
+            ("cluster_changed: x", "--accept-loss"),
+            ("group_changed: x", "--accept-loss"),
+            ("apply_failed: x", "rollcall partitions skip"),
+            ("dead_letter_cap: x", "rollcall partitions skip"),
+        ] {
+            let mut status = status();
+            status.partitions[0].state = "STOPPED".to_owned();
+            status.partitions[0].cause = Some(cause.to_owned());
+            add(&mut status, GRACE, NOW);
+            let advice = status.advice.concat();
+            let resume = "rollcall partitions resume rollcall.enrollment-requests 3 --reason TEXT";
+            assert!(!status.healthy && advice.contains(resume) && advice.contains(way), "{advice}");
         }
     }
 
@@ -282,7 +347,7 @@ mod tests {
                     letter_id,
                 }),
             };
-            add(&mut status, GRACE);
+            add(&mut status, GRACE, NOW);
             (status.healthy, status.advice.concat())
         };
         assert_eq!(waiting(350.0, None), (true, String::new()));

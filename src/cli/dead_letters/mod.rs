@@ -3,18 +3,20 @@
 mod replay;
 mod which;
 
+use super::because::Actor;
 use super::exit::{Exit, Failure, Result};
 use super::output::{List, Table, or_dash, push};
 use super::page::{Page, paged};
 use super::{Context, database};
 use crate::app::worker;
 use crate::contract::Schemas;
+use crate::dead_letter::words::place_text;
 use crate::dead_letter::{self, Filter, Shown, group_object, object};
 use crate::lifecycle::clock::{Clock as _, SystemClock};
 use crate::store::operator::By;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use which::{Which, cursor, no_cursor, place};
+use which::{Which, no_cursor, place};
 
 /// Find, understand and put right what could not be processed
 #[derive(Debug, clap::Subcommand)]
@@ -51,7 +53,10 @@ pub(super) enum Command {
     /// A letter whose registrant has changed since it failed is refused unless --force says otherwise, and stays a
     /// letter, as does one that fails again. Exit code 1 if letters are left, or none was meant.
     Replay(replay::Replay),
-    /// Give a letter up: its request is refused, finally, and what waits behind it goes on
+    /// Give open letters up: their requests are refused, finally, and what waits behind them goes on
+    ///
+    /// If it is cut, the same command goes on with what is left. Exit code 1 if a letter is not open any more, or none
+    /// was meant.
     Discard(replay::Discard),
     /// Look at replays, end them, and go on with them
     #[command(subcommand)]
@@ -90,9 +95,8 @@ pub(super) struct Show {
     /// Why they are to be seen; kept in the audit
     #[arg(long, value_name = "TEXT", requires = "reveal")]
     reason: Option<String>,
-    /// Who wants to see them; kept in the audit
-    #[arg(long, value_name = "NAME", env = "USER")]
-    actor: Option<String>,
+    #[command(flatten)]
+    actor: Actor,
 }
 
 pub(super) async fn main(command: Command, context: &Context) -> Result<Exit> {
@@ -120,7 +124,7 @@ pub(super) async fn main(command: Command, context: &Context) -> Result<Exit> {
         }
         Command::Preflight(args) => Box::pin(replay::preflight(&settings, args, context)).await,
         Command::Replay(args) => Box::pin(replay::replay(&settings, args, context)).await,
-        Command::Discard(args) => Box::pin(replay::discard(&settings, &args, context)).await,
+        Command::Discard(args) => Box::pin(replay::discard(&settings, args, context)).await,
         Command::Runs(command) => Box::pin(replay::runs(&settings, command, context)).await,
     }
 }
@@ -136,7 +140,7 @@ async fn list(
     let more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().filter(|_| more);
-    let next_cursor = last.map(|last| cursor((last.first_failed_at, last.letter_id)));
+    let next_cursor = last.map(|last| place_text((last.first_failed_at, last.letter_id)));
     let answer = List { items: found.iter().map(object).collect(), next_cursor };
     context.output.answer(&answer, || {
         let mut table = Table::new(&[
@@ -219,7 +223,8 @@ async fn show(
     schemas: &Schemas,
     context: &Context,
 ) -> Result<Exit> {
-    let by = By { run_id: None, actor: args.actor.as_deref(), reason: args.reason.as_deref() };
+    let actor = if args.reveal { Some(args.actor.name()?) } else { None };
+    let by = By { run_id: None, actor: actor.as_deref(), reason: args.reason.as_deref() };
     let reveal = args.reveal.then_some(by);
     let shown = dead_letter::show(connection, args.letter_id, reveal, SystemClock.now()).await?;
     let shown = shown.ok_or_else(|| unknown(args.letter_id))?;

@@ -1,6 +1,6 @@
 //! Letters put right: tried, replayed, given up.
 
-use super::which::{Which, cursor, place};
+use super::which::{Which, place};
 use crate::app::letters::desk;
 use crate::cli::because::Because;
 use crate::cli::exit::{Exit, Failure, Result};
@@ -9,8 +9,8 @@ use crate::cli::page::{Page, paged};
 use crate::cli::{Context, database};
 use crate::config::Settings;
 use crate::dead_letter::{
-    Desk, Filter, How, Preview, Refusal, Run, Selection, left_of_run, run_counts, run_object,
-    runs as stored_runs,
+    Desk, Filter, How, Preview, Refusal, Run, Selection, discarded, left_of_run, run_counts,
+    run_object, runs as stored_runs, words,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -31,6 +31,10 @@ pub(in crate::cli) struct Meant {
     letter_id: Option<Uuid>,
     #[command(flatten)]
     which: Which,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Force {
     /// Also those whose registrant has changed since
     #[arg(long)]
     force: bool,
@@ -44,10 +48,39 @@ impl Meant {
     }
 }
 
+/// That the right ones are meant.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Sure {
+    /// Only if the selection still is the one of the preflight with this digest
+    #[arg(long)]
+    digest: Option<String>,
+    /// All open letters, where nothing says which
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Sure {
+    /// Refuses a selection that is another than was looked at, or that nobody has chosen.
+    fn check(&self, meant: &Meant, selection: &Selection) -> Result<()> {
+        if let Some(digest) = &self.digest {
+            return Ok(selection.expect(digest)?);
+        }
+        let all = meant.letter_id.is_none() && meant.which.is_all();
+        if all && !self.yes {
+            let message =
+                format!("{} dead letters are meant; say --yes to mean them", selection.len());
+            return Err(Failure::usage("not-confirmed", message));
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Preflight {
     #[command(flatten)]
     meant: Meant,
+    #[command(flatten)]
+    force: Force,
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,25 +88,24 @@ pub(in crate::cli) struct Replay {
     #[command(flatten)]
     meant: Meant,
     #[command(flatten)]
+    force: Force,
+    #[command(flatten)]
     because: Because,
     /// So many a second at most
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
-    /// Only if the selection still is the one of the preflight with this digest
-    #[arg(long)]
-    digest: Option<String>,
-    /// Replay all open letters, where nothing says which
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    sure: Sure,
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Discard {
-    /// The letter's id, as the list says it
-    #[arg(value_name = "LETTER")]
-    letter_id: Uuid,
+    #[command(flatten)]
+    meant: Meant,
     #[command(flatten)]
     because: Because,
+    #[command(flatten)]
+    sure: Sure,
 }
 
 /// What can be asked of runs.
@@ -103,12 +135,13 @@ pub(in crate::cli) enum Runs {
         /// The run's id
         #[arg(value_name = "RUN")]
         run_id: Uuid,
+        #[command(flatten)]
+        because: Because,
     },
 }
 
 fn rate(text: &str) -> std::result::Result<f64, String> {
-    let rate = text.parse().ok().filter(|rate: &f64| (0.001..=1e6).contains(rate));
-    rate.ok_or_else(|| "letters a second, such as 100 or 0.5".to_owned())
+    words::rate(text.parse().unwrap_or_default())
 }
 
 impl From<Refusal> for Failure {
@@ -167,7 +200,7 @@ pub(super) async fn preflight(
     let selection = args.meant.select(settings, &desk).await?;
     let bar = bar(selection.len());
     let stop = CancellationToken::new();
-    let work = desk.preflight(&selection, args.meant.force, &stop, |n| bar.inc(n));
+    let work = desk.preflight(&selection, args.force.force, &stop, |n| bar.inc(n));
     let preview = until_ctrl_c(&stop, Box::pin(work)).await;
     bar.finish_and_clear();
     let preview = preview?;
@@ -186,32 +219,29 @@ fn preview_text(preview: &Preview) -> String {
 }
 
 pub(super) async fn replay(settings: &Settings, args: Replay, context: &Context) -> Result<Exit> {
+    let wish = args.because.wish()?;
     let desk = desk(settings).await?;
     let selection = args.meant.select(settings, &desk).await?;
-    if args.digest.as_ref().is_some_and(|digest| *digest != selection.digest()) {
-        let (selected, digest) = (selection.len(), selection.digest());
-        return Err(Refusal::OtherSelection { selected, digest }.into());
-    }
-    let all = args.meant.letter_id.is_none() && args.meant.which.is_all();
-    if all && !args.yes && args.digest.is_none() {
-        let message =
-            format!("{} dead letters are meant; say --yes to replay them", selection.len());
-        return Err(Failure::usage("not-confirmed", message));
-    }
+    args.sure.check(&args.meant, &selection)?;
     let mut holder = database::open(settings).await?;
-    let how = How { rate: args.rate, force: args.meant.force };
-    let run = desk.begin(&mut holder, &selection, how, &args.because.wish()).await?;
-    Box::pin(go_on(&desk, &run, context)).await
+    let how = How { rate: args.rate, force: args.force.force, run_id: None };
+    let run = desk.begin(&mut holder, &selection, how, &wish).await?;
+    Box::pin(go_on(&desk, &run, &mut holder, context)).await
 }
 
 /// Goes on with a run, and says what it came to.
-async fn go_on(desk: &Desk, run: &Run, context: &Context) -> Result<Exit> {
+async fn go_on(
+    desk: &Desk,
+    run: &Run,
+    holder: &mut PgConnection,
+    context: &Context,
+) -> Result<Exit> {
     if !context.output.json {
         crate::cli::output::Output::note(&format!("run {}", run.run_id));
     }
     let bar = bar(usize::try_from(run.selected).unwrap_or_default());
     let stop = CancellationToken::new();
-    let done = until_ctrl_c(&stop, Box::pin(desk.go_on(run, &stop, |n| bar.inc(n)))).await;
+    let done = until_ctrl_c(&stop, Box::pin(desk.go_on(run, holder, &stop, |n| bar.inc(n)))).await;
     bar.finish_and_clear();
     done?;
     let (object, run) = say(desk, run.run_id, context).await?;
@@ -252,20 +282,42 @@ async fn say(desk: &Desk, run_id: Uuid, context: &Context) -> Result<(Value, Run
     Ok((object, run))
 }
 
-pub(super) async fn discard(
-    settings: &Settings,
-    args: &Discard,
-    context: &Context,
-) -> Result<Exit> {
+pub(super) async fn discard(settings: &Settings, args: Discard, context: &Context) -> Result<Exit> {
+    let wish = args.because.wish()?;
     let desk = desk(settings).await?;
-    let (stop, wish) = (CancellationToken::new(), args.because.wish());
-    let outcome = until_ctrl_c(&stop, Box::pin(desk.discard(args.letter_id, &wish, &stop))).await?;
-    let answer = json!({"letter_id": args.letter_id, "state": "DISCARDED", "outcome": outcome});
-    context.output.answer(&answer, || match outcome {
-        "duplicate" => "The letter is discarded; its request had been answered since.".to_owned(),
-        _ => "The letter is discarded: its request is refused, finally.".to_owned(),
+    let stop = CancellationToken::new();
+    if let Some(letter_id) = args.meant.letter_id.filter(|_| args.sure.digest.is_none()) {
+        let outcome = until_ctrl_c(&stop, Box::pin(desk.discard(letter_id, &wish, &stop))).await?;
+        context.output.answer(&discarded(letter_id, outcome), || {
+            match outcome {
+                "duplicate" => "The letter is discarded; its request had been answered since.",
+                _ => "The letter is discarded: its request is refused, finally.",
+            }
+            .to_owned()
+        })?;
+        return Ok(Exit::Done);
+    }
+    let selection = args.meant.select(settings, &desk).await?;
+    args.sure.check(&args.meant, &selection)?;
+    let bar = bar(selection.len());
+    let work = desk.discard_all(&selection, &wish, &stop, |n| bar.inc(n));
+    let counts = until_ctrl_c(&stop, Box::pin(work)).await;
+    bar.finish_and_clear();
+    let counts = counts?;
+    let answer = json!({"selected": selection.len(), "counts": counts});
+    context.output.answer(&answer, || {
+        let mut text = format!("{} letters were to be discarded:\n", selection.len());
+        for (word, count) in &counts {
+            let means = match *word {
+                "rejected" => "their requests are refused, finally",
+                "duplicate" => "their requests had been answered since",
+                _ => "they were not open any more",
+            };
+            push(&mut text, format_args!("  {word}: {count} ({means})\n"));
+        }
+        text
     })?;
-    Ok(Exit::Done)
+    Ok(Exit::answer(!counts.contains_key("refused")))
 }
 
 pub(super) async fn runs(settings: &Settings, command: Runs, context: &Context) -> Result<Exit> {
@@ -281,15 +333,16 @@ pub(super) async fn runs(settings: &Settings, command: Runs, context: &Context) 
         }
         Runs::Cancel { run_id, because } => {
             let desk = desk(settings).await?;
-            desk.cancel(run_id, &because.wish()).await?;
+            desk.cancel(run_id, &because.wish()?).await?;
             say(&desk, run_id, context).await?;
             Ok(Exit::Done)
         }
-        Runs::Resume { run_id } => {
+        Runs::Resume { run_id, because } => {
+            let wish = because.wish()?;
             let desk = desk(settings).await?;
             let mut holder = database::open(settings).await?;
-            let run = desk.resume(&mut holder, run_id).await?;
-            Box::pin(go_on(&desk, &run, context)).await
+            let run = desk.resume(&mut holder, run_id, &wish).await?;
+            Box::pin(go_on(&desk, &run, &mut holder, context)).await
         }
     }
 }
@@ -304,7 +357,7 @@ async fn list(
     let more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().filter(|_| more);
-    let next_cursor = last.map(|last| cursor((last.started_at, last.run_id)));
+    let next_cursor = last.map(|last| words::place_text((last.started_at, last.run_id)));
     let ids: Vec<_> = found.iter().map(|run| run.run_id).collect();
     let counts = run_counts(connection, &ids).await?;
     let items = found.iter().map(|run| run_object(run, &counts)).collect();

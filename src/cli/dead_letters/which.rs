@@ -2,20 +2,17 @@
 
 use crate::cli::exit::{Failure, Result};
 use crate::config::Settings;
-use crate::contract::{LetterClass, LetterStage};
-use crate::dead_letter::Filter;
-use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
-use time::{Date, OffsetDateTime};
+use crate::dead_letter::{Filter, Place, words};
+use time::OffsetDateTime;
 
 /// Which letters are meant.
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli) struct Which {
     /// Only those of this class
-    #[arg(long, value_parser = class)]
+    #[arg(long, value_parser = words::class)]
     class: Option<&'static str>,
     /// Only those that failed at this stage: frame, schema, decode or apply
-    #[arg(long, value_parser = stage)]
+    #[arg(long, value_parser = words::stage)]
     stage: Option<&'static str>,
     /// Only those with this code, as the list says it
     #[arg(long)]
@@ -33,41 +30,14 @@ pub(in crate::cli) struct Which {
     #[arg(long, value_name = "N", requires = "partition")]
     offset: Option<i64>,
     /// Only those whose bytes name the schema with this fingerprint (16 hexadecimal digits)
-    #[arg(long, value_name = "FINGERPRINT", value_parser = schema)]
+    #[arg(long, value_name = "FINGERPRINT", value_parser = words::schema)]
     schema: Option<[u8; 8]>,
     /// Only those that failed first at this time or later: RFC 3339, or a date
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = words::moment)]
     since: Option<OffsetDateTime>,
     /// Only those that failed first before this time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = words::moment)]
     until: Option<OffsetDateTime>,
-}
-
-fn class(text: &str) -> std::result::Result<&'static str, String> {
-    let words = LetterClass::ALL.map(LetterClass::as_str);
-    known(&words, text)
-}
-
-fn stage(text: &str) -> std::result::Result<&'static str, String> {
-    let words = LetterStage::ALL.map(LetterStage::as_str);
-    known(&words, text)
-}
-
-fn known(words: &[&'static str], text: &str) -> std::result::Result<&'static str, String> {
-    let word = words.iter().find(|word| **word == text).copied();
-    word.ok_or_else(|| format!("one of {}", words.join(", ")))
-}
-
-fn schema(text: &str) -> std::result::Result<[u8; 8], String> {
-    let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| "a fingerprint has 16 hexadecimal digits".to_owned())
-}
-
-fn moment(text: &str) -> std::result::Result<OffsetDateTime, String> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok();
-    let day = || Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
-    time.or_else(|| Some(day()?.midnight().assume_utc()))
-        .ok_or_else(|| "a time is written as 2026-01-31T12:00:00Z, or as a date".to_owned())
 }
 
 impl Which {
@@ -100,19 +70,9 @@ impl Which {
     }
 }
 
-/// `MICROSECONDS/ID`: where a page of letters begins.
-pub(super) fn place(text: &str) -> Result<(OffsetDateTime, uuid::Uuid)> {
-    let parts = || {
-        let (micros, id) = text.split_once('/')?;
-        let nanos = micros.parse::<i64>().ok().map(i128::from)? * 1_000;
-        Some((OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?, id.parse().ok()?))
-    };
-    parts().ok_or_else(no_cursor)
-}
-
-/// The cursor of this place.
-pub(super) fn cursor((time, id): (OffsetDateTime, uuid::Uuid)) -> String {
-    format!("{}/{id}", time.unix_timestamp_nanos() / 1_000)
+/// Where a page begins.
+pub(super) fn place(text: &str) -> Result<Place> {
+    words::place(text).ok_or_else(no_cursor)
 }
 
 pub(super) fn no_cursor() -> Failure {

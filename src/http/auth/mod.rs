@@ -7,7 +7,9 @@ mod token;
 
 pub use keys::KeysError;
 pub(super) use scope::ALL as SCOPES;
-pub(super) use scope::{MembershipsRead, MembershipsWrite, ProgramsWrite, ResultsRead, Scope};
+pub(super) use scope::{
+    MembershipsRead, MembershipsWrite, OpsRead, OpsReplay, ProgramsWrite, ResultsRead, Scope,
+};
 
 use super::Face;
 use super::problem::{Code, Problem};
@@ -15,7 +17,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use keys::Keys;
-use scope::OpsRead;
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
@@ -111,10 +112,8 @@ pub(super) struct Caller<S> {
     source: Result<String, &'static str>,
     /// Who it is, if the token says so.
     pub(super) actor: Option<String>,
-    /// Whether a token says who it is.
-    is_known: bool,
-    /// Whether the token is good for what was sent by all sources.
-    sees_all: bool,
+    /// What its token is good for; none without authentication, where nobody is asked.
+    scopes: Option<BTreeSet<String>>,
     scope: PhantomData<fn() -> S>,
 }
 
@@ -130,7 +129,15 @@ impl<S> Caller<S> {
 
     /// Whether a token says who it is: then it may say things for its source only.
     pub(super) fn is_known(&self) -> bool {
-        self.is_known
+        self.scopes.is_some()
+    }
+
+    /// Refuses who may not do what `Other` allows, where a part of a request needs that besides.
+    ///
+    /// # Errors
+    /// 403 for a token without that scope.
+    pub(super) fn also<Other: Scope>(&self) -> Result<(), Problem> {
+        self.scopes.as_ref().map_or(Ok(()), allows::<Other>)
     }
 
     /// Whether the caller may speak for this source. It says nothing of what there is of that source.
@@ -139,7 +146,7 @@ impl<S> Caller<S> {
     /// 403 for a token of another one, or of none.
     pub(super) fn may_name(&self, source: &str) -> Result<(), Problem> {
         let own = self.source()?;
-        if self.is_known && own != source { Err(another_source()) } else { Ok(()) }
+        if self.is_known() && own != source { Err(another_source()) } else { Ok(()) }
     }
 
     /// Whether the caller may see what this source has sent: it speaks for the source, or has `ops:read`.
@@ -147,7 +154,7 @@ impl<S> Caller<S> {
     /// # Errors
     /// As [`Caller::may_name`].
     pub(super) fn may_see(&self, source: &str) -> Result<(), Problem> {
-        if self.sees_all { Ok(()) } else { self.may_name(source) }
+        if self.also::<OpsRead>().is_ok() { Ok(()) } else { self.may_name(source) }
     }
 }
 
@@ -160,39 +167,35 @@ impl<S: Scope> FromRequestParts<Face> for Caller<S> {
 
     async fn from_request_parts(parts: &mut Parts, face: &Face) -> Result<Self, Problem> {
         let claims = face.auth.claims(&parts.headers).await?;
-        if let Some(claims) = &claims
-            && !S::is_among(&claims.scopes)
-        {
-            let challenge = format!(
-                "Bearer realm=\"rollcall\", error=\"insufficient_scope\", scope=\"{}\"",
-                S::NAME
-            );
-            let problem = Problem::of(Code::Forbidden)
-                .because(format!("the token does not have the scope {}", S::NAME));
-            return Err(match HeaderValue::from_str(&challenge) {
-                Ok(challenge) => problem.with_header(header::WWW_AUTHENTICATE, challenge),
-                Err(_not_text) => problem,
-            });
-        }
+        claims.as_ref().map_or(Ok(()), |claims| allows::<S>(&claims.scopes))?;
         let named = named_source(&parts.headers)?;
         let scope = PhantomData;
         let Some(claims) = claims else {
             let source = named.unwrap_or_else(|| SOURCE.to_owned());
-            return Ok(Self {
-                source: Ok(source),
-                actor: None,
-                is_known: false,
-                sees_all: true,
-                scope,
-            });
+            return Ok(Self { source: Ok(source), actor: None, scopes: None, scope });
         };
         let Claims { source, actor, scopes } = claims;
         if named.is_some() && named.as_deref() != source.as_deref().ok() {
             return Err(another_source());
         }
-        let sees_all = scopes.contains(OpsRead::NAME);
-        Ok(Self { source, actor, is_known: true, sees_all, scope })
+        Ok(Self { source, actor, scopes: Some(scopes), scope })
     }
+}
+
+/// Refuses a token without the scope.
+fn allows<S: Scope>(scopes: &BTreeSet<String>) -> Result<(), Problem> {
+    if S::is_among(scopes) {
+        return Ok(());
+    }
+    let name = S::NAME;
+    let challenge =
+        format!("Bearer realm=\"rollcall\", error=\"insufficient_scope\", scope=\"{name}\"");
+    let problem =
+        Problem::of(Code::Forbidden).because(format!("the token does not have the scope {name}"));
+    Err(match HeaderValue::from_str(&challenge) {
+        Ok(challenge) => problem.with_header(header::WWW_AUTHENTICATE, challenge),
+        Err(_not_text) => problem,
+    })
 }
 
 /// The source that the header names.

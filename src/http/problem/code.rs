@@ -11,6 +11,7 @@ pub(in crate::http) enum Code {
     PayloadTooLarge,
     NotFound,
     MethodNotAllowed,
+    Conflict,
     PreconditionFailed,
     Unauthorized,
     Forbidden,
@@ -32,6 +33,7 @@ impl Code {
         Self::PayloadTooLarge,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::Conflict,
         Self::PreconditionFailed,
         Self::Unauthorized,
         Self::Forbidden,
@@ -53,6 +55,7 @@ impl Code {
             Self::PayloadTooLarge => "payload-too-large",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
+            Self::Conflict => "conflict",
             Self::PreconditionFailed => "precondition-failed",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
@@ -77,6 +80,7 @@ impl Code {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
@@ -97,6 +101,7 @@ impl Code {
             Self::PayloadTooLarge => "the body is too large",
             Self::NotFound => "there is nothing here",
             Self::MethodNotAllowed => "this cannot be done here",
+            Self::Conflict => "it cannot be done as things stand",
             Self::PreconditionFailed => "it has changed meanwhile",
             Self::Unauthorized => "it is not known who asks",
             Self::Forbidden => "the caller may not do this",
@@ -125,8 +130,9 @@ impl Code {
             Self::MethodNotAllowed => {
                 "the path exists, but not for this method; Allow lists those it has"
             }
+            Self::Conflict => "what is to be changed is in a state in which this cannot be done",
             Self::PreconditionFailed => {
-                "If-Match names a version that the membership no longer has"
+                "If-Match names a version that the membership no longer has, or a digest a selection that is another now"
             }
             Self::Unauthorized => {
                 "a bearer token is missing, expired, or not signed by a key that this server trusts"
@@ -167,8 +173,10 @@ impl Code {
                 "Check the path and the identifiers in it; `/openapi.json` lists all paths."
             }
             Self::MethodNotAllowed => "Use one of the methods in the header `Allow`.",
+            Self::Conflict => "Read it again, as `detail` says what stands in the way.",
             Self::PreconditionFailed => {
-                "Read the membership again, decide anew, and send the request with the new ETag."
+                "Read the membership again, decide anew, and send the request with the new ETag; or preflight again, and \
+                 send the new digest."
             }
             Self::Unauthorized => "Get a new token and send it as `Authorization: Bearer TOKEN`.",
             Self::Forbidden => {

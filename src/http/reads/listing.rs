@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// Which part of a list.
 #[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Part {
+pub(in crate::http) struct Part {
     /// How many items: 1 to 500.
     #[param(minimum = 1, maximum = 500, default = 50)]
     pub(super) limit: i64,
@@ -33,7 +33,7 @@ impl FromQuery for Part {
 
 /// A list under way: its path with the parameters that choose what is in it, and the part that is asked for.
 #[derive(Debug)]
-pub(super) struct Listing {
+pub(in crate::http) struct Listing {
     path: String,
     chosen: String,
     part: Part,
@@ -41,7 +41,7 @@ pub(super) struct Listing {
 
 impl Listing {
     /// The list at `path` that these parameters choose.
-    pub(super) fn new<'a>(
+    pub(in crate::http) fn new<'a>(
         path: String,
         chosen: impl IntoIterator<Item = (&'a str, &'a str)>,
         part: Part,
@@ -60,7 +60,7 @@ impl Listing {
     ///
     /// # Errors
     /// A cursor that this list did not give.
-    pub(super) fn after<T: FromStr>(&self) -> Result<Option<T>, Problem> {
+    pub(in crate::http) fn after<T: FromStr>(&self) -> Result<Option<T>, Problem> {
         let Some(given) = &self.part.cursor else { return Ok(None) };
         let place = cursor::open(&self.name(), given)?;
         place.parse().map(Some).map_err(|_no_place| Problem::of(Code::InvalidCursor))
@@ -70,17 +70,17 @@ impl Listing {
     ///
     /// # Errors
     /// As [`Listing::after`].
-    pub(super) fn after_id(&self) -> Result<Uuid, Problem> {
+    pub(in crate::http) fn after_id(&self) -> Result<Uuid, Problem> {
         Ok(self.after()?.unwrap_or_default())
     }
 
     /// How many rows to read: one more than the page has says that there is another page.
-    pub(super) const fn rows(&self) -> i64 {
+    pub(in crate::http) const fn rows(&self) -> i64 {
         self.part.limit + 1
     }
 
     /// The page of these rows; `place` is where the page after a row begins.
-    pub(super) fn page<R, T: Serialize + From<R>>(
+    pub(in crate::http) fn page<R, T: Serialize + From<R>>(
         &self,
         mut rows: Vec<R>,
         place: impl Fn(&R) -> String,

@@ -3,7 +3,7 @@
 pub mod json;
 
 mod groups;
-mod listing;
+pub(super) mod listing;
 mod memberships;
 mod registrants;
 

@@ -3,6 +3,7 @@
 mod config;
 mod files;
 mod letters;
+mod operator;
 mod parked;
 mod start;
 mod submit;

@@ -6,6 +6,7 @@ mod client;
 mod description;
 mod errors;
 mod keys;
+pub(crate) mod operator;
 mod outages;
 mod programs;
 mod schemathesis;

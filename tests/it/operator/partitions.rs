@@ -65,6 +65,9 @@ async fn a_record_that_stops_its_partition_is_passed_over() {
         [&letter["class"], &letter["offset"], &letter["actions"][0]["action"]],
         [&json!("skipped"), &json!(2), &json!("SKIPPED")]
     );
+    let audit = "SELECT count(*) FROM partition_actions
+                 WHERE action = 'SKIPPED' AND \"offset\" = 2 AND actor = 'clerk' AND reason = 'never mind'";
+    assert_eq!(stage.number(audit).await, 1);
     in_state(&stage, 0, "RUNNING").await;
     stage.prove(5).await;
     worker.stop().await;
@@ -137,11 +140,49 @@ async fn records_that_retention_took_are_lost_only_when_that_is_accepted() {
             let findings = check["findings"].as_array().unwrap();
             let offsets: Vec<_> =
                 findings.iter().map(|finding| finding["offset"].clone()).collect();
-            let expected = if check["name"] == "lost" { vec![json!(2), json!(3)] } else { vec![] };
+            let expected = if check["name"] == "lost" { vec![json!(2)] } else { vec![] };
             assert_eq!(offsets, expected, "{check:#}");
+            assert!(findings.iter().all(|finding| finding["next_offset"] == 4), "{check:#}");
         }
     }
     let audit = "SELECT count(*) FROM partition_actions WHERE action = 'LOST' AND \"offset\" = 2 AND next_offset = 4";
     assert_eq!(stage.number(audit).await, 1);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_goes_on_for_another_group_only_when_that_is_accepted() {
+    let stage = Stage::new().await;
+    let worker = Worker::start(&stage.setup);
+    stage.topics.produce(REQUESTS, &[good(0, 0), good(0, 1)]).await;
+    stage.decided(2).await;
+    worker.stop().await;
+    let mut other = stage.setup.clone();
+    other
+        .environment
+        .push(("ROLLCALL_KAFKA__GROUP_ID".to_owned(), format!("{}other", other.prefix)));
+    let stage = Stage { setup: other, ..stage };
+    let worker = Worker::start(&stage.setup);
+    stage.topics.produce(REQUESTS, &[good(0, 2)]).await;
+    let stopped = in_state(&stage, 0, "STOPPED").await;
+    assert!(stopped["cause"].as_str().unwrap().starts_with("group_changed"), "{stopped}");
+    let (_, status) = stage.json(&["status"]).await;
+    assert!(status["advice"].to_string().contains("with --accept-loss"), "{:#}", status["advice"]);
+    let resume = ["partitions", "resume", REQUESTS, "0", "--reason", "renamed"];
+    let (code, _, stderr) = stage.command(&resume).await;
+    assert_eq!(code, 1);
+    assert!(stderr.contains("--accept-loss") && stderr.contains("other"), "{stderr}");
+    assert_eq!(in_state(&stage, 0, "STOPPED").await["position"], 2, "nothing was touched");
+    let (code, done) =
+        stage.json(&[&resume[..], &["--accept-loss", "--actor", "clerk"]].concat()).await;
+    assert_eq!((code, &done["lost"]), (0, &json!(0)));
+    stage.decided(3).await;
+    in_state(&stage, 0, "RUNNING").await;
+    let audit = "SELECT count(*) FROM partition_actions
+                 WHERE action = 'ADOPTED' AND actor = 'clerk' AND detail LIKE '%rollcall'";
+    assert_eq!(stage.number(audit).await, 1);
+    stage.published().await;
+    let (code, report) = stage.json(&["reconcile"]).await;
+    assert_eq!((code, &report["proved"]), (0, &json!(true)), "nothing was lost: {report:#}");
     worker.stop().await;
 }

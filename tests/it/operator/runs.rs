@@ -45,6 +45,8 @@ async fn a_run_whose_process_is_killed_is_resumed_and_looks_at_each_letter_once(
     let (stage, worker) = staged().await;
     let (process, run_id) = under_way(&stage).await;
     let resume = ["dead-letters", "runs", "resume", &run_id];
+    assert_eq!(stage.command(&resume).await.0, 2, "no reason");
+    let resume = [&resume[..], &["--reason", "it was killed", "--actor", "clerk"]].concat();
     assert_eq!(stage.command(&resume).await.0, 1, "it is under way");
     process.kill().await;
     let interrupted = eventually(PATIENCE, "the run is interrupted", async || {
@@ -62,6 +64,11 @@ async fn a_run_whose_process_is_killed_is_resumed_and_looks_at_each_letter_once(
     assert_eq!(stage.command(&resume).await.0, 1, "it has ended");
     let (code, shown) = stage.json(&["dead-letters", "runs", "show", &run_id]).await;
     assert_eq!((code, &shown["state"], &shown["reason"]), (0, &json!("DONE"), &json!("x")));
+    let action = &shown["actions"][0];
+    assert_eq!(
+        [&action["action"], &action["actor"], &action["reason"]],
+        [&json!("RUN_RESUMED"), &json!("clerk"), &json!("it was killed")]
+    );
     worker.stop().await;
 }
 
@@ -76,12 +83,19 @@ async fn a_run_is_cancelled_and_what_is_left_stays_as_it_was() {
     assert_eq!((code, &cancelled["state"]), (0, &json!("CANCELLED")));
     assert_eq!(process.exit(PATIENCE).await.code(), Some(1));
     let run = run(&stage).await.unwrap();
+    assert_eq!(
+        stage.number("SELECT count(*) FROM operator_actions WHERE action = 'RUN_CANCELLED'").await,
+        1
+    );
     let looked_at = run["counts"]["dead_lettered"].as_u64().unwrap();
     assert!(looked_at < LETTERS as u64, "{run}");
     let tried = "SELECT count(*) FROM dead_letters WHERE attempts = 2";
     assert_eq!(stage.number(tried).await, looked_at as i64);
     assert_eq!(stage.command(&cancel).await.0, 1, "it has ended");
-    assert_eq!(stage.command(&["dead-letters", "runs", "resume", &run_id]).await.0, 1);
+    assert_eq!(
+        stage.command(&["dead-letters", "runs", "resume", &run_id, "--reason", "x"]).await.0,
+        1
+    );
     let nobody = "00000000-0000-0000-0000-000000000000";
     assert_eq!(stage.command(&["dead-letters", "runs", "show", nobody]).await.0, 1);
     worker.stop().await;
