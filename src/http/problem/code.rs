@@ -26,7 +26,7 @@ pub(in crate::http) enum Code {
 
 impl Code {
     /// All of them.
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::IdempotencyKeyMissing,
         Self::MalformedJson,
         Self::UnsupportedMediaType,
