@@ -1,5 +1,6 @@
 //! All routes together, and what stands around them: figures, limits, time, panics, the errors of no route.
 
+use super::linger::linger;
 use super::problem::{self, Code, Problem};
 use super::{Face, batches, openapi, openg2p, probes, programs, reads, requests, writes};
 use crate::telemetry::metrics;
@@ -41,6 +42,7 @@ pub(super) fn router(face: Face) -> Router {
         .fallback(async || Problem::of(Code::NotFound).because("no route has this path"))
         .method_not_allowed_fallback(async || Problem::of(Code::MethodNotAllowed))
         .layer(from_fn_with_state(face.clone(), fitting))
+        .layer(from_fn(linger))
         .layer(from_fn(guarded));
     // Without origins there is no CORS: then OPTIONS is a method like others, which no route has.
     let router = match cors(&face.limits.cors_origins) {
