@@ -9,6 +9,7 @@ mod cursor;
 mod database;
 mod extract;
 mod lane;
+mod linger;
 mod openapi;
 mod openg2p;
 mod operator;

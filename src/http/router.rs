@@ -1,5 +1,6 @@
 //! All routes together, and what stands around them: figures, limits, time, panics, the errors of no route.
 
+use super::linger::linger;
 use super::problem::{self, Code, Problem};
 use super::{Face, batches, openapi, openg2p, operator, probes, programs, reads, requests, writes};
 use crate::telemetry::metrics;
@@ -42,6 +43,7 @@ pub(super) fn router(face: Face) -> Router {
         .fallback(async || Problem::of(Code::NotFound).because("no route has this path"))
         .method_not_allowed_fallback(async || Problem::of(Code::MethodNotAllowed))
         .layer(from_fn_with_state(face.clone(), fitting))
+        .layer(from_fn(linger))
         .layer(from_fn(guarded))
         .layer(from_fn(openg2p::translated));
     // Without origins there is no CORS: then OPTIONS is a method like others, which no route has.

@@ -170,10 +170,7 @@ mod tests {
     fn faults(query: &str) -> Vec<(String, String)> {
         let uri = format!("/x?{query}");
         let (parts, ()) = Request::builder().uri(uri).body(()).unwrap().into_parts();
-        let problem = match read::<Asked>(&parts) {
-            Ok(_) => return Vec::new(),
-            Err(problem) => problem,
-        };
+        let Err(problem) = read::<Asked>(&parts) else { return Vec::new() };
         let name = |flaw: &Flaw| flaw.parameter.clone().unwrap_or_default();
         problem.errors().iter().map(|flaw| (name(flaw), flaw.code.to_string())).collect()
     }

@@ -42,20 +42,21 @@ pub(super) async fn named(
         }
     };
     let mut connection = face.connection().await?;
-    match find(&mut connection, &registrant, said.source).await? {
+    let reason = match find(&mut connection, &registrant, said.source).await? {
         Ok(row) => {
             body.insert("registrant".to_owned(), told(&registrant, &row));
-            Ok(Ok(body))
+            return Ok(Ok(body));
         }
-        Err(reason) => {
-            let key = (&[said.source], &[said.message_id]);
-            if !inbox::find(&mut connection, key.0, key.1).await?.is_empty() {
-                let reused = vec![("/message_id".to_owned(), Reason::MessageIdReused)];
-                return refuse(&identity, reused);
-            }
-            refuse(&identity, vec![("/registrant".to_owned(), reason)])
-        }
-    }
+        Err(reason) => reason,
+    };
+    let (sources, message_ids) = ([said.source], [said.message_id]);
+    let is_used = !inbox::find(&mut connection, &sources, &message_ids).await?.is_empty();
+    let fault = if is_used {
+        ("/message_id".to_owned(), Reason::MessageIdReused)
+    } else {
+        ("/registrant".to_owned(), reason)
+    };
+    refuse(&identity, vec![fault])
 }
 
 /// The one registrant that is meant; else why none is.
@@ -64,16 +65,13 @@ async fn find(
     named: &RegistrantRef,
     source: &str,
 ) -> Result<Result<Row, Reason>, Problem> {
-    let (kind, scopes, values): (_, Vec<String>, Vec<String>) = match &named.reference {
-        Some(reference) => {
-            let scope = named.source.as_deref().unwrap_or(source);
-            ("REFERENCE", vec![scope.to_owned()], vec![reference.clone()])
-        }
-        None => {
-            let ids = named.ids.iter().map(|id| (id.id_type.clone(), id.value.clone()));
-            let (types, values) = ids.unzip();
-            ("IDENTIFIER", types, values)
-        }
+    let (kind, scopes, values) = if let Some(reference) = &named.reference {
+        let scope = named.source.as_deref().unwrap_or(source);
+        ("REFERENCE", vec![scope.to_owned()], vec![reference.clone()])
+    } else {
+        let ids = named.ids.iter().map(|id| (id.id_type.clone(), id.value.clone()));
+        let (types, values): (Vec<_>, Vec<_>) = ids.unzip();
+        ("IDENTIFIER", types, values)
     };
     if scopes.is_empty() {
         return Ok(Err(Reason::RegistrantUnnamed));

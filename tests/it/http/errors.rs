@@ -245,3 +245,19 @@ async fn what_holds_nul_is_refused_wherever_it_stands() {
     }
     served.worker.stop().await;
 }
+
+/// A refusal that needs no body is heard by who has sent one: also where it is large, and the connection goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_before_the_body_is_read_hears_it() {
+    let secret = ("ROLLCALL_AUTH__HS256_SECRET", "a secret of the tests that is long enough");
+    let served = Served::with(&[secret, ("ROLLCALL_HTTP__MAX_BODY", "1KiB")]).await;
+    let large = "x".repeat(8 << 20);
+    let one = format!(
+        "POST /v1/registrants HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{large}",
+        large.len()
+    );
+    let two = format!("{one}GET /v1/programs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let answers = served.client.raw(two.as_bytes()).await;
+    assert_eq!(answers.matches("HTTP/1.1 401 ").count(), 2, "{answers}");
+    served.worker.stop().await;
+}
