@@ -6,6 +6,7 @@
 mod advice;
 mod desk;
 mod mask;
+mod run;
 mod show;
 
 /// The store's part: what is asked for and how much of it there is.
