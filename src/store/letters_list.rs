@@ -251,6 +251,7 @@ pub struct Stored {
     pub header_keys: Vec<Vec<u8>>,
     pub header_values: Vec<Option<Vec<u8>>>,
     pub first_failed_at: OffsetDateTime,
+    pub last_failed_at: OffsetDateTime,
 }
 
 impl std::fmt::Debug for Stored {
@@ -266,7 +267,7 @@ pub async fn records(connection: &mut PgConnection, letter_ids: &[Uuid]) -> Resu
         Stored,
         r#"SELECT letter_id AS "letter_id!", topic AS "topic?", partition AS "partition?", "offset" AS "offset?",
                   record_timestamp, key, value, header_keys, header_values AS "header_values: Vec<Option<Vec<u8>>>",
-                  first_failed_at
+                  first_failed_at, last_failed_at
            FROM UNNEST($1::uuid[]) WITH ORDINALITY AS asked (letter_id, n)
            JOIN dead_letters USING (letter_id)
            ORDER BY asked.n"#,

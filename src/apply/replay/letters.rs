@@ -149,14 +149,17 @@ impl<'a> Letters<'a> {
             let names = names_of(meta, command);
             let owners: BTreeSet<_> =
                 names.iter().filter_map(|name| loaded.set.owner(name)).map(|id| id.0).collect();
+            let number = self.numbers.get(&letter.letter_id).copied();
+            // Who occupies names was applied, and failed, when it was its turn: until then it was no late one.
+            let failed = number.map_or(letter.first_failed_at, |_| letter.last_failed_at);
             for owner in owners {
                 asked.letter_ids.push(letter.letter_id);
                 asked.registrant_ids.push(owner);
-                asked.failed.push(letter.first_failed_at);
+                asked.failed.push(failed);
                 asked.topics.push(&taken.record.at.topic);
                 asked.partitions.push(taken.record.at.partition);
                 asked.offsets.push(taken.record.offset);
-                asked.numbers.push(self.numbers.get(&letter.letter_id).copied());
+                asked.numbers.push(number);
             }
         }
         if asked.letter_ids.is_empty() {

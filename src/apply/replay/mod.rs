@@ -38,6 +38,8 @@ pub struct OfLetter {
     pub letter_id: Uuid,
     /// When it became one.
     pub first_failed_at: OffsetDateTime,
+    /// When it was last tried.
+    pub last_failed_at: OffsetDateTime,
 }
 
 /// What becomes of the letters of a batch, who wants it and why.
@@ -175,8 +177,11 @@ impl super::Applier {
     }
 
     fn taken_of_letter(&self, stored: letters_list::Stored) -> Taken {
-        let letter =
-            OfLetter { letter_id: stored.letter_id, first_failed_at: stored.first_failed_at };
+        let letter = OfLetter {
+            letter_id: stored.letter_id,
+            first_failed_at: stored.first_failed_at,
+            last_failed_at: stored.last_failed_at,
+        };
         let headers = stored.header_keys.into_iter().zip(stored.header_values);
         let record = super::Record {
             at: TopicPartition {
