@@ -101,16 +101,19 @@ async fn letters_of_a_schema_that_came_too_early_are_replayed_when_it_is_there()
 
     // Those whose registrant has changed since, although it has.
     let (_, list) = stage.json(&["dead-letters", "list"]).await;
-    let left: Vec<_> =
-        list["items"].as_array().unwrap().iter().map(|one| one["letter_id"].as_str()).collect();
-    for (left, outcome) in left.iter().zip(["applied", "unchanged"]) {
-        let replay = ["dead-letters", "replay", left.unwrap(), "--reason", "looked at"];
+    let left = list["items"].as_array().unwrap();
+    let mut came = Vec::new();
+    for letter in left {
+        let letter = letter["letter_id"].as_str().unwrap();
+        let replay = ["dead-letters", "replay", letter, "--reason", "looked at"];
         let (code, run) = stage.json(&replay).await;
         assert_eq!((code, &run["counts"]), (1, &json!({"refused": 1})));
         let (code, run) = stage.json(&[&replay[..], &["--force"]].concat()).await;
-        assert_eq!((code, &run["counts"]), (0, &json!({outcome: 1})));
+        assert_eq!(code, 0, "{run}");
+        came.extend(run["counts"].as_object().unwrap().keys().cloned());
     }
-    assert_eq!(left.len(), 2);
+    came.sort_unstable();
+    assert_eq!(came, ["applied", "unchanged"]);
     assert_eq!(stage.number("SELECT count(*) FROM memberships").await, LETTERS as i64);
     let in_order = "SELECT count(*) FROM (
                         SELECT FROM membership_history GROUP BY membership_id
