@@ -5,15 +5,15 @@ use super::disposition::Failure;
 use super::freed::Freed;
 use super::ids::{attributed, letter_id, result_id};
 use super::outcome::{outcome_byte, status_symbol};
-use super::park::{Moves, Parking, Turn};
-use super::queues::{Occupied, Place, Queues};
-use super::replay::{Replay, Replayed, byte_of};
+use super::park::{Moves, Parking, Turn, named};
+use super::queues::{Place, Queues};
+use super::replay::{Letters, byte_of};
 use crate::contract::{
     self, Content, ContentFingerprint, Identity, Intake, Refused, Schemas, Unreadable, encode,
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
 };
 use crate::domain::{ChangeEvent, Command, Decision, Fault, Meta, Reason, WorkingSet};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -61,7 +61,10 @@ pub(super) struct Answer<'a> {
     pub(super) write: Write,
     pub(super) meta: Option<&'a Meta>,
     pub(super) events: Vec<ChangeEvent>,
+    /// It is a letter now.
     pub(super) letter: Option<(Uuid, Unreadable)>,
+    /// It was a letter: it is replayed or given up, or came to wait by that.
+    pub(super) of_letter: Option<Uuid>,
     pub(super) parking: Parking,
     /// Of a request over HTTP: whether something came into being by it.
     pub(super) created: bool,
@@ -130,9 +133,7 @@ pub(super) struct Walk<'a> {
     pub(super) freed: Freed<'a>,
     pub(super) answers: Vec<Answer<'a>>,
     pub(super) moves: Moves,
-    /// What is done to letters, where the records are theirs.
-    pub(super) replay: Option<&'a Replay>,
-    pub(super) replayed: Vec<Replayed>,
+    pub(super) letters: Letters<'a>,
 }
 
 impl<'a> Walk<'a> {
@@ -141,7 +142,7 @@ impl<'a> Walk<'a> {
         self.answers.reserve(arrived.len());
         self.look_again()?;
         for taken in arrived {
-            let answer = match (&taken.letter, self.replay) {
+            let answer = match (&taken.letter, self.letters.replay) {
                 (Some(letter), Some(replay)) => self.letter_again(taken, letter, replay)?,
                 _ => Some(self.answer(taken)?),
             };
@@ -161,10 +162,8 @@ impl<'a> Walk<'a> {
             Intake::Letter(cause) => self.letter(record, *cause, None),
             Intake::Condemned { identity, names, cause } => {
                 let mut answer = self.letter(record, *cause, Some(identity.clone()))?;
-                let owners = names.iter().filter_map(|name| self.set.owner(name));
-                let owners: BTreeSet<_> = owners.map(Occupied::Registrant).collect();
-                let occupied = names.iter().cloned().map(Occupied::Name).chain(owners).collect();
-                answer.parking = Parking::Failed { occupied, waited: None };
+                answer.parking =
+                    Parking::Failed { occupied: named(names, &self.set), waited: None };
                 Ok(answer)
             }
             Intake::Refused(refused) => self.decided(Said::refused(record, refused)),
@@ -259,6 +258,7 @@ impl<'a> Walk<'a> {
             meta,
             events: decision.events,
             letter: None,
+            of_letter: None,
             parking: Parking::None,
             created: false,
         })
@@ -328,6 +328,7 @@ impl<'a> Walk<'a> {
             meta: None,
             events: Vec::new(),
             letter: None,
+            of_letter: None,
             parking: Parking::None,
             created: false,
         })
@@ -357,6 +358,7 @@ impl<'a> Walk<'a> {
                 meta: None,
                 events: Vec::new(),
                 letter: None,
+                of_letter: None,
                 parking: Parking::None,
                 created: false,
             },
@@ -388,6 +390,7 @@ pub(super) fn duplicate<'a>(
         meta: None,
         events: Vec::new(),
         letter: None,
+        of_letter: None,
         parking: Parking::None,
         created: false,
     })

@@ -104,6 +104,8 @@ pub struct Waiting {
     pub parked_at: OffsetDateTime,
     /// Whether an operator lets it be decided as things stand.
     pub released: bool,
+    /// The letter by whose replay it came to wait.
+    pub letter_id: Option<Uuid>,
 }
 
 /// The part of a batch that is of one partition: every offset from `first_offset` to before `next_offset`, whether

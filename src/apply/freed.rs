@@ -4,6 +4,7 @@ use super::answer::{Answer, Walk, Write};
 use super::batch::{Taken, Waiting};
 use super::disposition::Failure;
 use super::park::{Parking, PutOff, occupied};
+use super::queue::is_unknown;
 use super::queues::{Awaits, Occupied, Place};
 use crate::contract::{Identity, Intake};
 use crate::domain::{Decision, NameKey, Patience};
@@ -105,17 +106,24 @@ impl<'a> Walk<'a> {
     /// Decides a record that waited, if it is its turn; none if it goes on waiting.
     fn waited(&mut self, place: Place, taken: &'a Taken) -> Result<Option<Answer<'a>>, Failure> {
         let record = &taken.record;
+        let of_letter = taken.waiting.as_ref().and_then(|waiting| waiting.letter_id);
         if let Place::Stored(parked_id) = place {
+            if is_unknown(taken) {
+                // The drain knows what to do.
+                self.moves.woken.insert(parked_id);
+                return Ok(None);
+            }
             self.moves.woken.remove(&parked_id);
         }
         let (identity, content, decision, meta) = match &taken.intake {
             Intake::Letter(cause) => {
                 let identity = taken.waiting.as_ref().and_then(|waiting| waiting.identity.clone());
-                let answer = self.letter(record, *cause, identity)?;
+                let answer = Answer { of_letter, ..self.letter(record, *cause, identity)? };
                 return Ok(Some(self.failed(answer, place, &[])));
             }
             Intake::Condemned { identity, names, cause } => {
                 let answer = self.letter(record, *cause, Some(identity.clone()))?;
+                let answer = Answer { of_letter, ..answer };
                 return Ok(Some(self.failed(answer, place, names)));
             }
             // Limits were narrowed while it waited.
@@ -157,6 +165,7 @@ impl<'a> Walk<'a> {
         let mut answer =
             self.decision(record, (identity, content.fingerprint), decision, write, meta)?;
         answer.parking = Parking::Through(place);
+        answer.of_letter = of_letter;
         self.remember(key, &answer);
         Ok(Some(answer))
     }

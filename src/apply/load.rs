@@ -72,15 +72,16 @@ async fn owners_of(
     Ok(stored.into_iter().filter_map(|name| name.registrant_id).collect())
 }
 
-/// Loads what the commands among `records` need, and `also`.
+/// Loads what the commands among `records` need, what those numbered `leaving` occupy, and `also`.
 pub(super) async fn load<'t>(
     tx: &mut Transaction<'_, Postgres>,
     records: impl Iterator<Item = &'t Taken>,
     head_kind: &str,
+    leaving: Vec<i64>,
     also: &Also,
 ) -> Result<Loading, Failure> {
     let mut mentioned = Mentioned::default();
-    let mut waits_for = Vec::new();
+    let mut waits_for = leaving;
     let mut failed = BTreeSet::new();
     for taken in records {
         waits_for.extend(taken.waiting.as_ref().map(|waiting| waiting.parked_id));

@@ -120,7 +120,8 @@ impl<'a> Outbound<'a> {
                     });
                 }
             }
-            if answer.letter.is_some() {
+            // One that was a letter before is one again, and no new one.
+            if answer.letter.is_some() && answer.of_letter.is_none() {
                 let stream = StreamKind::DeadLetters.stream(shard_of(record, shards));
                 letters.push(Letter { stream, answer: index, record });
             }

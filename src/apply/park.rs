@@ -79,9 +79,13 @@ pub(super) fn names_of(meta: &Meta, command: &Command) -> Vec<NameKey> {
 
 /// What a command occupies: its names, and whom they mean.
 pub(super) fn occupied(meta: &Meta, command: &Command, set: &WorkingSet) -> Vec<Occupied> {
-    let names = names_of(meta, command);
+    named(&names_of(meta, command), set)
+}
+
+/// These names, and whom they mean.
+pub(super) fn named(names: &[NameKey], set: &WorkingSet) -> Vec<Occupied> {
     let registrants: BTreeSet<_> = names.iter().filter_map(|name| set.owner(name)).collect();
-    let names: BTreeSet<_> = names.into_iter().collect();
+    let names: BTreeSet<_> = names.iter().cloned().collect();
     let names = names.into_iter().map(Occupied::Name);
     names.chain(registrants.into_iter().map(Occupied::Registrant)).collect()
 }
@@ -140,6 +144,15 @@ pub(super) enum Turn {
     Waits(Awaits, Vec<Occupied>),
 }
 
+/// Those whom a record goes ahead of.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    /// They wait for what it brings.
+    waiting: BTreeSet<Place>,
+    /// Letters of the same request.
+    letters: BTreeSet<i64>,
+}
+
 impl<'a> Walk<'a> {
     /// Decides a command, unless it must wait for an earlier one or for what it names. One that has its `place` already
     /// has waited for what it names.
@@ -172,37 +185,16 @@ impl<'a> Walk<'a> {
         place: Place,
         patience: Patience,
     ) -> Result<Decision, Awaits> {
-        let mut ahead_of = BTreeSet::new();
-        let mut superseded = BTreeSet::new();
-        let keys =
-            if self.queues.is_empty() { Vec::new() } else { occupied(meta, command, &self.set) };
-        if keys.iter().any(|key| self.queues.before(key, place).next().is_some()) {
-            let barred = self.barred(meta, command, &keys, place);
-            for key in &keys {
-                for (before, entry) in self.queues.before(key, place) {
-                    if barred.contains(&before) {
-                        return Err(Awaits::Predecessor);
-                    }
-                    match (before, &entry.awaits) {
-                        (_, Awaits::Predecessor) => {}
-                        (Place::Stored(letter), Awaits::Replay(..)) => {
-                            superseded.insert(letter);
-                        }
-                        _ => {
-                            ahead_of.insert(before);
-                        }
-                    }
-                }
-            }
-        }
+        let passed = self.passes(meta, command, place).ok_or(Awaits::Predecessor)?;
         match decide(meta, command, &mut self.set, patience) {
             Verdict::Decided(decision) => {
-                self.went_ahead(&ahead_of);
+                self.went_ahead(&passed.waiting);
                 // Of what came out of the queue others may be behind, whom this batch does not know.
-                if !(ahead_of.is_empty() && superseded.is_empty()) || self.queues.contains(place) {
+                let ahead = !(passed.waiting.is_empty() && passed.letters.is_empty());
+                if ahead || self.queues.contains(place) {
                     self.met(meta, command);
                 }
-                for letter in superseded {
+                for letter in passed.letters {
                     self.moves.superseded.push((letter, self.answers.len()));
                     self.closed(letter);
                 }
@@ -210,6 +202,34 @@ impl<'a> Walk<'a> {
             }
             Verdict::Waits(missing) => Err(awaited(&missing, command)),
         }
+    }
+
+    /// Whom a command goes ahead of at its `place`; none if it must not.
+    pub(super) fn passes(&self, meta: &Meta, command: &Command, place: Place) -> Option<Passed> {
+        let mut passed = Passed::default();
+        if self.queues.is_empty() {
+            return Some(passed);
+        }
+        let keys = occupied(meta, command, &self.set);
+        if keys.iter().all(|key| self.queues.before(key, place).next().is_none()) {
+            return Some(passed);
+        }
+        let barred = self.barred(meta, command, &keys, place);
+        for (before, entry) in keys.iter().flat_map(|key| self.queues.before(key, place)) {
+            if barred.contains(&before) {
+                return None;
+            }
+            match (before, &entry.awaits) {
+                (_, Awaits::Predecessor) => {}
+                (Place::Stored(letter), Awaits::Replay(..)) => {
+                    passed.letters.insert(letter);
+                }
+                _ => {
+                    passed.waiting.insert(before);
+                }
+            }
+        }
+        Some(passed)
     }
 
     /// Those before `place` whom a command that names `keys` may not go ahead of. "Only a record that would create what the

@@ -7,7 +7,7 @@ use super::disposition::Failure;
 use super::outcome::outcome_symbol;
 use super::park::{Moves, Parking, rows};
 use super::queues::{Occupied, Place};
-use crate::contract::Identity;
+use crate::contract::{Identity, Intake, LetterClass, Unreadable};
 use crate::lifecycle::retry;
 use crate::store::{self, inbox, parked, parked_names};
 use bytes::Bytes;
@@ -56,6 +56,7 @@ pub(super) async fn save(
                 new.whys.push(awaits.why());
                 new.programs.push(awaits.program());
                 new.due.push(*due);
+                new.letter_ids.push(answer.of_letter);
             }
             Parking::Through(place) => {
                 let number = match place {
@@ -166,6 +167,11 @@ async fn met(tx: &mut Transaction<'_, Postgres>, moves: &Moves) -> Result<(), Fa
     Ok(parked_names::join(tx, &keys, &registrants).await?)
 }
 
+/// Whether its schema is not known here: it was where the record came to wait, and may be where another drain looks.
+pub(super) const fn is_unknown(taken: &Taken) -> bool {
+    matches!(taken.intake, Intake::Letter(Unreadable { class: LetterClass::UnknownSchema, .. }))
+}
+
 /// The numbers of those that come out of the queue.
 pub(super) fn numbers<'t>(records: impl IntoIterator<Item = &'t Taken>) -> Vec<i64> {
     records.into_iter().filter_map(|taken| Some(taken.waiting.as_ref()?.parked_id)).collect()
@@ -206,6 +212,14 @@ impl Applier {
             self.waiting(&mut connection, &due).await?
         };
         let looked_at = records.len();
+        let (unknown, records): (Vec<_>, Vec<_>) = records.into_iter().partition(is_unknown);
+        if !unknown.is_empty() {
+            self.postpone(
+                &numbers(&unknown),
+                "unknown_schema: the record's schema is not known here",
+            )
+            .await;
+        }
         self.apply(Batch { waiting: true, records, ..Batch::default() }, hard).await;
         Ok(looked_at)
     }
@@ -248,6 +262,7 @@ impl Applier {
             identity,
             parked_at: stored.parked_at,
             released: stored.released,
+            letter_id: stored.letter_id,
         };
         Taken { waiting: Some(waiting), ..self.take(record) }
     }

@@ -6,7 +6,7 @@ use super::disposition::Failure;
 use super::load::Loaded;
 use super::outbound::Outbound;
 use super::outcome::outcome_symbol;
-use super::park::{Moves, Parking};
+use super::park::Moves;
 use super::receipts::Counting;
 use super::replay::Letters;
 use crate::domain::Registrant;
@@ -24,8 +24,6 @@ pub(super) struct Save<'a, 'b> {
     pub(super) slices: &'b [Slice],
     pub(super) letters: &'b Letters<'a>,
     pub(super) batch: i64,
-    /// Whether the requests are letters that an operator has applied again, or gives up.
-    pub(super) replayed: bool,
     pub(super) recorded_at: OffsetDateTime,
 }
 
@@ -152,7 +150,7 @@ impl Save<'_, '_> {
             rows.results.push(result);
             rows.batch_ids.push(self.counting.batch_of(identity));
             let (topic, partition, offset) = answer.record.coordinates();
-            rows.channels.push(self.channel(answer));
+            rows.channels.push(Self::channel(answer));
             rows.topics.push(topic);
             rows.partitions.push(partition);
             rows.offsets.push(offset);
@@ -161,11 +159,8 @@ impl Save<'_, '_> {
     }
 
     /// How its request came; what a replay frees came as it did.
-    fn channel(&self, answer: &Answer<'_>) -> &'static str {
-        if self.replayed && !matches!(answer.parking, Parking::Through(_)) {
-            return REPLAY;
-        }
-        answer.record.channel()
+    fn channel(answer: &Answer<'_>) -> &'static str {
+        if answer.of_letter.is_some() { REPLAY } else { answer.record.channel() }
     }
 
     fn history(&self) -> History<'_> {
@@ -192,7 +187,7 @@ impl Save<'_, '_> {
                 rows.actors.push(meta.actor.as_deref());
                 rows.batch_ids.push(meta.batch.as_ref().map(|batch| batch.batch_id.as_str()));
                 let (topic, partition, offset) = answer.record.coordinates();
-                rows.channels.push(self.channel(answer));
+                rows.channels.push(Self::channel(answer));
                 rows.topics.push(topic);
                 rows.partitions.push(partition);
                 rows.offsets.push(offset);

@@ -105,6 +105,8 @@ impl Applier {
     ) -> Result<Option<Also>, Failure> {
         let Work { batch, also, slices, number, started, .. } = *work;
         let mut arrived = of_slices(batch, slices);
+        let replay = batch.replay.as_deref();
+        let mut letters = Letters::begin(&mut tx, replay, &mut arrived).await?;
         let recorded_at = self.clock.now();
         let whole: Vec<_> = also.parked.iter().copied().collect();
         let freed = self.waiting(&mut tx, &whole).await?;
@@ -125,14 +127,14 @@ impl Applier {
             Intake::Refused(_) | Intake::Letter(_) => false,
         });
         let head_kind = &self.options.head_kind;
-        let mut loaded = match load(&mut tx, to_decide, head_kind, also).await? {
+        let leaving = letters.leaving(&arrived);
+        let mut loaded = match load(&mut tx, to_decide, head_kind, leaving, also).await? {
             Loading::Done(loaded) => *loaded,
             Loading::Again(more) => return again(tx, more).await,
         };
-        let replay = batch.replay.as_deref();
         let last = still_waiting(&mut tx, &mut queued).await?.filter(|_| batch.waiting);
         let last = last.or(replay.map(|_| i64::MAX));
-        let mut letters = Letters::begin(&mut tx, replay, &loaded, &mut arrived).await?;
+        letters.lock(&mut tx, &loaded, &mut arrived).await?;
         letters.sent_again(&mut tx, work.letters, &all).await?;
         let said = |source: &[u8], message_id: &[u8]| says(&all, source, message_id);
         let queues = queues(&mut tx, &loaded, last, &also.parked, said).await?;
@@ -154,12 +156,11 @@ impl Applier {
             },
             answers: Vec::new(),
             moves: Moves::default(),
-            replay,
-            replayed: std::mem::take(&mut letters.replayed),
+            letters,
         };
         walk.run(&arrived)?;
-        let Walk { set, answers, moves, freed, replayed, .. } = walk;
-        (loaded.set, letters.replayed) = (set, replayed);
+        let Walk { set, answers, moves, freed, letters, .. } = walk;
+        loaded.set = set;
         let missing = if batch.waiting { BTreeSet::new() } else { freed.missing };
         let parked = more_queues(&mut tx, &also.parked, missing).await?;
         let names = loaded.name_changes().unheld;
@@ -181,7 +182,6 @@ impl Applier {
             slices,
             letters: &letters,
             batch: number,
-            replayed: replay.is_some(),
             recorded_at,
         };
         save.state(&mut tx).await?;

@@ -1,5 +1,6 @@
 //! Where letters are put right: given up, tried, replayed.
 
+use super::run::{AT_ONCE, slice_of};
 use super::show::deed_object;
 use super::{Filter, How, Preview, Refusal, Wish, run_object};
 use crate::apply::{Applier, Deed, Done, Fate, Replay, Replayed};
@@ -12,20 +13,11 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Letters that are looked at in one transaction, at most; of one key more, so that they meet each other.
-const AT_ONCE: usize = 500;
-/// Letters of one key that are looked at in one transaction, at most.
-const OF_ONE_KEY: usize = 2_000;
-
 /// The states of a run that has not ended.
 const GOES_ON: [&str; 2] = ["RUNNING", "INTERRUPTED"];
-/// Why a run ends when its lock is gone.
-const CUT: &str = "the session that held the run was cut";
 /// Why nothing more is done, where nobody says otherwise.
 const ENDED: &str = "told to end";
 
@@ -140,7 +132,8 @@ impl Desk {
     ) -> Result<(), Refusal> {
         let mut rest = selection.letters.as_slice();
         while !rest.is_empty() {
-            let (slice, behind) = rest.split_at(slice_of(rest));
+            let (slice, behind) = 
+                rest.split_at(slice_of(rest, AT_ONCE, |letter| letter.key.as_deref()));
             rest = behind;
             let ids: Vec<_> = slice.iter().map(|letter| letter.letter_id).collect();
             let done = self.look_at(&ids, replay, hard).await?;
@@ -298,66 +291,8 @@ impl Desk {
         Ok(object)
     }
 
-    /// Goes on with a run that the session `holder` holds, until it is done, cancelled or interrupted: also when that
-    /// session is cut, for then somebody else may take the run.
-    ///
-    /// # Errors
-    /// When the database fails otherwise than by being away.
-    pub async fn go_on(
-        &self,
-        run: &Run,
-        holder: &mut PgConnection,
-        hard: &CancellationToken,
-        progress: impl Fn(u64),
-    ) -> Result<(), Refusal> {
-        let mut replay = Replay::new(Deed::Replay, run.started_at);
-        replay.run_id = Some(run.run_id);
-        replay.force = run.force;
-        replay.actor.clone_from(&run.actor);
-        replay.reason = Some(run.reason.clone());
-        let replay = Arc::new(replay);
-        let most = run.rate.map_or(AT_ONCE, |rate| (rate.ceil() as usize).clamp(1, AT_ONCE));
-        let begun = Instant::now();
-        let mut looked_at = 0.0;
-        let (state, cause) = loop {
-            if !letters_runs::is_held(holder, run.run_id).await {
-                break ("INTERRUPTED", Some(CUT.to_owned()));
-            }
-            let mut connection = self.pool.acquire().await?;
-            let ids = letters_runs::next(&mut connection, run.run_id, most as i64).await?;
-            drop(connection);
-            if ids.is_empty() {
-                break ("DONE", None);
-            }
-            let done = self.look_at(&ids, &replay, hard).await?;
-            progress(done.letters.len() as u64);
-            if done.letters.len() < ids.len() {
-                break ("INTERRUPTED", done.cause);
-            }
-            #[expect(clippy::cast_precision_loss, reason = "letters are far fewer than 2^53")]
-            if let Some(rate) = run.rate {
-                looked_at += ids.len() as f64;
-                let until = begun + Duration::from_secs_f64(looked_at / rate);
-                hard.run_until_cancelled(tokio::time::sleep_until(until)).await;
-            }
-        };
-        // Not where somebody has cancelled it meanwhile.
-        let mut connection = self.pool.acquire().await?;
-        let now = Some(self.clock.now());
-        letters_runs::set_state(
-            &mut connection,
-            run.run_id,
-            &["RUNNING"],
-            state,
-            cause.as_deref(),
-            now,
-        )
-        .await?;
-        Ok(())
-    }
-
     /// Applies these letters as a batch.
-    async fn look_at(
+    pub(super) async fn look_at(
         &self,
         ids: &[Uuid],
         replay: &Arc<Replay>,
@@ -375,12 +310,4 @@ impl Desk {
         self.applier.apply(batch, hard).await;
         Ok(replay.take_done())
     }
-}
-
-/// How many of these letters go together: none of a key without the others, within reason.
-fn slice_of(letters: &[letters_list::Selected]) -> usize {
-    let Some(last) = letters.get(AT_ONCE - 1) else { return letters.len() };
-    let same = |letter: &&letters_list::Selected| letter.key.is_some() && letter.key == last.key;
-    let behind = letters.iter().skip(AT_ONCE).take_while(same).count();
-    (AT_ONCE + behind).min(OF_ONE_KEY)
 }

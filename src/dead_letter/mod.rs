@@ -8,6 +8,7 @@ mod desk;
 mod mask;
 mod preview;
 mod refusal;
+mod run;
 mod show;
 mod wish;
 pub mod words;

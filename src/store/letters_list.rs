@@ -242,7 +242,6 @@ pub async fn selection(connection: &mut PgConnection, filter: Filter<'_>) -> Res
 #[expect(missing_docs, reason = "the columns of the table")]
 pub struct Stored {
     pub letter_id: Uuid,
-    pub parked_id: Option<i64>,
     pub topic: Option<String>,
     pub partition: Option<i32>,
     pub offset: Option<i64>,
@@ -252,6 +251,7 @@ pub struct Stored {
     pub header_keys: Vec<Vec<u8>>,
     pub header_values: Vec<Option<Vec<u8>>>,
     pub first_failed_at: OffsetDateTime,
+    pub last_failed_at: OffsetDateTime,
 }
 
 impl std::fmt::Debug for Stored {
@@ -265,9 +265,9 @@ impl std::fmt::Debug for Stored {
 pub async fn records(connection: &mut PgConnection, letter_ids: &[Uuid]) -> Result<Vec<Stored>> {
     Ok(sqlx::query_as!(
         Stored,
-        r#"SELECT letter_id AS "letter_id!", parked_id, topic AS "topic?", partition AS "partition?", "offset" AS "offset?",
+        r#"SELECT letter_id AS "letter_id!", topic AS "topic?", partition AS "partition?", "offset" AS "offset?",
                   record_timestamp, key, value, header_keys, header_values AS "header_values: Vec<Option<Vec<u8>>>",
-                  first_failed_at
+                  first_failed_at, last_failed_at
            FROM UNNEST($1::uuid[]) WITH ORDINALITY AS asked (letter_id, n)
            JOIN dead_letters USING (letter_id)
            ORDER BY asked.n"#,

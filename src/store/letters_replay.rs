@@ -5,15 +5,31 @@ use sqlx::{Postgres, Transaction};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Locks these letters, by id (the caller sorts), and gives those that are open.
-pub async fn lock_open(tx: &mut Transaction<'_, Postgres>, ids: &[Uuid]) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT letter_id FROM dead_letters WHERE letter_id = ANY($1) AND state = 'OPEN'
+/// The numbers under which these letters occupy their names.
+pub async fn numbers(tx: &mut Transaction<'_, Postgres>, ids: &[Uuid]) -> Result<Vec<(Uuid, i64)>> {
+    let rows = sqlx::query!(
+        r#"SELECT letter_id, parked_id AS "parked_id!" FROM dead_letters
+           WHERE letter_id = ANY($1) AND parked_id IS NOT NULL"#,
+        ids,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.letter_id, row.parked_id)).collect())
+}
+
+/// Locks these letters, by id (the caller sorts), and gives those that are open, with their numbers.
+pub async fn lock_open(
+    tx: &mut Transaction<'_, Postgres>,
+    ids: &[Uuid],
+) -> Result<Vec<(Uuid, Option<i64>)>> {
+    let rows = sqlx::query!(
+        "SELECT letter_id, parked_id FROM dead_letters WHERE letter_id = ANY($1) AND state = 'OPEN'
          ORDER BY letter_id FOR NO KEY UPDATE",
         ids,
     )
     .fetch_all(&mut **tx)
-    .await?)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.letter_id, row.parked_id)).collect())
 }
 
 /// Keeps a run from being ended before this transaction is; whether it goes on.
@@ -37,39 +53,49 @@ pub struct Since<'a> {
     pub topics: Vec<&'a str>,
     pub partitions: Vec<i32>,
     pub offsets: Vec<i64>,
+    /// Under which the letter occupies its names.
+    pub numbers: Vec<Option<i64>>,
 }
 
-/// The letters whose registrant has changed since: its facts, its members, or a membership of its, but for what replays
-/// did since `started_at`.
+/// The letters whose registrant has changed since: its facts, its members, or a membership of its. But for what the run
+/// did itself, and what those did that waited before the letter.
 pub async fn changed_since(
     tx: &mut Transaction<'_, Postgres>,
     asked: &Since<'_>,
-    started_at: OffsetDateTime,
+    run_id: Option<Uuid>,
 ) -> Result<Vec<Uuid>> {
     Ok(sqlx::query_scalar!(
         r#"SELECT DISTINCT asked.letter_id AS "letter_id!"
-           FROM UNNEST($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::int[], $6::bigint[])
-             AS asked (letter_id, registrant_id, failed_at, topic, partition, "offset")
-           WHERE EXISTS (
-               SELECT FROM registrants
-               WHERE registrants.registrant_id = asked.registrant_id
-                 AND updated_at > asked.failed_at AND updated_at <= $7
-           ) OR EXISTS (
-               SELECT FROM group_members
-               WHERE group_id = asked.registrant_id AND updated_at > asked.failed_at AND updated_at <= $7
-           ) OR EXISTS (
-               SELECT FROM memberships
-               JOIN membership_history AS last USING (membership_id, version)
-               WHERE memberships.registrant_id = asked.registrant_id
-                 AND (last.channel <> 'REPLAY' OR last.recorded_at <= $7)
-                 AND (last.recorded_at > asked.failed_at
-                      OR (last.recorded_at = asked.failed_at AND last.topic = asked.topic
-                          AND last.partition = asked.partition AND last."offset" > asked."offset"))
-           ) OR EXISTS (
-               SELECT FROM membership_history AS removed
-               WHERE removed.registrant_id = asked.registrant_id AND removed.change = 'REMOVED'
-                 AND (removed.channel <> 'REPLAY' OR removed.recorded_at <= $7)
-                 AND removed.recorded_at > asked.failed_at
+           FROM UNNEST($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::int[], $6::bigint[], $7::bigint[])
+             AS asked (letter_id, registrant_id, failed_at, topic, partition, "offset", number)
+           CROSS JOIN LATERAL (
+               SELECT updated_at AS at FROM registrants
+               WHERE registrants.registrant_id = asked.registrant_id AND updated_at > asked.failed_at
+               UNION ALL
+               SELECT updated_at FROM group_members
+               WHERE group_id = asked.registrant_id AND updated_at > asked.failed_at
+               UNION ALL
+               SELECT change.recorded_at
+               FROM (
+                   SELECT membership_id FROM memberships WHERE memberships.registrant_id = asked.registrant_id
+                   UNION ALL
+                   SELECT membership_id FROM membership_history AS removed
+                   WHERE removed.registrant_id = asked.registrant_id AND removed.change = 'REMOVED'
+               ) AS own
+               JOIN membership_history AS change USING (membership_id)
+               WHERE change.recorded_at > asked.failed_at
+                  OR (change.recorded_at = asked.failed_at AND change.topic = asked.topic
+                      AND change.partition = asked.partition AND change."offset" > asked."offset")
+           ) AS changed
+           WHERE NOT EXISTS (
+               SELECT FROM dead_letter_run_items AS item WHERE item.run_id = $8 AND item.decided_at = changed.at
+           ) AND NOT EXISTS (
+               SELECT FROM parked_records AS parked
+               WHERE parked.resolved_at = changed.at
+                 AND (parked.parked_id < asked.number OR EXISTS (
+                     SELECT FROM dead_letter_run_items AS item
+                     WHERE item.run_id = $8 AND item.letter_id = parked.letter_id
+                 ))
            )"#,
         &asked.letter_ids,
         &asked.registrant_ids,
@@ -77,7 +103,8 @@ pub async fn changed_since(
         &asked.topics as &[&str],
         &asked.partitions,
         &asked.offsets,
-        started_at,
+        &asked.numbers as &[Option<i64>],
+        run_id,
     )
     .fetch_all(&mut **tx)
     .await?)
@@ -115,22 +142,46 @@ pub async fn close(
     expect_rows("letters closed", closed.letter_ids.len(), done.rows_affected())
 }
 
-/// Letters that failed again, with why.
+/// Notes what letters came to whose record had to wait when they were replayed.
+pub async fn waited(
+    tx: &mut Transaction<'_, Postgres>,
+    letter_ids: &[Uuid],
+    outcomes: &[String],
+    now: OffsetDateTime,
+) -> Result<()> {
+    let done = sqlx::query!(
+        "UPDATE dead_letters SET outcome = came.outcome, resolved_at = $3
+         FROM UNNEST($1::uuid[], $2::text[]) AS came (letter_id, outcome)
+         WHERE dead_letters.letter_id = came.letter_id AND dead_letters.state = 'RESOLVED'
+           AND dead_letters.outcome = 'K'",
+        letter_ids,
+        outcomes,
+        now,
+    )
+    .execute(&mut **tx)
+    .await?;
+    expect_rows("letters that waited", letter_ids.len(), done.rows_affected())
+}
+
+/// Letters that failed again, with why; and who sent them, where that is known by now.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the columns of the table")]
-pub struct Failed {
+pub struct Failed<'a> {
     pub letter_ids: Vec<Uuid>,
     pub classes: Vec<&'static str>,
     pub stages: Vec<&'static str>,
     pub codes: Vec<&'static str>,
     pub details: Vec<&'static str>,
+    pub sources: Vec<Option<&'a [u8]>>,
+    pub message_ids: Vec<Option<&'a [u8]>>,
+    pub batch_ids: Vec<Option<&'a [u8]>>,
 }
 
-/// Counts another attempt of letters that stay open. One that an operator passed over stays one of class skipped: so the
-/// ledger says.
+/// Counts another attempt of letters: they stay open, or are so again if their record had to wait. One that an operator
+/// passed over stays one of class skipped: so the ledger says.
 pub async fn fail(
     tx: &mut Transaction<'_, Postgres>,
-    failed: &Failed,
+    failed: &Failed<'_>,
     now: OffsetDateTime,
 ) -> Result<()> {
     if failed.letter_ids.is_empty() {
@@ -138,16 +189,24 @@ pub async fn fail(
     }
     let done = sqlx::query!(
         "UPDATE dead_letters
-         SET attempts = attempts + 1, last_failed_at = $6, stage = again.stage, code = again.code, detail = again.detail,
-             class = CASE dead_letters.class WHEN 'skipped' THEN 'skipped' ELSE again.class END
-         FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
-           AS again (letter_id, class, stage, code, detail)
-         WHERE dead_letters.letter_id = again.letter_id AND dead_letters.state = 'OPEN'",
+         SET state = 'OPEN', outcome = NULL, resolved_at = NULL, attempts = attempts + 1, last_failed_at = $9,
+             stage = again.stage, code = again.code, detail = again.detail,
+             class = CASE dead_letters.class WHEN 'skipped' THEN 'skipped' ELSE again.class END,
+             source = coalesce(again.source, dead_letters.source),
+             message_id = coalesce(again.message_id, dead_letters.message_id),
+             batch_id = coalesce(again.batch_id, dead_letters.batch_id)
+         FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[], $8::bytea[])
+           AS again (letter_id, class, stage, code, detail, source, message_id, batch_id)
+         WHERE dead_letters.letter_id = again.letter_id
+           AND (dead_letters.state = 'OPEN' OR (dead_letters.state = 'RESOLVED' AND dead_letters.outcome = 'K'))",
         &failed.letter_ids,
         &failed.classes as &[&str],
         &failed.stages as &[&str],
         &failed.codes as &[&str],
         &failed.details as &[&str],
+        &failed.sources as &[Option<&[u8]>],
+        &failed.message_ids as &[Option<&[u8]>],
+        &failed.batch_ids as &[Option<&[u8]>],
         now,
     )
     .execute(&mut **tx)
@@ -186,13 +245,58 @@ pub async fn decide_items(
     expect_rows("letters of a run", items.letter_ids.len(), done.rows_affected())
 }
 
+/// A letter that a run has looked at, with what it came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct Noted {
+    pub letter_id: Uuid,
+    pub outcome: String,
+    pub code: Option<String>,
+}
+
+/// Those of these letters that the run has looked at.
+pub async fn noted(
+    tx: &mut Transaction<'_, Postgres>,
+    run_id: Uuid,
+    ids: &[Uuid],
+) -> Result<Vec<Noted>> {
+    Ok(sqlx::query_as!(
+        Noted,
+        r#"SELECT letter_id, outcome AS "outcome!", code FROM dead_letter_run_items
+           WHERE run_id = $1 AND letter_id = ANY($2) AND outcome IS NOT NULL"#,
+        run_id,
+        ids,
+    )
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
+/// What letters came to that were given up since, by this person and for this reason.
+pub async fn given_up(
+    tx: &mut Transaction<'_, Postgres>,
+    ids: &[Uuid],
+    (actor, reason): (Option<&str>, Option<&str>),
+    since: OffsetDateTime,
+) -> Result<Vec<Noted>> {
+    Ok(sqlx::query_as!(
+        Noted,
+        r#"SELECT letter_id, outcome AS "outcome!", code FROM dead_letter_actions
+           WHERE letter_id = ANY($1) AND action = 'DISCARDED' AND outcome IS NOT NULL
+             AND actor IS NOT DISTINCT FROM $2 AND reason IS NOT DISTINCT FROM $3 AND recorded_at >= $4"#,
+        ids,
+        actor,
+        reason,
+        since,
+    )
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
 /// An open letter whose record may have been sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaidAgain {
     /// Which.
     pub letter_id: Uuid,
-    /// The number under which it occupies its names.
-    pub parked_id: Option<i64>,
     /// The place of the record among those that were asked about.
     pub place: i64,
 }
@@ -205,16 +309,24 @@ pub async fn said_again(
 ) -> Result<Vec<SaidAgain>> {
     Ok(sqlx::query_as!(
         SaidAgain,
-        r#"SELECT letter.letter_id AS "letter_id!", letter.parked_id, asked.n - 1 AS "place!"
+        // One look into an index each: new statistics, or none, must not make it a walk over all open letters.
+        r#"SELECT letter.letter_id AS "letter_id!", asked.n - 1 AS "place!"
            FROM UNNEST($1::bytea[]) WITH ORDINALITY AS asked (hash, n)
-           JOIN dead_letters AS letter ON sha256(letter.source || '\x00'::bytea || letter.message_id) = asked.hash
-           WHERE letter.state = 'OPEN' AND letter.source IS NOT NULL AND letter.message_id IS NOT NULL
+           CROSS JOIN LATERAL (
+               SELECT letter_id FROM dead_letters AS letter
+               WHERE sha256(letter.source || '\x00'::bytea || letter.message_id) = asked.hash
+                 AND letter.state = 'OPEN' AND letter.source IS NOT NULL AND letter.message_id IS NOT NULL
+               OFFSET 0
+           ) AS letter
            UNION ALL
-           SELECT letter.letter_id, letter.parked_id, asked.n - 1
+           SELECT letter.letter_id, asked.n - 1
            FROM UNNEST($2::bytea[]) WITH ORDINALITY AS asked (hash, n)
-           JOIN dead_letters AS letter ON sha256(letter.value) = asked.hash
-           WHERE letter.state = 'OPEN' AND letter.value IS NOT NULL
-           ORDER BY 3"#,
+           CROSS JOIN LATERAL (
+               SELECT letter_id FROM dead_letters AS letter
+               WHERE sha256(letter.value) = asked.hash AND letter.state = 'OPEN' AND letter.value IS NOT NULL
+               OFFSET 0
+           ) AS letter
+           ORDER BY 2"#,
         requests,
         values,
     )

@@ -142,12 +142,59 @@ pub async fn counts(
     Ok(rows.into_iter().map(|row| (row.run_id, row.outcome, row.count)).collect())
 }
 
-/// The next letters of a run that were not looked at.
-pub async fn next(connection: &mut PgConnection, run_id: Uuid, limit: i64) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT letter_id FROM dead_letter_run_items
-         WHERE run_id = $1 AND outcome IS NULL ORDER BY place LIMIT $2",
+/// A letter of a run that was not looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecided {
+    /// Which.
+    pub letter_id: Uuid,
+    /// Its place in the run.
+    pub place: i32,
+    /// Under which it occupies its names; 0: it does not.
+    pub number: i64,
+    /// Its key, by its hash.
+    pub key: Option<Vec<u8>>,
+}
+
+/// The letters of a run behind this place that were not looked at, in its order.
+pub async fn next(
+    connection: &mut PgConnection,
+    run_id: Uuid,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<Undecided>> {
+    Ok(sqlx::query_as!(
+        Undecided,
+        r#"SELECT item.letter_id, item.place, coalesce(letter.parked_id, 0) AS "number!", sha256(letter.key) AS key
+           FROM (
+               SELECT letter_id, place FROM dead_letter_run_items
+               WHERE run_id = $1 AND outcome IS NULL AND place > $2 ORDER BY place LIMIT $3
+           ) AS item
+           JOIN dead_letters AS letter USING (letter_id) ORDER BY item.place"#,
         run_id,
+        after,
+        limit,
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// The same in the order of the queues: behind this number and place.
+pub async fn next_by_number(
+    connection: &mut PgConnection,
+    run_id: Uuid,
+    (number, place): (i64, i32),
+    limit: i64,
+) -> Result<Vec<Undecided>> {
+    Ok(sqlx::query_as!(
+        Undecided,
+        r#"SELECT item.letter_id, item.place, coalesce(letter.parked_id, 0) AS "number!", NULL::bytea AS key
+           FROM dead_letter_run_items AS item JOIN dead_letters AS letter USING (letter_id)
+           WHERE item.run_id = $1 AND item.outcome IS NULL
+             AND (coalesce(letter.parked_id, 0), item.place) > ($2, $3)
+           ORDER BY coalesce(letter.parked_id, 0), item.place LIMIT $4"#,
+        run_id,
+        number,
+        place,
         limit,
     )
     .fetch_all(connection)

@@ -36,6 +36,8 @@ pub struct Rows<'a> {
     pub keys: Vec<Option<&'a [u8]>>,
     pub values: Vec<&'a [u8]>,
     pub due: Vec<Option<OffsetDateTime>>,
+    /// Of a letter that was replayed and has to wait.
+    pub letter_ids: Vec<Option<Uuid>>,
     /// The headers, by the record's place in these rows.
     pub headers: Headers,
 }
@@ -48,19 +50,20 @@ pub async fn insert(
 ) -> Result<()> {
     let done = sqlx::query!(
         r#"INSERT INTO parked_records (parked_id, why, program, source, message_id, attempt, batch_id, topic, partition,
-               "offset", record_timestamp, key, value, due_at, header_keys, header_values, state, parked_at)
+               "offset", record_timestamp, key, value, due_at, letter_id, header_keys, header_values, state, parked_at)
            SELECT parked_id, why, program, source, message_id, attempt, batch_id, topic, partition, "offset",
-                  record_timestamp, key, value, due_at, coalesce(headers.keys, '{}'), coalesce(headers.values, '{}'),
-                  'WAITING', $18
+                  record_timestamp, key, value, due_at, letter_id, coalesce(headers.keys, '{}'),
+                  coalesce(headers.values, '{}'), 'WAITING', $19
            FROM UNNEST($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[],
-                       $9::int[], $10::bigint[], $11::timestamptz[], $12::bytea[], $13::bytea[], $14::timestamptz[])
+                       $9::int[], $10::bigint[], $11::timestamptz[], $12::bytea[], $13::bytea[], $14::timestamptz[],
+                       $15::uuid[])
              WITH ORDINALITY
              AS parked (parked_id, why, program, source, message_id, attempt, batch_id, topic, partition, "offset",
-                        record_timestamp, key, value, due_at, n)
+                        record_timestamp, key, value, due_at, letter_id, n)
            LEFT JOIN (
                SELECT header.n, array_agg(header.key ORDER BY header.place) AS keys,
                       array_agg(header.value ORDER BY header.place) AS values
-               FROM UNNEST($15::int[], $16::bytea[], $17::bytea[]) WITH ORDINALITY AS header (n, key, value, place)
+               FROM UNNEST($16::int[], $17::bytea[], $18::bytea[]) WITH ORDINALITY AS header (n, key, value, place)
                GROUP BY header.n
            ) AS headers ON headers.n = parked.n - 1"#,
         &rows.parked_ids,
@@ -77,6 +80,7 @@ pub async fn insert(
         &rows.keys as &[Option<&[u8]>],
         &rows.values as &[&[u8]],
         &rows.due as &[Option<OffsetDateTime>],
+        &rows.letter_ids as &[Option<Uuid>],
         rows.headers.records(),
         rows.headers.keys(),
         rows.headers.values() as &[Option<Vec<u8>>],
@@ -128,8 +132,8 @@ pub async fn put_off(
     expect_rows("parked records put off", parked_ids.len(), done.rows_affected())
 }
 
-/// Ends waiting records with their outcome. Those that did not become letters give up what they occupy, and who is
-/// behind them is looked at.
+/// Ends waiting records with their outcome, which is that of the letter too by whose replay one came to wait. Those that
+/// did not become letters give up what they occupy, and who is behind them is looked at.
 pub async fn resolve(
     tx: &mut Transaction<'_, Postgres>,
     parked_ids: &[i64],
@@ -139,14 +143,27 @@ pub async fn resolve(
     let done = sqlx::query!(
         "UPDATE parked_records SET state = 'RESOLVED', outcome = came.outcome, resolved_at = $3, due_at = NULL
          FROM UNNEST($1::bigint[], $2::text[]) AS came (parked_id, outcome)
-         WHERE parked_records.parked_id = came.parked_id AND parked_records.state = 'WAITING'",
+         WHERE parked_records.parked_id = came.parked_id AND parked_records.state = 'WAITING'
+         RETURNING parked_records.letter_id, parked_records.outcome",
         parked_ids,
         outcomes as &[&str],
         now,
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    expect_rows("parked records resolved", parked_ids.len(), done.rows_affected())?;
+    expect_rows("parked records resolved", parked_ids.len(), done.len() as u64)?;
+    let mut came = (Vec::new(), Vec::new());
+    for row in done {
+        if let (Some(letter_id), Some(outcome)) = (row.letter_id, row.outcome)
+            && outcome != "L"
+        {
+            came.0.push(letter_id);
+            came.1.push(outcome);
+        }
+    }
+    if !came.0.is_empty() {
+        super::letters_replay::waited(tx, &came.0, &came.1, now).await?;
+    }
     let through: Vec<i64> = parked_ids
         .iter()
         .zip(outcomes)
@@ -175,6 +192,7 @@ pub struct Waiting {
     pub header_values: Vec<Option<Vec<u8>>>,
     pub parked_at: OffsetDateTime,
     pub released: bool,
+    pub letter_id: Option<Uuid>,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -244,7 +262,7 @@ pub async fn read(connection: &mut PgConnection, parked_ids: &[i64]) -> Result<V
     Ok(sqlx::query_as!(
         Waiting,
         r#"SELECT parked_id, source, message_id, attempt, batch_id, topic, partition, "offset", record_timestamp, key, value,
-                  header_keys, header_values AS "header_values: Vec<Option<Vec<u8>>>", parked_at, released
+                  header_keys, header_values AS "header_values: Vec<Option<Vec<u8>>>", parked_at, released, letter_id
            FROM parked_records WHERE parked_id = ANY($1) AND state = 'WAITING' ORDER BY parked_id"#,
         parked_ids,
     )

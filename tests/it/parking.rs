@@ -1,8 +1,10 @@
 //! Records that wait (P8): for what they name, or behind an earlier record of the same person.
 
+mod desk;
 mod letters;
 mod locks;
 mod receipts;
+mod replays;
 mod waiting;
 
 use rollcall::contract::wire::{Action, EnrollmentRequest, HeldWhy, RequestResult, ResultStatus};

@@ -88,7 +88,9 @@ impl<'a> Counting<'a> {
         let key = (identity.source.as_str(), identity.message_id.as_str());
         let named = named(identity);
         let stored = stored.get(&key);
-        let belongs = if let Some((id, _)) = answer.letter {
+        // Of a letter whose sender could not be told before it is known now to which batch it belongs.
+        let held = answer.of_letter.filter(|_| answer.outcome == b'L');
+        let belongs = if let Some(id) = answer.letter.as_ref().map(|(id, _)| *id).or(held) {
             let waited = matches!(answer.parking, Parking::Failed { waited: Some(_), .. });
             self.letter(key, named, (id, waited), stored)
         } else if let Some(stored) = stored {

@@ -3,7 +3,7 @@
 use crate::apply::answer::{Answer, Write};
 use crate::apply::batch::{Record, Taken};
 use crate::apply::disposition::Failure;
-use crate::apply::park::Moves;
+use crate::apply::park::{Moves, Parking};
 use crate::contract::Intake;
 use crate::store::{letters_replay, operator, parked_names};
 use sha2::{Digest as _, Sha256};
@@ -57,17 +57,46 @@ impl Again {
         if ids.is_empty() {
             return Ok(again);
         }
-        let open: BTreeSet<_> = letters_replay::lock_open(tx, &ids).await?.into_iter().collect();
+        let open: HashMap<_, _> = letters_replay::lock_open(tx, &ids).await?.into_iter().collect();
         for found in found {
             if let Some(record) = by_request.get(found.place as usize)
-                && open.contains(&found.letter_id)
+                && let Some(number) = open.get(&found.letter_id)
             {
                 // The last one that says it: whoever was before it has been answered too.
-                again.0.insert(found.letter_id, (found.parked_id, place(record)));
+                again.0.insert(found.letter_id, (*number, place(record)));
             }
         }
         Ok(again)
     }
+
+    /// Letters of the batch itself whose request it says again later, with the place of the answer: as if that had come
+    /// in a batch of its own (P10).
+    fn within<'b>(answers: &'b [Answer<'_>]) -> Vec<(Uuid, Option<i64>, &'b Answer<'b>)> {
+        let mut within = Vec::new();
+        if answers.iter().all(|answer| answer.letter.is_none()) {
+            return within;
+        }
+        let mut later: HashMap<_, &Answer<'_>> = HashMap::new();
+        for answer in answers.iter().rev() {
+            let Some(identity) = &answer.identity else { continue };
+            let key = (&identity.source, &identity.message_id);
+            match &answer.letter {
+                Some((letter_id, _)) => {
+                    let number = match answer.parking {
+                        Parking::Failed { waited, .. } => waited,
+                        _ => None,
+                    };
+                    within.extend(later.get(&key).map(|answer| (*letter_id, number, *answer)));
+                }
+                None if closes(answer) => {
+                    later.entry(key).or_insert(answer);
+                }
+                None => {}
+            }
+        }
+        within
+    }
+
     /// Closes those whose record was answered, but for those that were closed on the way through the queue.
     pub(super) async fn save(
         &self,
@@ -90,22 +119,20 @@ impl Again {
         } else {
             answers.iter().map(|answer| (place(answer.record), answer)).collect()
         };
+        let before = self.0.iter().filter_map(|(letter_id, (number, place))| {
+            Some((*letter_id, *number, *answered.get(place)?))
+        });
         let mut closed = letters_replay::Closed::default();
         let mut freed = Vec::new();
-        for (letter_id, (number, place)) in &self.0 {
-            let Some(answer) = answered.get(place) else { continue };
-            let stays = answer.letter.is_some()
-                || answer.write == Write::Keep
-                || !matches!(answer.outcome, b'A' | b'U' | b'P' | b'R' | b'D')
-                || number.is_some_and(|number| superseded.contains(&number));
-            if stays {
+        for (letter_id, number, answer) in before.chain(Self::within(answers)) {
+            if !closes(answer) || number.is_some_and(|number| superseded.contains(&number)) {
                 continue;
             }
             let outcome = super::save::symbol(answer.outcome);
-            closed.letter_ids.push(*letter_id);
+            closed.letter_ids.push(letter_id);
             closed.outcomes.push(outcome);
-            freed.extend(*number);
-            deeds.push(*letter_id, "SUPERSEDED");
+            freed.extend(number);
+            deeds.push(letter_id, "SUPERSEDED");
             deeds.ended(Some(outcome), None);
         }
         letters_replay::close(tx, &closed, "RESOLVED", now).await?;
@@ -118,6 +145,13 @@ impl Again {
         }
         Ok(())
     }
+}
+
+/// Whether a letter of the same request is of no use any more.
+fn closes(answer: &Answer<'_>) -> bool {
+    answer.letter.is_none()
+        && answer.write != Write::Keep
+        && matches!(answer.outcome, b'A' | b'U' | b'P' | b'R' | b'D')
 }
 
 fn known(outcome: &str) -> Option<&'static str> {

@@ -4,22 +4,18 @@
 //! record somebody sends again, and nobody replays what another is just resolving.
 
 mod again;
+mod letters;
 mod save;
 mod walk;
 
-use again::Again;
+pub(super) use letters::Letters;
 
-use super::answer::Answer;
-use super::disposition::Failure;
-use super::load::Loaded;
 use super::outcome::outcome_word;
-use super::park::{Moves, names_of};
 use super::{Batch, Taken, TopicPartition};
-use crate::contract::{Intake, LetterClass, Unreadable};
+use crate::contract::{LetterClass, Unreadable};
 use crate::store::{self, letters_list, letters_replay};
 use bytes::Bytes;
 use sqlx::{Postgres, Transaction};
-use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -40,10 +36,10 @@ pub enum Deed {
 pub struct OfLetter {
     /// Which.
     pub letter_id: Uuid,
-    /// The number under which it occupies its names.
-    pub parked_id: Option<i64>,
     /// When it became one.
     pub first_failed_at: OffsetDateTime,
+    /// When it was last tried.
+    pub last_failed_at: OffsetDateTime,
 }
 
 /// What becomes of the letters of a batch, who wants it and why.
@@ -53,10 +49,12 @@ pub struct Replay {
     pub deed: Deed,
     /// The run that it is a part of: nothing is done once that is ended.
     pub run_id: Option<Uuid>,
-    /// When that run was started: what it changed itself since is no change.
+    /// When it was begun.
     pub started_at: OffsetDateTime,
     /// Although the registrant has changed since.
     pub force: bool,
+    /// Whether letters that are behind another are left as they are, without a word, because they are tried again.
+    pub patient: bool,
     /// Who.
     pub actor: Option<String>,
     /// Why.
@@ -85,7 +83,7 @@ pub struct Replayed {
 /// How a replay of a letter ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// Its request has an outcome (the ledger's byte), and the first code of its result.
+    /// Its request has an outcome (the ledger's byte), and the first code of its result; or the run has noted one before.
     Decided {
         /// Applied, unchanged, partial, rejected, duplicate or parked.
         outcome: u8,
@@ -116,6 +114,11 @@ impl Fate {
         }
     }
 
+    /// Whether it waits for another, and may be tried again when that one is through.
+    pub fn is_behind(&self) -> bool {
+        *self == Self::Refused(BEHIND)
+    }
+
     /// Why, if there is a word for it.
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -141,6 +144,7 @@ impl Replay {
             run_id: None,
             started_at,
             force: false,
+            patient: false,
             actor: None,
             reason: None,
             done: Mutex::default(),
@@ -175,8 +179,8 @@ impl super::Applier {
     fn taken_of_letter(&self, stored: letters_list::Stored) -> Taken {
         let letter = OfLetter {
             letter_id: stored.letter_id,
-            parked_id: stored.parked_id,
             first_failed_at: stored.first_failed_at,
+            last_failed_at: stored.last_failed_at,
         };
         let headers = stored.header_keys.into_iter().zip(stored.header_values);
         let record = super::Record {
@@ -194,124 +198,6 @@ impl super::Applier {
         };
         Taken { letter: Some(letter), ..self.take(record) }
     }
-}
-
-/// The letters that a transaction has to do with: locked, behind names and registrants.
-#[derive(Debug)]
-pub(super) struct Letters<'a> {
-    replay: Option<&'a Replay>,
-    records: Vec<&'a Taken>,
-    /// What became of those that the batch is of.
-    pub(super) replayed: Vec<Replayed>,
-    again: Again,
-}
-
-impl<'a> Letters<'a> {
-    /// Locks the letters of a batch and leaves those out of `records` that nothing is to be done to.
-    pub(super) async fn begin(
-        tx: &mut Transaction<'_, Postgres>,
-        replay: Option<&'a Replay>,
-        loaded: &Loaded,
-        records: &mut Vec<&'a Taken>,
-    ) -> Result<Self, Failure> {
-        let mut letters =
-            Self { replay, records: Vec::new(), replayed: Vec::new(), again: Again::default() };
-        let Some(replay) = replay else { return Ok(letters) };
-        let mut ids: Vec<_> =
-            records.iter().filter_map(|taken| Some(taken.letter.as_ref()?.letter_id)).collect();
-        ids.sort_unstable();
-        let open: HashSet<_> = letters_replay::lock_open(tx, &ids).await?.into_iter().collect();
-        let changed = if replay.force || replay.deed == Deed::Discard {
-            HashSet::new()
-        } else {
-            changed(tx, replay, loaded, records).await?
-        };
-        records.retain(|taken| {
-            let Some(letter) = &taken.letter else { return false };
-            let why = match letter.letter_id {
-                id if !open.contains(&id) => NOT_OPEN,
-                id if changed.contains(&id) => CHANGED,
-                _ => return true,
-            };
-            let fate = Fate::Refused(why);
-            letters.replayed.push(Replayed { letter_id: letter.letter_id, fate });
-            false
-        });
-        letters.records.clone_from(records);
-        Ok(letters)
-    }
-
-    /// Locks the letters whose records are sent again by these; `any` says whether there are open ones at all.
-    pub(super) async fn sent_again(
-        &mut self,
-        tx: &mut Transaction<'_, Postgres>,
-        any: bool,
-        records: &[&Taken],
-    ) -> Result<(), Failure> {
-        if any && self.replay.is_none() {
-            self.again = Again::find(tx, records).await?;
-        }
-        Ok(())
-    }
-
-    /// Writes what became of them: before batches and streams, as what waits.
-    pub(super) async fn save(
-        &self,
-        tx: &mut Transaction<'_, Postgres>,
-        answers: &[Answer<'_>],
-        moves: &Moves,
-        now: OffsetDateTime,
-    ) -> Result<(), Failure> {
-        self.again.save(tx, answers, moves, now).await?;
-        match self.replay {
-            Some(replay) => replay.save(tx, &self.records, &self.replayed, now).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Whether nothing of it is to be left.
-    pub(super) fn is_rehearsed(&self) -> bool {
-        self.replay.is_some_and(|replay| replay.deed == Deed::Rehearse)
-    }
-
-    /// It is done: whoever wants it hears what came of it.
-    pub(super) fn did(self) {
-        if let Some(replay) = self.replay {
-            replay.lock().letters.extend(self.replayed);
-        }
-    }
-}
-
-/// Letters whose registrants have changed since.
-async fn changed(
-    tx: &mut Transaction<'_, Postgres>,
-    replay: &Replay,
-    loaded: &Loaded,
-    records: &[&Taken],
-) -> Result<HashSet<Uuid>, Failure> {
-    let mut asked = letters_replay::Since::default();
-    for taken in records {
-        let (Some(letter), Intake::Command { meta, command, .. }) = (&taken.letter, &taken.intake)
-        else {
-            continue;
-        };
-        let names = names_of(meta, command);
-        let owners: BTreeSet<_> =
-            names.iter().filter_map(|name| loaded.set.owner(name)).map(|id| id.0).collect();
-        for owner in owners {
-            asked.letter_ids.push(letter.letter_id);
-            asked.registrant_ids.push(owner);
-            asked.failed.push(letter.first_failed_at);
-            asked.topics.push(&taken.record.at.topic);
-            asked.partitions.push(taken.record.at.partition);
-            asked.offsets.push(taken.record.offset);
-        }
-    }
-    if asked.letter_ids.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let changed = letters_replay::changed_since(tx, &asked, replay.started_at).await?;
-    Ok(changed.into_iter().collect())
 }
 
 /// Whether the run that a batch is a part of goes on.

@@ -5,11 +5,11 @@ use crate::apply::answer::{Answer, Said, Walk, Write, duplicate};
 use crate::apply::batch::Taken;
 use crate::apply::disposition::Failure;
 use crate::apply::ids::attributed;
-use crate::apply::park::occupied;
+use crate::apply::park::named;
 use crate::apply::queues::Place;
 use crate::contract::wire::{HeldWhy, RequestResult};
 use crate::contract::{ContentFingerprint, Intake, decode_own};
-use crate::domain::{Decision, Fault, Reason};
+use crate::domain::{Decision, Fault, Reason, refused_at_once};
 
 /// What is said of content that nobody could read: no other content differs from it.
 const UNREAD: ContentFingerprint = ContentFingerprint([0; 33]);
@@ -22,13 +22,14 @@ impl<'a> Walk<'a> {
         letter: &OfLetter,
         replay: &Replay,
     ) -> Result<Option<Answer<'a>>, Failure> {
+        let of_letter = Some(letter.letter_id);
         let answer = match replay.deed {
             Deed::Discard => self.discarded(taken)?,
             Deed::Replay | Deed::Rehearse => match self.replayed(taken, letter)? {
                 Ok(answer) => Some(answer),
                 Err((fate, held)) => {
-                    self.replayed.push(Replayed { letter_id: letter.letter_id, fate });
-                    return Ok(held);
+                    self.letters.replayed.push(Replayed { letter_id: letter.letter_id, fate });
+                    return Ok(held.map(|held| Answer { of_letter, ..held }));
                 }
             },
         };
@@ -37,8 +38,8 @@ impl<'a> Walk<'a> {
             // Nobody knows who could be answered.
             None => Fate::Decided { outcome: b'R', code: None },
         };
-        self.replayed.push(Replayed { letter_id: letter.letter_id, fate });
-        Ok(answer)
+        self.letters.replayed.push(Replayed { letter_id: letter.letter_id, fate });
+        Ok(answer.map(|answer| Answer { of_letter, ..answer }))
     }
 
     /// The decision on it; or why it stays a letter, with what its sender is to hear of that.
@@ -48,13 +49,15 @@ impl<'a> Walk<'a> {
         letter: &OfLetter,
     ) -> Result<Result<Answer<'a>, (Fate, Option<Answer<'a>>)>, Failure> {
         let record = &taken.record;
+        let number = self.letters.numbers.get(&letter.letter_id).copied();
         match &taken.intake {
             Intake::Letter(cause) => Ok(Err((Fate::Failed(*cause), None))),
-            Intake::Condemned { identity, cause, .. } => {
+            Intake::Condemned { identity, names, cause } => {
                 let failed = Fate::Failed(*cause);
-                if letter.parked_id.is_some() {
+                if number.is_some() {
                     return Ok(Err((failed, None)));
                 }
+                self.letters.occupy.push((letter.letter_id, named(names, &self.set)));
                 // It could not be read before: now its sender is known, and hears that it is held.
                 let id = Some(letter.letter_id);
                 let held = self.held(record, identity.clone(), HeldWhy::DeadLettered, id)?;
@@ -62,14 +65,13 @@ impl<'a> Walk<'a> {
             }
             Intake::Refused(refused) => self.decided(Said::refused(record, refused)).map(Ok),
             Intake::Command { meta, command, content } => {
-                if let Some(number) = letter.parked_id {
-                    let place = Place::Stored(number);
-                    let keys = occupied(meta, command, &self.set);
-                    if keys.iter().any(|key| self.queues.before(key, place).next().is_some()) {
-                        return Ok(Err((Fate::Refused(BEHIND), None)));
-                    }
+                let place = number.map(Place::Stored);
+                if let Some(place) = place
+                    && self.passes(meta, command, place).is_none()
+                    && refused_at_once(meta, command, &self.set).is_none()
+                {
+                    return Ok(Err((Fate::Refused(BEHIND), None)));
                 }
-                let place = letter.parked_id.map(Place::Stored);
                 let mut said = Said::command(record, (meta, command), *content, self.oldest());
                 said.place = place;
                 let answer = self.decided(said)?;

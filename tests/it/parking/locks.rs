@@ -62,15 +62,12 @@ fn of(batch_id: &str) -> BatchRef {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_for_a_record_that_a_drain_holds_does_not_hold_the_streams() {
     let mut w = Waiting::new().await;
-    let sql = async |w: &Waiting, sql: &'static str| {
-        sqlx::query(sql).execute(&w.scene.pool).await.unwrap();
-    };
-    sql(&w, "ALTER TABLE registrants ADD CONSTRAINT poison CHECK (name <> 'Seeded Name r1')").await;
+    w.sql("ALTER TABLE registrants ADD CONSTRAINT poison CHECK (name <> 'Seeded Name r1')").await;
     let mut failed = enrollment("failed", "r1", "CASH");
     failed.registrant.ids.push(identifier("DOC", "1"));
     let letter = w.enrollment(&failed);
     w.apply(letter).await;
-    sql(&w, "ALTER TABLE registrants DROP CONSTRAINT poison").await;
+    w.sql("ALTER TABLE registrants DROP CONSTRAINT poison").await;
     // All answers go to one stream: that of the key "r1".
     let at = w.updates.0.clone();
     let mut first = update("first", "r2", "CASH", Action::Pause);
@@ -105,6 +102,55 @@ async fn who_waits_for_a_record_that_a_drain_holds_does_not_hold_the_streams() {
         "RESOLVED A"
     );
     assert_eq!(deadlocks(w.scene).await, 0);
+}
+
+/// I4, where the queue of a letter is too long to be loaded with what closes it: who joins the letter at another name than
+/// those of its request as it is said again.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_joins_a_letter_while_it_is_closed_is_not_stranded() {
+    let mut w = Waiting::new().await;
+    w.sql("ALTER TABLE registrants ADD CONSTRAINT poison CHECK (name <> 'Seeded Name r1')").await;
+    let mut failed = enrollment("failed", "r1", "CASH");
+    failed.registrant.ids.push(identifier("DOC", "1"));
+    let letter = w.enrollment(&failed);
+    w.apply(letter).await;
+    w.sql("ALTER TABLE registrants DROP CONSTRAINT poison").await;
+    let mut behind: Vec<_> =
+        (0..210).map(|n| w.update(&format!("behind{n}"), "r1", Action::Pause)).collect();
+    let at = w.updates.0.clone();
+    let mut first = update("first", "r2", "CASH", Action::Pause);
+    first.batch = Some(of("b"));
+    behind.push(carrying(&at, 210, Some("r2"), &first));
+    w.scene.apply(w.fence, behind).await;
+    let mut joins = also_by("1", update("joins", "r3", "CASH", Action::Pause));
+    joins.batch = Some(of("b"));
+    let joins = carrying(&at, 211, Some("r3"), &joins);
+    // The request of the letter again, without the identifier at which "joins" comes to wait.
+    let again = w.enrollment(&enrollment("failed", "r1", "CASH"));
+    let mut bystander = bystander(&w.scene).await;
+    let mut tx = bystander.begin().await.unwrap();
+    sqlx::query("SELECT FROM batches WHERE batch_id = 'b' FOR UPDATE")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let join = w.scene.apply(w.fence, vec![joins]);
+    let resend = async {
+        // The other has seen the letter, and has not committed.
+        waiting_for_locks(&w.scene, 1).await;
+        w.scene.apply(w.fence, vec![again]).await;
+    };
+    let go_on = async {
+        // The resend waits for the identifier, though it does not say it.
+        waiting_for_locks(&w.scene, 2).await;
+        tx.rollback().await.unwrap();
+    };
+    tokio::join!(join, resend, go_on);
+    w.scene.drain().await;
+    let letter = w.scene.text("SELECT state || ' ' || outcome FROM dead_letters").await;
+    assert_eq!(letter, "RESOLVED A");
+    w.scene.clock.advance(time::Duration::seconds(61));
+    w.scene.drain().await;
+    w.nobody_waits().await;
 }
 
 /// What a lane is given: each name in many records, most of them updates, some by two names.

@@ -6,7 +6,6 @@ use rollcall::contract::wire::{Action, BatchRef};
 
 use super::waiting::Waiting;
 use crate::batches::digest;
-use crate::reconcile::offline;
 use crate::scene::{carrying, enrollment, raw, update};
 
 /// Counts of applied and held, letters among them, and the digest.
@@ -19,11 +18,6 @@ async fn counted(w: &Waiting, batch_id: &str) -> String {
     .fetch_one(&w.scene.pool)
     .await
     .unwrap()
-}
-
-async fn proved(w: &Waiting) {
-    let report = offline(&w.scene).await;
-    assert!(report.proved(), "{:#}", report.to_json());
 }
 
 impl Waiting {
@@ -53,10 +47,6 @@ impl Waiting {
             .into();
         self.apply_later(letter).await;
     }
-
-    async fn sql(&self, sql: &'static str) {
-        sqlx::query(sql).execute(&self.scene.pool).await.expect(sql);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +69,7 @@ async fn a_waiting_record_that_becomes_a_letter_is_held_once_until_it_is_said_ag
     let both = hex::encode(digest([("enroll", "applied"), ("pause", "held")]));
     assert_eq!(counted(&w, "a").await, format!("1 1 1 {both}"), "it is a letter");
     assert_eq!(counted(&w, "b").await, format!("0 1 1 {held}"));
-    proved(&w).await;
+    w.proved().await;
 
     w.sql("ALTER TABLE membership_history DROP CONSTRAINT never_paused").await;
     w.pause_of("a").await;
@@ -87,7 +77,7 @@ async fn a_waiting_record_that_becomes_a_letter_is_held_once_until_it_is_said_ag
     let applied = hex::encode(digest([("enroll", "applied"), ("pause", "applied")]));
     assert_eq!(counted(&w, "a").await, format!("2 0 0 {applied}"), "each message once");
     assert_eq!(counted(&w, "b").await, format!("0 1 1 {held}"));
-    proved(&w).await;
+    w.proved().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +88,7 @@ async fn a_letter_that_is_said_again_and_waits_is_held_but_no_letter() {
     assert_eq!(counted(&w, "a").await, format!("0 1 1 {held}"));
     w.pause_of("a").await;
     assert_eq!(counted(&w, "a").await, format!("0 1 0 {held}"));
-    proved(&w).await;
+    w.proved().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,8 +101,8 @@ async fn a_waiting_record_that_can_be_read_no_longer_is_held_by_its_letter() {
     w.scene.drain().await;
     assert_eq!(w.parked().await, "pause RESOLVED REGISTRANT L");
     assert_eq!(counted(&w, "a").await, format!("0 1 1 {held}"));
-    proved(&w).await;
+    w.proved().await;
     w.pause_of("a").await;
     assert_eq!(counted(&w, "a").await, format!("0 1 0 {held}"), "each message once");
-    proved(&w).await;
+    w.proved().await;
 }

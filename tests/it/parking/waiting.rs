@@ -28,6 +28,10 @@ impl Waiting {
         Self { scene, enrollments: (enrollments, 0), updates: (updates, 0), fence }
     }
 
+    pub(super) async fn sql(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.scene.pool).await.expect(sql);
+    }
+
     pub(super) async fn apply(&mut self, record: Record) {
         assert_eq!(self.scene.apply(self.fence, vec![record]).await, [SliceOutcome::Committed]);
     }

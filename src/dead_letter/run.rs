@@ -1,0 +1,196 @@
+//! A run under way.
+
+use super::Refusal;
+use super::desk::Desk;
+use crate::apply::{Deed, Replay};
+use crate::store::letters_runs::{self, Run, Undecided};
+use sqlx::PgConnection;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Letters that are looked at in one transaction, at most; of one key more, so that they meet each other.
+pub(super) const AT_ONCE: usize = 500;
+/// Letters of one key that are looked at in one transaction, at most.
+const OF_ONE_KEY: usize = 2_000;
+/// Transactions of the queue between two tries of letters that are behind others, at most: workers have their share.
+const DRAINS: u32 = 100;
+
+/// Why a run ends when its lock is gone.
+const CUT: &str = "the session that held the run was cut";
+
+/// How a run's letters are gone through. What is behind another letter the first time has its turn the second time,
+/// because the order of numbers is that of the queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    ByKey,
+    ByNumber,
+}
+
+/// How far a run has come in this process.
+struct Pace<'a, P> {
+    run: &'a Run,
+    /// The session that holds the run.
+    holder: &'a mut PgConnection,
+    hard: &'a CancellationToken,
+    progress: P,
+    begun: Instant,
+    looked_at: f64,
+}
+
+impl<P: Fn(u64)> Pace<'_, P> {
+    fn most(&self) -> usize {
+        self.run.rate.map_or(AT_ONCE, |rate| (rate.ceil() as usize).clamp(1, AT_ONCE))
+    }
+
+    /// Waits until the rate allows what comes next.
+    async fn keep(&mut self, tried: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "letters are far fewer than 2^53")]
+        if let Some(rate) = self.run.rate {
+            self.looked_at += tried as f64;
+            let until = self.begun + Duration::from_secs_f64(self.looked_at / rate);
+            self.hard.run_until_cancelled(tokio::time::sleep_until(until)).await;
+        }
+    }
+
+    fn replay(&self, patient: bool) -> Arc<Replay> {
+        let mut replay = Replay::new(Deed::Replay, self.run.started_at);
+        replay.run_id = Some(self.run.run_id);
+        replay.force = self.run.force;
+        replay.patient = patient;
+        replay.actor.clone_from(&self.run.actor);
+        replay.reason = Some(self.run.reason.clone());
+        Arc::new(replay)
+    }
+}
+
+/// Why a run ended before it was done, if there is a word for it.
+struct Interrupted(Option<String>);
+
+impl Desk {
+    /// Goes on with a run that the session `holder` holds, until it is done, cancelled or interrupted: also when that
+    /// session is cut, for then somebody else may take the run.
+    ///
+    /// # Errors
+    /// When the database fails otherwise than by being away.
+    pub async fn go_on(
+        &self,
+        run: &Run,
+        holder: &mut PgConnection,
+        hard: &CancellationToken,
+        progress: impl Fn(u64),
+    ) -> Result<(), Refusal> {
+        let begun = Instant::now();
+        let mut pace = Pace { run, holder, hard, progress, begun, looked_at: 0.0 };
+        let (state, cause) = match self.rounds(&mut pace).await? {
+            Ok(()) => ("DONE", None),
+            Err(Interrupted(cause)) => ("INTERRUPTED", cause),
+        };
+        // Not where somebody has cancelled it meanwhile.
+        let mut connection = self.pool.acquire().await?;
+        let (now, from) = (Some(self.clock.now()), ["RUNNING"]);
+        letters_runs::set_state(&mut connection, run.run_id, &from, state, cause.as_deref(), now)
+            .await?;
+        Ok(())
+    }
+
+    async fn rounds(
+        &self,
+        pace: &mut Pace<'_, impl Fn(u64)>,
+    ) -> Result<Result<(), Interrupted>, Refusal> {
+        for round in [Round::ByKey, Round::ByNumber] {
+            let mut after = (0, 0);
+            loop {
+                if !letters_runs::is_held(pace.holder, pace.run.run_id).await {
+                    return Ok(Err(Interrupted(Some(CUT.to_owned()))));
+                }
+                let mut connection = self.pool.acquire().await?;
+                let next = next(&mut connection, pace.run.run_id, round, after).await?;
+                drop(connection);
+                let slice = next
+                    .get(..slice_of(&next, pace.most(), |letter| letter.key.as_deref()))
+                    .unwrap_or(&next);
+                let Some(last) = slice.last() else { break };
+                after = (last.number, last.place);
+                let ids = slice.iter().map(|letter| letter.letter_id).collect();
+                if let Err(interrupted) = self.try_slice(pace, round, ids).await? {
+                    return Ok(Err(interrupted));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Replays letters; those that are behind others again and again, as long as these get through.
+    async fn try_slice(
+        &self,
+        pace: &mut Pace<'_, impl Fn(u64)>,
+        round: Round,
+        mut ids: Vec<Uuid>,
+    ) -> Result<Result<(), Interrupted>, Refusal> {
+        let (mut drained, mut patient) = (false, true);
+        loop {
+            let done = self.look_at(&ids, &pace.replay(patient), pace.hard).await?;
+            let behind = done.letters.iter().filter(|letter| letter.fate.is_behind());
+            let behind: HashSet<_> = behind.map(|letter| letter.letter_id).collect();
+            let stay = if patient { behind.len() } else { 0 };
+            (pace.progress)((done.letters.len() - stay) as u64);
+            if done.letters.len() < ids.len() {
+                return Ok(Err(Interrupted(done.cause)));
+            }
+            pace.keep(ids.len()).await;
+            if stay == 0 {
+                return Ok(Ok(()));
+            }
+            if stay < ids.len() {
+                drained = false;
+            }
+            ids.retain(|id| behind.contains(id));
+            match (drained, round) {
+                (false, _) => {
+                    self.drain(pace.hard).await?;
+                    drained = true;
+                }
+                (true, Round::ByKey) => return Ok(Ok(())),
+                (true, Round::ByNumber) => patient = false,
+            }
+        }
+    }
+
+    /// Takes out of the queue who is between two letters.
+    async fn drain(&self, hard: &CancellationToken) -> Result<(), Refusal> {
+        for _ in 0..DRAINS {
+            if hard.is_cancelled() || self.applier.drain_some(hard).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next letters of a run that were not looked at.
+async fn next(
+    connection: &mut PgConnection,
+    run_id: Uuid,
+    round: Round,
+    after: (i64, i32),
+) -> Result<Vec<Undecided>, Refusal> {
+    let limit = OF_ONE_KEY as i64;
+    Ok(match round {
+        Round::ByKey => letters_runs::next(connection, run_id, after.1, limit).await?,
+        Round::ByNumber => letters_runs::next_by_number(connection, run_id, after, limit).await?,
+    })
+}
+
+/// How many of these letters go together: `most`, and none of a key without the others, within reason.
+pub(super) fn slice_of<T>(letters: &[T], most: usize, key: impl Fn(&T) -> Option<&[u8]>) -> usize {
+    let Some(last) = most.checked_sub(1).and_then(|last| letters.get(last)) else {
+        return letters.len();
+    };
+    let same = |letter: &&T| key(letter).is_some() && key(letter) == key(last);
+    let behind = letters.iter().skip(most).take_while(same).count();
+    (most + behind).min(OF_ONE_KEY)
+}
