@@ -113,7 +113,13 @@ async fn lane(pool: PgPool, batches: Arc<Mutex<mpsc::Receiver<Batch>>>) -> Resul
         // One row a key: an upsert cannot touch a row twice.
         let mut rows = BTreeMap::new();
         for (timestamp, value) in batch {
-            match contract::take(&schemas, Some(&value), MAX_RECORD_BYTES, timestamp, &dates) {
+            match contract::take(
+                &schemas,
+                (Some(&value), false),
+                MAX_RECORD_BYTES,
+                timestamp,
+                &dates,
+            ) {
                 Intake::Command { meta, command: Command::Enroll(said), .. } => {
                     let program = said.program_memberships.first().map(|item| item.program.clone());
                     rows.insert((said.registrant.reference.clone(), program), (meta, said));

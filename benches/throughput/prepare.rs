@@ -91,8 +91,9 @@ fn one(
 ) -> Result<Prepared> {
     let timestamp =
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(raw.timestamp) * 1_000_000)?;
-    let intake = contract::take(schemas, Some(&raw.value), MAX_RECORD_BYTES, timestamp, dates);
-    let Intake::Command { meta, command, fingerprint } = intake else {
+    let intake =
+        contract::take(schemas, (Some(&raw.value), false), MAX_RECORD_BYTES, timestamp, dates);
+    let Intake::Command { meta, command, content } = intake else {
         bail!("a made-up request is refused: {intake:?}")
     };
     let Verdict::Decided(decision) = decide(&meta, &command, set, Patience::Over) else {
@@ -132,7 +133,7 @@ fn one(
         result_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, meta.message_id.as_bytes()),
         result_stream: StreamKind::Results.stream(shard(&raw.key, PARTITIONS)),
         meta,
-        fingerprint,
+        fingerprint: content.fingerprint,
         outcome,
         result,
         created,

@@ -170,20 +170,20 @@ pub struct Target {
     pub program: String,
     /// Whether it is there; else it was removed.
     pub is_there: bool,
-    /// A name of its registrant: REFERENCE or IDENTIFIER, its scope, its value.
-    pub name: Option<(String, String, String)>,
+    /// The names of its registrant: REFERENCE or IDENTIFIER, its scope, its value. Always in the same order: a reference of
+    /// `source` first, other references, identifiers.
+    pub names: Vec<(String, String, String)>,
 }
 
-/// The membership with this id, or that had it; by a reference of `source` if its registrant has one, else by another
-/// name, always the same.
+/// The membership with this id, or that had it.
 pub async fn target(
     connection: &mut PgConnection,
     membership_id: Uuid,
     source: &str,
 ) -> Result<Option<Target>> {
     let row = sqlx::query!(
-        r#"SELECT target.is_there AS "is_there!", programs.code, name.kind AS "kind?", name.scope AS "scope?",
-                  name.value AS "value?"
+        r#"SELECT target.is_there AS "is_there!", programs.code, named.kinds AS "kinds?", named.scopes AS "scopes?",
+                  named.values AS "values?"
            FROM (
                SELECT registrant_id, program_id, true AS is_there FROM memberships WHERE membership_id = $1
                UNION ALL
@@ -191,11 +191,12 @@ pub async fn target(
                ORDER BY is_there DESC LIMIT 1
            ) AS target
            JOIN programs USING (program_id)
-           LEFT JOIN LATERAL (
-               SELECT names.kind, names.scope, names.value FROM names
-               WHERE names.registrant_id = target.registrant_id
-               ORDER BY names.kind DESC, names.scope <> $2, names.scope, names.value LIMIT 1
-           ) AS name ON true"#,
+           CROSS JOIN LATERAL (
+               SELECT array_agg(kind ORDER BY kind DESC, scope <> $2, scope, value) AS kinds,
+                      array_agg(scope ORDER BY kind DESC, scope <> $2, scope, value) AS scopes,
+                      array_agg(value ORDER BY kind DESC, scope <> $2, scope, value) AS values
+               FROM names WHERE names.registrant_id = target.registrant_id
+           ) AS named"#,
         membership_id,
         source,
     )
@@ -204,11 +205,11 @@ pub async fn target(
     Ok(row.map(|row| Target {
         program: row.code,
         is_there: row.is_there,
-        name: row
-            .kind
-            .zip(row.scope)
-            .zip(row.value)
-            .map(|((kind, scope), value)| (kind, scope, value)),
+        names: (row.kinds.unwrap_or_default().into_iter())
+            .zip(row.scopes.unwrap_or_default())
+            .zip(row.values.unwrap_or_default())
+            .map(|((kind, scope), value)| (kind, scope, value))
+            .collect(),
     }))
 }
 

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::headers::{Headers, Precondition};
 use super::message::{enroll, is_draft_of_known};
 use super::{Made, Write, drafts, said};
-use crate::contract::MessageType;
+use crate::contract::{Content, MessageType};
 use crate::http::Face;
 use crate::http::auth::{Caller, MembershipsWrite};
 use crate::http::extract::{Json, NoQuery, Path, idempotency_key, if_match};
@@ -159,37 +159,53 @@ async fn on_membership(
     headers: &HeaderMap,
     (body, mut fixed): (Map<String, Value>, Map<String, Value>),
 ) -> Result<Answer, Problem> {
-    let source = caller.source()?;
     let key = idempotency_key(headers)?;
     let expected = if_match(headers)?;
+    let said = said(face, caller, &key, headers)?;
     let unknown = || Problem::of(Code::NotFound).because("there is no such membership");
-    let target = {
+    let (target, stored) = {
         let mut connection = face.connection().await?;
-        let target = memberships::target(&mut connection, membership_id, source).await?;
-        let target = target.ok_or_else(unknown)?;
-        // Of one that was removed only what was answered before is answered again.
-        if !target.is_there && inbox::find(&mut connection, &[source], &[&key]).await?.is_empty() {
-            return Err(unknown());
-        }
-        target
+        let target = memberships::target(&mut connection, membership_id, said.source).await?;
+        let stored = inbox::find(&mut connection, &[said.source], &[&key]).await?.pop();
+        (target.ok_or_else(unknown)?, stored)
     };
-    let registrant = match &target.name {
-        // As a sender says it who names its own: the source is left out.
-        Some((kind, scope, value)) if kind == "REFERENCE" && scope == source => {
-            json!({"reference": value})
-        }
-        Some((kind, scope, value)) if kind == "REFERENCE" => {
-            json!({"source": scope, "reference": value})
-        }
-        Some((_, scope, value)) => json!({"ids": [{"id_type": scope, "value": value}]}),
-        None => json!({}),
-    };
-    fixed.insert("registrant".to_owned(), registrant);
+    // Of one that was removed only what was answered before is answered again.
+    if !target.is_there && stored.is_none() {
+        return Err(unknown());
+    }
     fixed.insert("program".to_owned(), target.program.into());
     if let Some(version) = expected {
         fixed.insert("expected_version".to_owned(), version.into());
     }
+    let mut names = target.names.iter().map(|name| named(name, said.source));
+    let first = names.next().unwrap_or_else(|| json!({}));
     let kind = MessageType::MembershipUpdateRequest;
+    let is_again = |registrant: &Value| {
+        let Some(stored) = &stored else { return false };
+        let mut fixed = fixed.clone();
+        fixed.insert("registrant".to_owned(), registrant.clone());
+        let request = said.request(kind, body.clone(), fixed, &face.dates);
+        request.is_ok_and(|request| {
+            !Content::of(&request, true).differs(&stored.fingerprint, stored.channel == "HTTP")
+        })
+    };
+    // Said again it is what it was, though its registrant has got a name since that comes before the one it had.
+    let registrant = if stored.is_some() && !is_again(&first) {
+        names.find(is_again).unwrap_or(first)
+    } else {
+        first
+    };
+    fixed.insert("registrant".to_owned(), registrant);
     let write = Write { kind, body, fixed, made: Made::Membership, of_path: true };
     write.send(face, caller, &key, headers).await
+}
+
+/// A registrant as a sender names it that has this name.
+fn named((kind, scope, value): &(String, String, String), source: &str) -> Value {
+    match kind.as_str() {
+        // Of its own the source is left out.
+        "REFERENCE" if scope == source => json!({"reference": value}),
+        "REFERENCE" => json!({"source": scope, "reference": value}),
+        _ => json!({"ids": [{"id_type": scope, "value": value}]}),
+    }
 }

@@ -117,6 +117,29 @@ async fn somebody_known_is_drafted_without_saying_what_they_are() {
     served.worker.stop().await;
 }
 
+/// Who acts by the id of a membership does not say by which name its registrant is known.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_action_said_again_is_the_same_though_its_registrant_has_another_name() {
+    let scene = Scene::new().await;
+    let served = Served::beside(&scene, &[]).await;
+    let id = json!({"kind": "INDIVIDUAL", "ids": [{"id_type": "NID", "value": "1"}]});
+    let made = json!({"registrant": id, "program_memberships": [{"program": "CASH"}]});
+    let made = served.post("/v1/registrants", "made", &made).await;
+    let membership = made.json()["items"][0]["membership_id"].as_str().unwrap().to_owned();
+    let actions = format!("/v1/memberships/{membership}/actions");
+    let pause = json!({"action": "PAUSE"});
+    assert_eq!(served.post(&actions, "pause", &pause).await.status, 200);
+    let mut known = id.clone();
+    known["reference"] = json!("R1");
+    let known = json!({ "registrant": known });
+    assert_eq!(served.post("/v1/registrants", "known", &known).await.status, 200);
+    let again = served.post(&actions, "pause", &pause).await;
+    assert_eq!((again.status, &again.json()["duplicate"]), (200, &json!(true)), "{}", again.json());
+    let other = served.post(&actions, "pause", &json!({"action": "EXIT"})).await;
+    other.problem(422, "rjct.message_id.reused");
+    served.worker.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn pointers_point_into_what_was_sent() {
     let scene = Scene::new().await;
