@@ -136,8 +136,8 @@ impl Lookup {
             }
         };
         let named = [("/source", &self.source), ("/reference", &self.reference)];
-        for (pointer, text) in named {
-            text.iter().for_each(|text| check(pointer.to_owned(), text));
+        for (pointer, text) in named.iter().filter_map(|(at, text)| Some((at, text.as_ref()?))) {
+            check((*pointer).to_owned(), text);
         }
         for (n, id) in self.ids.iter().take(MAX_IDS).enumerate() {
             check(format!("/ids/{n}/id_type"), &id.id_type);
