@@ -91,7 +91,7 @@ async fn history_of(
 /// Whom a lookup means: by reference if there is one, else by identifiers.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"source": "registry", "reference": "r-1001"}))]
+#[schema(example = json!({"reference": "R-1"}))]
 struct Lookup {
     /// Whose reference it is; the caller's own if nothing is said.
     #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~-]+$")]
