@@ -31,10 +31,13 @@ pub(super) fn html(title: &str, body: &str) -> Html {
     ))
 }
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
-    code,pre{font-family:ui-monospace,monospace;background:#f3f3f3}pre{padding:.5rem;overflow:auto}\
-    table{border-collapse:collapse}td,th{text-align:left;padding:.1rem .8rem .1rem 0;vertical-align:top}\
-    summary{cursor:pointer;padding:.2rem 0}";
+const STYLE: &str = ":root{color-scheme:light dark}\
+    body{font:16px/1.5 system-ui,sans-serif;max-width:68rem;margin:2rem auto;padding:0 1rem}\
+    code,pre{font-family:ui-monospace,monospace;font-size:.9em;background:#8882;border-radius:.2rem;padding:0 .2rem}\
+    pre{padding:.5rem;overflow:auto}h4{margin:.8rem 0 .2rem}\
+    table{border-collapse:collapse}tr{border-top:1px solid #8883}\
+    td,th{text-align:left;padding:.2rem .8rem .2rem 0;vertical-align:top;overflow-wrap:break-word}td:first-child{white-space:nowrap}\
+    details{border-bottom:1px solid #8883}details[open]{padding-bottom:1rem}summary{cursor:pointer;padding:.3rem 0}";
 
 /// Text as HTML shows it.
 pub(super) fn escape(text: &str) -> String {

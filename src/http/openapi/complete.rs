@@ -18,8 +18,11 @@ pub(super) struct Asked {
 /// The tag of the routes with errors of their own.
 const OPENG2P: &str = "OpenG2P";
 
+/// A header of an answer: its name, and what it says.
+type Header = Option<(&'static str, &'static str)>;
+
 /// Errors as they are answered: status, what it says, its header.
-const ERRORS: [(&str, &str, Option<(&str, &str)>); 12] = [
+const ERRORS: [(&str, &str, Header); 12] = [
     ("400", "A parameter, a header or the JSON is not as it must be", None),
     ("401", "It is not known who asks", Some(("WWW-Authenticate", "How to say it"))),
     ("403", "The token has not the scope, or speaks for another source", None),
@@ -175,7 +178,7 @@ fn errors(path: &str, operation: &mut Value, openg2p: bool) {
     }
 }
 
-fn response(description: &str, header: Option<(&str, &str)>) -> Value {
+fn response(description: &str, header: Header) -> Value {
     let mut response = json!({ "description": description });
     if let Some((name, about)) = header {
         let schema = if name == "Retry-After" { "integer" } else { "string" };

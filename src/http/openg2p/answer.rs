@@ -244,7 +244,9 @@ async fn read(
     let place = |membership: &Membership| {
         (membership.created_at, numbers.get(&Key::program(membership.program_id)))
     };
-    memberships.values_mut().for_each(|own| own.sort_by(|a, b| place(a).cmp(&place(b))));
+    for own in memberships.values_mut() {
+        own.sort_by(|a, b| place(a).cmp(&place(b)));
+    }
     let rows = rows.into_iter().map(|row| (row.registrant_id, row)).collect();
     Ok(Read { rows, memberships, numbers, today })
 }

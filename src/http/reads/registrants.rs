@@ -91,7 +91,7 @@ async fn history_of(
 /// Whom a lookup means: by reference if there is one, else by identifiers.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"source": "registry", "reference": "r-1001"}))]
+#[schema(example = json!({"reference": "R-1"}))]
 struct Lookup {
     /// Whose reference it is; the caller's own if nothing is said.
     #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._~-]+$")]
@@ -136,8 +136,8 @@ impl Lookup {
             }
         };
         let named = [("/source", &self.source), ("/reference", &self.reference)];
-        for (pointer, text) in named {
-            text.iter().for_each(|text| check(pointer.to_owned(), text));
+        for (pointer, text) in named.iter().filter_map(|(at, text)| Some((at, text.as_ref()?))) {
+            check((*pointer).to_owned(), text);
         }
         for (n, id) in self.ids.iter().take(MAX_IDS).enumerate() {
             check(format!("/ids/{n}/id_type"), &id.id_type);

@@ -91,6 +91,15 @@ pub enum Of {
     Registrant(Uuid),
 }
 
+impl Of {
+    const fn ids(self) -> (Option<Uuid>, Option<Uuid>) {
+        match self {
+            Self::Membership(id) => (Some(id), None),
+            Self::Registrant(id) => (None, Some(id)),
+        }
+    }
+}
+
 /// Where a page begins: after this change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns of the order")]
@@ -129,10 +138,7 @@ pub async fn list(
     after: Place,
     limit: i64,
 ) -> Result<Vec<Row>> {
-    let (membership_id, registrant_id) = match of {
-        Of::Membership(id) => (Some(id), None),
-        Of::Registrant(id) => (None, Some(id)),
-    };
+    let (membership_id, registrant_id) = of.ids();
     // A membership's own order is that of its versions, whatever clocks say.
     let rows = sqlx::query!(
         r#"WITH page AS (
@@ -207,11 +213,9 @@ pub async fn list(
             ),
             payee: row.payee_id.zip(row.payee_kind).map(|payee| {
                 let references = (row.paid_sources, row.paid_references);
-                Payee {
-                    named: named(payee, references, (row.paid_types, row.paid_values)),
-                    payment_address: row.payment_address,
-                    disabled: row.payee_disabled.unwrap_or_default(),
-                }
+                let named = named(payee, references, (row.paid_types, row.paid_values));
+                let disabled = row.payee_disabled.unwrap_or_default();
+                Payee { named, payment_address: row.payment_address, disabled }
             }),
             enrollment_date: row.enrollment_date,
             exit_date: row.exit_date,

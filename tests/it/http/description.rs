@@ -52,6 +52,9 @@ async fn its_examples_work() {
     let scene = Scene::new().await;
     let served = Served::beside(&scene, &[]).await;
     let api = served.client.get("/openapi.json").await.json();
+    let batch = "INSERT INTO batches (source, batch_id, digest, positions, first_at, updated_at)
+                 VALUES ('http', 'b1', decode(repeat('00', 32), 'hex'), array_fill(0::bigint, ARRAY[12]), now(), now())";
+    sqlx::query(batch).execute(&scene.pool).await.expect("a batch");
     let mut id = String::new();
     for (method, path) in [
         ("put", "/v1/programs/{code}"),
@@ -59,9 +62,14 @@ async fn its_examples_work() {
         ("post", "/v1/groups"),
         ("post", "/v1/memberships"),
         ("post", "/v1/memberships/{membership_id}/actions"),
+        ("post", "/v1/registrants/lookup"),
+        ("post", "/v1/batches/{source}/{batch_id}/close"),
+        ("post", "/api/v1/registry/individual"),
+        ("post", "/api/v1/registry/group"),
     ] {
         let body = example(&api, &api["paths"][path][method]);
         let there = path.replace("{code}", "CASH").replace("{membership_id}", &id);
+        let there = there.replace("{source}", "http").replace("{batch_id}", "b1");
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
         let answer = served.write(method, &there, &there.replace('/', ":"), &body).await;
         assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.json());
