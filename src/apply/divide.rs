@@ -140,10 +140,7 @@ impl Applier {
                     metrics::transaction_retry("outage");
                     self.health.set_not_ready(CONDITION, failure.to_string());
                     tracing::warn!(%failure, "a batch waits: the system is away");
-                    if self.gives_up(&failure, begun) {
-                        if let Some(replay) = &part.replay {
-                            replay.stopped(failure.to_string());
-                        }
+                    if self.gives_up(part, &failure, begun) {
                         return Err(Stop::Cancelled);
                     }
                 }

@@ -147,10 +147,16 @@ impl Applier {
         Self { gives_up_after: Some(patience), ..self }
     }
 
-    /// Whether an outage that has lasted since then, or longer, is not waited for. A halt does not pass by itself.
-    fn gives_up(&self, failure: &Failure, since: Instant) -> bool {
+    /// Whether an outage that has lasted since then, or longer, is not waited for; who replays letters hears why. A halt does
+    /// not pass by itself.
+    fn gives_up(&self, part: &Batch, failure: &Failure, since: Instant) -> bool {
         let halted = matches!(failure, Failure::Halted(_));
-        self.gives_up_after.is_some_and(|patience| halted || since.elapsed() >= patience)
+        let over = |patience| halted || since.elapsed() >= patience;
+        let gives_up = self.gives_up_after.is_some_and(over);
+        if let Some(replay) = part.replay.as_ref().filter(|_| gives_up) {
+            replay.stopped(failure.to_string());
+        }
+        gives_up
     }
 
     /// The schemas that it decodes with.

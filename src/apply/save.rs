@@ -1,7 +1,7 @@
 //! Save: releases before takes, then what was said, then numbers, then the ledger.
 
 use super::answer::{Answer, Write};
-use super::batch::Slice;
+use super::batch::{Passing, Slice};
 use super::disposition::Failure;
 use super::load::Loaded;
 use super::outbound::Outbound;
@@ -23,6 +23,8 @@ pub(super) struct Save<'a, 'b> {
     pub(super) counting: &'b Counting<'b>,
     pub(super) slices: &'b [Slice],
     pub(super) letters: &'b Letters<'a>,
+    /// Who has the one record passed over, if that is what it is.
+    pub(super) passing: Option<&'b Passing>,
     pub(super) batch: i64,
     pub(super) recorded_at: OffsetDateTime,
 }
@@ -110,6 +112,9 @@ impl Save<'_, '_> {
         let events = self.outbound.events(&first);
         let due = self.counting.save(tx, locked, events, self.recorded_at).await?;
         self.ledger(tx).await?;
+        if let Some(passing) = self.passing {
+            passing.save(tx, self.slices, self.recorded_at).await?;
+        }
         Ok(due)
     }
 

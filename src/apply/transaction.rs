@@ -181,6 +181,7 @@ impl Applier {
             counting: &counting,
             slices,
             letters: &letters,
+            passing: batch.passing.as_ref(),
             batch: number,
             recorded_at,
         };
@@ -192,9 +193,6 @@ impl Applier {
             return Ok(None);
         }
         let receipt_due = save.said(&mut tx, self.options.shards).await?;
-        if let Some(passing) = &batch.passing {
-            passing.save(&mut tx, slices, recorded_at).await?;
-        }
         metrics::stage("save", saving.elapsed());
 
         let committing = Instant::now();

@@ -4,6 +4,8 @@ use super::exit::{Failure, Result};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
 
 /// Where and how a command answers.
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +138,13 @@ pub(super) fn push(text: &mut String, words: fmt::Arguments<'_>) {
     debug_assert!(written.is_ok(), "a text can always grow");
 }
 
+/// A time for eyes, to the second.
+pub(super) fn moment(time: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
+    // The form has nothing that a time could lack.
+    time.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
 /// The value, or a dash.
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
@@ -144,6 +153,12 @@ pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_said_in_utc_to_the_second() {
+        let time = time::macros::datetime!(2026-03-01 12:00:07.25 +02:00);
+        assert_eq!(moment(time), "2026-03-01 10:00:07Z");
+    }
 
     #[test]
     fn columns_are_aligned_and_numbers_stand_right() {

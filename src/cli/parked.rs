@@ -2,7 +2,7 @@
 
 use super::because::Because;
 use super::exit::{Exit, Failure, Result};
-use super::output::{List, Table, or_dash, push};
+use super::output::{List, Table, moment, or_dash, push};
 use super::page::{Page, paged};
 use super::{Context, database};
 use crate::app::parked::{self, Order};
@@ -138,8 +138,8 @@ async fn list(
                 parked.topic.clone(),
                 parked.partition.to_string(),
                 parked.offset.to_string(),
-                parked.parked_at.to_string(),
-                or_dash(parked.due_at),
+                moment(parked.parked_at),
+                or_dash(parked.due_at.map(moment)),
                 if parked.released { "yes" } else { "no" }.to_owned(),
             ]);
         }

@@ -1,7 +1,7 @@
 //! `rollcall status`.
 
 use super::exit::{Exit, Result};
-use super::output::{Table, or_dash, push};
+use super::output::{Table, moment, or_dash, push};
 use super::{Context, database, partitions};
 use crate::app::status::{Status, status};
 use crate::config::Settings;
@@ -62,12 +62,12 @@ fn text(status: &Status) -> String {
     let mut text = String::new();
     let verdict = if status.healthy { "Healthy." } else { "Not healthy." };
     push(&mut text, format_args!("{verdict}\n"));
-    if let Some(last) = status.last_commit {
-        let ago = (SystemClock.now() - last).whole_seconds().max(0);
-        push(&mut text, format_args!("Last commit: {last}, {ago} s ago\n"));
-    }
     for line in &status.advice {
         push(&mut text, format_args!("- {line}\n"));
+    }
+    if let Some(last) = status.last_commit {
+        let ago = (SystemClock.now() - last).whole_seconds().max(0);
+        push(&mut text, format_args!("\nLast commit: {}, {ago} s ago\n", moment(last)));
     }
     let section = |text: &mut String, title: &str, body: &str| {
         push(text, format_args!("\n{title}\n{body}"));
@@ -126,7 +126,7 @@ fn workers(status: &Status) -> String {
         table.row(vec![
             worker.owner.clone(),
             worker.build.clone(),
-            worker.started_at.to_string(),
+            moment(worker.started_at),
             format!("{:.0} s ago", worker.seen_seconds),
         ]);
     }

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::{OnceCell, mpsc};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -303,16 +303,15 @@ impl Leases {
 
     /// Writes the board when it changes, and a sign of life now and then. Never ends.
     async fn keep_saying(&self) {
-        let mut next = Instant::now();
         loop {
             match self.say().await {
                 Ok(()) => self.parts.health.set_ready(LEASES),
                 Err(error) => self.parts.health.set_not_ready(LEASES, error.to_string()),
             }
-            next = (next + HEARTBEAT).max(Instant::now());
             tokio::select! {
                 () = self.parts.board.changed() => tokio::time::sleep(GATHER).await,
-                () = tokio::time::sleep_until(next) => {}
+                // From now on: what was said of changes is a sign of life too, and puts off only the next one.
+                () = tokio::time::sleep(HEARTBEAT) => {}
             }
         }
     }

@@ -203,7 +203,7 @@ impl Shown {
         let mut lines: Vec<String> = shown.chunks(LINE).enumerate().map(line).collect();
         if shown.len() < value.len() {
             let masked = value.len() - shown.len();
-            lines.push(format!("{masked} bytes are masked\n"));
+            lines.push(format!("{masked} bytes are masked: reveal shows them\n"));
         }
         lines.concat()
     }

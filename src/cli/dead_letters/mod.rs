@@ -5,7 +5,7 @@ mod which;
 
 use super::because::Actor;
 use super::exit::{Exit, Failure, Result};
-use super::output::{List, Table, or_dash, push};
+use super::output::{List, Table, moment, or_dash, push};
 use super::page::{Page, paged};
 use super::{Context, database};
 use crate::app::worker;
@@ -166,7 +166,7 @@ async fn list(
                 or_dash(letter.partition),
                 or_dash(letter.offset),
                 letter.attempts.to_string(),
-                letter.first_failed_at.to_string(),
+                moment(letter.first_failed_at),
             ]);
         }
         paged(table.text("No dead letters."), answer.next_cursor.as_deref())
@@ -200,8 +200,8 @@ async fn groups(
                 or_dash(group.topic.as_ref()),
                 or_dash(group.schema.as_ref().map(hex::encode)),
                 or_dash(said.get("source").and_then(serde_json::Value::as_str)),
-                group.first_failed_at.to_string(),
-                group.last_failed_at.to_string(),
+                moment(group.first_failed_at),
+                moment(group.last_failed_at),
             ]);
         }
         paged(table.text("No dead letters are open."), answer.next_cursor.as_deref())
@@ -235,7 +235,7 @@ async fn show(
 fn text(shown: &Shown, schemas: &Schemas) -> String {
     let letter = &shown.letter;
     let mut text =
-        format!("{}: {}, {} attempts\n", letter.letter_id, letter.state, letter.attempts);
+        format!("{}: {}, attempts: {}\n", letter.letter_id, letter.state, letter.attempts);
     push(&mut text, format_args!("{} ({}, {})\n", letter.class, letter.stage, letter.code));
     let advice = shown.advice();
     push(&mut text, format_args!("\n{}\n{}\n\n", advice.meaning, advice.what_to_do));
@@ -280,7 +280,7 @@ fn text(shown: &Shown, schemas: &Schemas) -> String {
             or_dash(action.code.as_ref()),
             or_dash(action.actor.as_ref()),
             or_dash(action.reason.as_ref()),
-            action.recorded_at.to_string(),
+            moment(action.recorded_at),
         ]);
     }
     push(&mut text, format_args!("\n{}", table.text("Nothing was done to it yet.")));

@@ -4,7 +4,7 @@ use super::which::{Which, place};
 use crate::app::letters::desk;
 use crate::cli::because::Because;
 use crate::cli::exit::{Exit, Failure, Result};
-use crate::cli::output::{List, Table, or_dash, push};
+use crate::cli::output::{List, Table, moment, or_dash, push};
 use crate::cli::page::{Page, paged};
 use crate::cli::{Context, database};
 use crate::config::Settings;
@@ -369,7 +369,7 @@ async fn list(
                 run.run_id.to_string(),
                 run.state.clone(),
                 run.selected.to_string(),
-                run.started_at.to_string(),
+                moment(run.started_at),
                 or_dash(run.actor.as_ref()),
                 run.reason.clone(),
             ]);
