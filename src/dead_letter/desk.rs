@@ -132,7 +132,7 @@ impl Desk {
     ) -> Result<(), Refusal> {
         let mut rest = selection.letters.as_slice();
         while !rest.is_empty() {
-            let (slice, behind) = 
+            let (slice, behind) =
                 rest.split_at(slice_of(rest, AT_ONCE, |letter| letter.key.as_deref()));
             rest = behind;
             let ids: Vec<_> = slice.iter().map(|letter| letter.letter_id).collect();
