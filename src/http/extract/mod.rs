@@ -17,6 +17,9 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
+/// What no text in the database can hold.
+const NUL: &str = "it holds NUL, which nothing here may";
+
 /// The parts of the path that the route names.
 #[derive(Debug)]
 pub(super) struct Path<T>(pub(super) T);
@@ -25,6 +28,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::parameter("path", NUL));
+        }
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(path)) => Ok(Self(path)),
             Err(rejection) => Err(misfit(parts, state, &rejection).await),

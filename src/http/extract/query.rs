@@ -1,5 +1,6 @@
 //! Parameters of the query: each is known by its name, and one that is not is refused.
 
+use super::NUL;
 use crate::http::problem::{Code, Flaw, Problem};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -84,7 +85,7 @@ fn read<T: FromQuery>(parts: &Parts) -> Result<T, Problem> {
     let query = parts.uri.query().unwrap_or_default();
     let pairs = form_urlencoded::parse(query.as_bytes()).into_owned();
     let mut parameters = Parameters(pairs.collect());
-    let mut found = unknown(&mut parameters, T::NAMES);
+    let mut found = first_of(unknown(&mut parameters, T::NAMES), with_nul(&mut parameters));
     loop {
         let problem = match T::read(&parameters) {
             Ok(read) => return found.map_or(Ok(read), Err),
@@ -96,17 +97,31 @@ fn read<T: FromQuery>(parts: &Parts) -> Result<T, Problem> {
         };
         parameters.0.retain(|(name, _)| !named(name));
         let is_last = parameters.0.len() == before;
-        found = Some(match found {
-            None => problem,
-            Some(first) => {
-                let errors = [first.errors(), problem.errors()].concat();
-                first.with_errors(errors)
-            }
-        });
-        if let (true, Some(found)) = (is_last, &found) {
-            return Err(found.clone());
+        found = first_of(found, Some(problem));
+        if is_last && let Some(found) = found {
+            return Err(found);
         }
     }
+}
+
+/// The first problem, with the errors of both.
+fn first_of(first: Option<Problem>, other: Option<Problem>) -> Option<Problem> {
+    match (first, other) {
+        (Some(first), Some(other)) => {
+            let errors = [first.errors(), other.errors()].concat();
+            Some(first.with_errors(errors))
+        }
+        (first, other) => first.or(other),
+    }
+}
+
+/// Takes out the parameters whose values hold NUL.
+fn with_nul(parameters: &mut Parameters) -> Option<Problem> {
+    let holds_nul = |value: &str| value.contains('\0');
+    let (name, _) = parameters.0.iter().find(|(_, value)| holds_nul(value))?;
+    let problem = Problem::parameter(name, NUL);
+    parameters.0.retain(|(_, value)| !holds_nul(value));
+    Some(problem)
 }
 
 /// Takes out the parameters that there are not.
@@ -187,5 +202,7 @@ mod tests {
             .collect();
         assert_eq!(named, ["colour", "?", "limit", "page"]);
         assert_eq!(faults("limit=1&limit=2")[0].0, "limit");
+        let nul: Vec<_> = faults("page=%00&colour=1").into_iter().map(|(name, _)| name).collect();
+        assert_eq!(nul, ["colour", "page"]);
     }
 }
