@@ -31,8 +31,10 @@ UNFIT = {
 }
 # What of that no schema says, by place and words: it depends on what is there, or on another field.
 BEYOND_SCHEMAS = re.compile(
-    r" program: no program has this code$"
+    r"\bprogram:? no program has this code$"
     r"|^/code "
+    # Of a draft for somebody who is not known.
+    r"|^/registrant/kind "
     # schemathesis takes an empty text for a date there.
     r"|^ \S*date\S*: it does not fit the field\.$"
     # A field to clear that there is not, or that is given too; a type or a number twice; a date that the action does not use.
@@ -45,7 +47,8 @@ def faults(body):
     if "errorCode" in body:
         return [(body["errorCode"], f" {body['errorDescription']}")]
     if body.get("errors"):
-        return [(error["code"], f"{error['pointer']} {error['detail']}") for error in body["errors"]]
+        places = [error.get("pointer", error.get("parameter", "")) for error in body["errors"]]
+        return [(error["code"], f"{at} {error['detail']}") for at, error in zip(places, body["errors"])]
     return [(body["type"].rsplit("/", 1)[-1], f" {body['detail']}")]
 
 

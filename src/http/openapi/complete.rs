@@ -77,7 +77,7 @@ impl Asked {
             Openg2pAuth::Basic | Openg2pAuth::Bearer => BEARER,
         };
         // Where nobody is asked, what is sent does not matter.
-        if self.token { json!([{ scheme: [] }]) } else { json!([{}, { scheme: [] }]) }
+        if self.token { json!([{ scheme: [] }]) } else { json!([{ scheme: [] }, {}]) }
     }
 }
 
@@ -230,6 +230,6 @@ mod tests {
         assert_eq!(asked(true, bearer).security(true), json!([{"bearer": []}]));
         assert_eq!(asked(true, basic).security(false), json!([{"bearer": []}]));
         assert_eq!(asked(true, basic).security(true), json!([{"basic": []}]));
-        assert_eq!(asked(false, bearer).security(false), json!([{}, {"bearer": []}]));
+        assert_eq!(asked(false, bearer).security(false), json!([{"bearer": []}, {}]));
     }
 }

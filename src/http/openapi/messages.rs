@@ -31,11 +31,6 @@ pub(super) fn components() -> Map<String, Value> {
             "batch": {"anyOf": [reference("BatchRef"), {"type": "null"}]},
         },
         "required": ["registrant", "program"],
-        // A draft tells of the registrant too.
-        "anyOf": [
-            {"properties": {"registrant": reference("RegistrantInfo")}},
-            {"properties": {"state": {"const": "ENROLLED"}}},
-        ],
         "additionalProperties": false,
         "examples": [{"registrant": {"reference": "R-1"}, "program": "CASH", "enrollment_date": "2026-03-01"}],
     });

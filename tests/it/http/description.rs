@@ -27,7 +27,7 @@ async fn it_says_how_the_caller_says_who_it_is() {
     let as_basic = ("ROLLCALL_OPENG2P__AUTH", "basic");
     assert_eq!(asked(&[secret, as_basic]).await, [bearer, basic, nobody.clone()]);
     // Where nobody is asked, a token does no harm.
-    let either = json!([{}, {"bearer": []}]);
+    let either = json!([{"bearer": []}, {}]);
     assert_eq!(asked(&[]).await, [either.clone(), either, nobody]);
 }
 
