@@ -178,4 +178,32 @@ mod tests {
         assert_eq!(at(&lost), [(2, 1)]);
         assert_eq!(lost[0].next_offset, Some(3));
     }
+
+    #[test]
+    fn a_ledger_begins_and_ends_within_its_partition() {
+        let extent = Extent { topic: "t".to_owned(), partition: 0, first: 5, next: 9 };
+        let found = |low, high| {
+            let mut check = Check::new("ledger");
+            extent.judge(low, high, &mut check);
+            check.findings
+        };
+        assert_eq!(found(5, 9), []);
+        assert_eq!(found(7, 12), [], "retention took some, and more came");
+        assert_eq!(at(&found(3, 9)), [(0, 3)]);
+        let ahead = found(5, 8);
+        assert_eq!(
+            (at(&ahead), &*ahead[0].what),
+            (vec![(0, 8)], "the ledger is ahead of the partition")
+        );
+    }
+
+    #[test]
+    fn a_stretch_that_was_lost_is_one_finding_however_many_rows_it_has() {
+        let (_, lost, _) =
+            walk(&[(2, 0, 3, "A!!"), (2, 3, 5, "!!"), (2, 5, 7, "A!"), (3, 7, 8, "!")]);
+        let ranges: Vec<_> =
+            lost.iter().map(|lost| (lost.partition, lost.offset, lost.next_offset)).collect();
+        let range = |partition, first, next| (Some(partition), Some(first), Some(next));
+        assert_eq!(ranges, [range(2, 1, 5), range(2, 6, 7), range(3, 7, 8)]);
+    }
 }

@@ -66,6 +66,18 @@ async fn lies_of_the_streams_are_found() {
                 json!({"stream": 1003}),
                 "DELETE FROM relay_cursors WHERE stream = 1003 AND topic = 'membership-events'",
             ),
+            lie(
+                "cursors",
+                "a cursor of a topic that the stream does not feed",
+                json!({"stream": 1003, "topic": "results"}),
+                "UPDATE relay_cursors SET topic = 'results' WHERE stream = 1003 AND topic = 'membership-state'",
+            ),
+            lie(
+                "cursors",
+                "a cursor of a stream that does not exist",
+                json!({"stream": 9999, "topic": "membership-state"}),
+                "UPDATE relay_cursors SET stream = 9999 WHERE stream = 1003 AND topic = 'membership-state'",
+            ),
         ],
     )
     .await;

@@ -70,7 +70,8 @@ async fn topics_are_read_again_and_counted() {
     let mut settings = Settings::default();
     settings.kafka.bootstrap_servers.clone_from(&kafka.brokers);
     settings.topics.prefix.clone_from(&prefix);
-    let online = async || run(&scene, &settings, Options::default()).await;
+    let online_with = settings.clone();
+    let online = async || run(&scene, &online_with, Options::default()).await;
 
     let report = online().await;
     let topic = &*at.topic;
@@ -146,4 +147,16 @@ async fn topics_are_read_again_and_counted() {
     ] {
         assert!(is_found(&report, &lie), "{}\n{:#}", lie.what, report.to_json());
     }
+
+    // Nor do numbers prove anything that were acknowledged for a topic that is not there.
+    let elsewhere = unique_prefix();
+    settings.topics.prefix.clone_from(&elsewhere);
+    let report = run(&scene, &settings, Options::default()).await;
+    let gone = lie(
+        "output",
+        "a topic or partition with acknowledged records does not exist",
+        json!({"topic": format!("{elsewhere}results"), "partition": shard}),
+        "",
+    );
+    assert!(is_found(&report, &gone), "{:#}", report.to_json());
 }
