@@ -98,15 +98,15 @@ impl Waiting {
 
     pub(super) async fn begin(&self, holder: &mut PgConnection, how: How) -> Run {
         self.later();
-        let wish = Wish { actor: None, reason: "a test".to_owned() };
+        let wish = Wish { actor: "anna".to_owned(), reason: "a test".to_owned() };
         let meant = self.desk().select(Filter::default()).await.unwrap();
         self.desk().begin(holder, &meant, how, &wish).await.unwrap()
     }
 
-    pub(super) async fn go_on(&self, run: &Run) -> Value {
+    pub(super) async fn go_on(&self, run: &Run, holder: &mut PgConnection) -> Value {
         self.later();
         let hard = CancellationToken::new();
-        self.desk().go_on(run, &hard, |_| {}).await.unwrap();
+        self.desk().go_on(run, holder, &hard, |_| {}).await.unwrap();
         let run = self.desk().run_as_it_stands(run.run_id).await.unwrap();
         assert_eq!(run["state"], "DONE", "{run}");
         run["counts"].clone()
@@ -115,7 +115,7 @@ impl Waiting {
     pub(super) async fn replay_as(&self, how: How) -> Value {
         let mut holder = self.scene.pool.acquire().await.unwrap();
         let run = self.begin(&mut holder, how).await;
-        self.go_on(&run).await
+        self.go_on(&run, &mut holder).await
     }
 
     /// Replays all open letters; gives what they came to.

@@ -124,7 +124,7 @@ async fn a_lost_answer_to_the_commit_of_a_replay_changes_nothing() {
     }
     assert_eq!(done[0].len(), 2);
     assert_eq!(done[0], done[1]);
-    assert_eq!(w.go_on(&run).await, json!({"applied": 2}));
+    assert_eq!(w.go_on(&run, &mut holder).await, json!({"applied": 2}));
     assert_eq!(
         w.deeds().await,
         "REPLAYED A succ.membership.changed, REPLAYED A succ.membership.changed"
@@ -167,7 +167,7 @@ async fn a_change_while_the_run_is_under_way_is_a_change() {
     facts.registrant.name = Some("Another Name".to_owned());
     let facts = w.enrollment(&facts);
     w.apply(facts).await;
-    assert_eq!(w.go_on(&run).await, json!({"refused": 1}));
+    assert_eq!(w.go_on(&run, &mut holder).await, json!({"refused": 1}));
     assert_eq!(w.deeds().await, "REFUSED registrant_changed");
     assert_eq!(w.replay_as(How { force: true, ..How::default() }).await, json!({"applied": 1}));
 }
@@ -181,7 +181,7 @@ async fn a_change_is_not_hidden_by_the_replay_of_a_later_letter() {
     w.later_act("exit", Action::Exit).await;
     w.unreadable_act("again", "a", Action::Reenroll).await;
     assert_eq!(
-        w.replay_as(How { rate: Some(1.0), force: false }).await,
+        w.replay_as(How { rate: Some(1.0), ..How::default() }).await,
         json!({"applied": 1, "refused": 1})
     );
     assert_eq!(w.history().await, "enroll:ENROLLED:1 exit:EXITED:2 again:REENROLLED:3");
@@ -195,7 +195,7 @@ async fn what_the_run_changed_itself_is_no_change() {
     facts.registrant.name = Some("Another Name".to_owned());
     w.unreadable_enrollment("a", &facts).await;
     w.unreadable_act("pause", "b", Action::Pause).await;
-    assert_eq!(w.replay_as(How { rate: Some(1.0), force: false }).await, json!({"applied": 2}));
+    assert_eq!(w.replay_as(How { rate: Some(1.0), ..How::default() }).await, json!({"applied": 2}));
     w.proved().await;
 }
 
@@ -257,7 +257,7 @@ async fn letters_of_one_run_come_after_each_other_and_after_who_is_between_them(
     w.updates.1 += 1;
     w.skip(carrying(&at, offset, Some("a"), &update("resume", "r1", "CASH", Action::Resume))).await;
     w.later_act("exit", Action::Exit).await;
-    assert_eq!(w.replay_as(How { rate: Some(1.0), force: false }).await, json!({"applied": 2}));
+    assert_eq!(w.replay_as(How { rate: Some(1.0), ..How::default() }).await, json!({"applied": 2}));
     w.scene.drain().await;
     assert_eq!(w.channels().await, "enroll:1:REPLAY pause:2:KAFKA resume:3:REPLAY exit:4:KAFKA");
     assert_eq!(w.deeds().await.matches("REFUSED").count(), 0);
