@@ -15,7 +15,7 @@ const FORBIDDEN: &str = "forbidden";
 /// its lines take is bounded.
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(4),
-    delivery: Duration::from_secs(10),
+    delivery: Duration::from_secs(30),
     queue_kib: Some(16 << 10),
 };
 
