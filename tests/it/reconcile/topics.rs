@@ -70,8 +70,7 @@ async fn topics_are_read_again_and_counted() {
     let mut settings = Settings::default();
     settings.kafka.bootstrap_servers.clone_from(&kafka.brokers);
     settings.topics.prefix.clone_from(&prefix);
-    let online_with = settings.clone();
-    let online = async || run(&scene, &online_with, Options::default()).await;
+    let online = async || run(&scene, &settings, Options::default()).await;
 
     let report = online().await;
     let topic = &*at.topic;
@@ -147,11 +146,15 @@ async fn topics_are_read_again_and_counted() {
     ] {
         assert!(is_found(&report, &lie), "{}\n{:#}", lie.what, report.to_json());
     }
-    acknowledged_elsewhere(&scene, settings, shard).await;
+    what_was_acknowledged_elsewhere_is_found(&scene, settings, shard).await;
 }
 
-/// Nor do numbers prove anything that were acknowledged for a topic that is not there.
-async fn acknowledged_elsewhere(scene: &Scene, mut settings: Settings, shard: i32) {
+/// Numbers prove nothing that were acknowledged for a topic that is not there.
+async fn what_was_acknowledged_elsewhere_is_found(
+    scene: &Scene,
+    mut settings: Settings,
+    shard: i32,
+) {
     let elsewhere = unique_prefix();
     settings.topics.prefix.clone_from(&elsewhere);
     let report = run(scene, &settings, Options::default()).await;
