@@ -1,7 +1,7 @@
 -- Partitions whose owner was gone without a word (killed, aborted, out of memory) while they stood at one position: what
 -- makes the process die is looked for by working on it alone.
 
-UPDATE schema_version SET current = 10;
+UPDATE schema_version SET current = 11;
 
 CREATE TABLE partition_crashes (
     topic         text COLLATE "C" NOT NULL,

@@ -1,7 +1,7 @@
 -- What operators did to what is neither a letter nor a partition: a run was resumed or cancelled, a membership's history was
 -- shown with the values of persons. Never changed.
 
-UPDATE schema_version SET current = 11;
+UPDATE schema_version SET current = 12;
 
 CREATE TABLE operator_actions (
     action_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
