@@ -3,15 +3,17 @@
 //! A process that is killed, aborts or runs out of memory says nothing. Whoever takes its partitions over counts that,
 //! and has those that have something to apply go through one lane, one partition at a time, each batch noted in the
 //! database before it is decoded. If the process dies again, the note says at which partition, and its records are gone
-//! through one by one. A record at which a process died while nothing else was noted, for the third time at this
-//! position, is at fault (protocol: whose fault is an error): it becomes a letter. If even that makes the process die,
-//! the partition stops.
+//! through one by one. A record at which three processes in a row died while nothing else was noted is at fault
+//! (protocol: whose fault is an error): it becomes a letter. If even that makes the process die, the partition stops.
+//!
+//! Who is killed by somebody else, again and again, dies at some record too. So a record at which it happened is tried
+//! before everything else: to be at fault thrice it takes three kills in the first moments of three processes.
 //!
 //! Ordinary kills cost a partition one such batch. A partition that moves on is trusted again.
 
 use super::batch::{Cutter, Decoded, Halt};
 use super::board::Stop;
-use super::buffer::{Entry, Room};
+use super::buffer::{Buffer, Entry, Room};
 use super::lane::Lane;
 use super::owner::Command;
 use crate::apply::crashes::{Crashes, NOTHING_YET};
@@ -20,14 +22,17 @@ use crate::lifecycle::retry;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-/// How often the process dies at a position before its record is at fault.
+/// How often in a row the process dies at a record that is worked on alone, before the record is at fault.
 const CRASHES: i32 = 3;
-/// How often of these the record was alone: once may have been another's doing.
-const ALONE: i32 = 2;
 /// With so many, the letter made it die too.
-const HOPELESS: i32 = 4;
+const HOPELESS: i32 = 5;
+/// How long others wait for a record at which the process died, at most: its partition may be somebody else's by then.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How many records wait so, at most.
+const KEPT: usize = 10_000;
 
 /// What is remembered of a partition at this position, from what was known, once a lease is taken.
 pub(super) fn remembered(
@@ -50,7 +55,8 @@ pub(super) fn remembered(
     });
     Some(Crashes {
         times: before.times + 1,
-        alone: before.alone + i32::from(before.under_way == 1),
+        // Whoever dies elsewhere speaks for the record.
+        alone: if before.under_way == 1 { before.alone + 1 } else { 0 },
         under_way: 0,
         ..before
     })
@@ -68,6 +74,8 @@ pub(super) struct Suspect {
     left: usize,
     /// What becomes of the first record.
     first: Verdict,
+    /// Whether the process died while the first record was worked on alone.
+    is_urgent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,14 +98,15 @@ impl Suspect {
         let crashes = crashes.filter(|crashes| crashes.times > 0 && position < high)?;
         let first = match crashes.alone {
             HOPELESS.. => Verdict::Stop,
-            ALONE.. if crashes.times >= CRASHES => {
+            CRASHES.. => {
                 let decodes = crashes.stage.as_deref() == Some(Doing::Decode.as_str());
                 Verdict::Letter(if decodes { Doing::Decode } else { Doing::Apply })
             }
             _ => Verdict::Try,
         };
         let one_by_one = crashes.next_offset.unwrap_or(position);
-        Some(Self { one_by_one, end: high, left: max_records, first })
+        let is_urgent = crashes.alone > 0;
+        Some(Self { one_by_one, end: high, left: max_records, first, is_urgent })
     }
 
     /// Whether a record is gone through alone.
@@ -118,13 +127,13 @@ impl Lane {
     /// Runs the lane of suspects until shutdown; the batch under way is finished first.
     pub(super) async fn run_apart(mut self) {
         let cutter = Cutter::new(Arc::clone(&self.config), Arc::clone(&self.fences));
-        let mut apart = Apart { cutter, suspects: HashMap::new() };
+        let mut apart = Apart::new(cutter);
         let soft = self.soft.clone();
-        while soft.run_until_cancelled(self.buffer.wait()).await.is_some() {
+        while soft.run_until_cancelled(apart.wait(&self.buffer)).await.is_some() {
             let most = Room { records: self.config.max_records, bytes: self.config.max_bytes };
             let entries = self.buffer.pop(most);
             self.commands.wake();
-            for piece in apart.pieces(entries) {
+            for piece in apart.in_turn(entries) {
                 if soft.is_cancelled() {
                     break;
                 }
@@ -137,6 +146,7 @@ impl Lane {
 
     async fn go_through(&mut self, apart: &mut Apart, piece: Piece) {
         let Piece { at, fence, records, gap } = piece;
+        apart.urgent.remove(&at);
         if !self.fences.is_current(&at, fence) {
             return;
         }
@@ -267,6 +277,10 @@ fn stop(cause: String, offset: Option<i64>) -> Stop {
 struct Apart {
     cutter: Cutter,
     suspects: HashMap<TopicPartition, Suspect>,
+    /// Partitions that are gone through before others, and until when these wait for them.
+    urgent: HashMap<TopicPartition, Instant>,
+    /// The others' pieces.
+    kept: Vec<Piece>,
 }
 
 /// What is gone through at once: records of one partition, then perhaps offsets that were never delivered.
@@ -278,6 +292,41 @@ struct Piece {
 }
 
 impl Apart {
+    fn new(cutter: Cutter) -> Self {
+        Self { cutter, suspects: HashMap::new(), urgent: HashMap::new(), kept: Vec::new() }
+    }
+
+    /// Returns when there is something to go through.
+    async fn wait(&self, buffer: &Buffer) {
+        if self.kept.is_empty() {
+            return buffer.wait().await;
+        }
+        if let Some(until) = self.urgent.values().max() {
+            tokio::select! {
+                () = buffer.wait() => {}
+                () = tokio::time::sleep_until(*until) => {}
+            }
+        }
+    }
+
+    /// What is gone through now: pieces of urgent partitions, if there are such, else all.
+    fn in_turn(&mut self, entries: Vec<Entry>) -> Vec<Piece> {
+        let new = self.pieces(entries);
+        let mut pieces = std::mem::take(&mut self.kept);
+        pieces.extend(new);
+        let now = Instant::now();
+        self.urgent.retain(|_, until| *until > now);
+        let waiting: usize = pieces.iter().map(|piece| piece.records.len()).sum();
+        if self.urgent.is_empty() || waiting > KEPT {
+            self.urgent.clear();
+            return pieces;
+        }
+        let (urgent, others) =
+            pieces.into_iter().partition(|piece| self.urgent.contains_key(&piece.at));
+        self.kept = others;
+        urgent
+    }
+
     /// Parts entries by partition, and those of them that are gone through one by one by record.
     fn pieces(&mut self, entries: Vec<Entry>) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
@@ -285,7 +334,11 @@ impl Apart {
             match entry {
                 Entry::Begin { at, fence, position, letters, suspect } => {
                     pieces.retain(|piece| piece.at != at);
+                    self.kept.retain(|piece| piece.at != at);
                     if let Some(suspect) = suspect {
+                        if suspect.is_urgent {
+                            self.urgent.insert(at.clone(), Instant::now() + PATIENCE);
+                        }
                         self.suspects.insert(at.clone(), suspect);
                     }
                     self.cutter.extend([Decoded::Begin { at, fence, position, letters }]);

@@ -42,16 +42,19 @@ fn however_often_it_happens_only_what_was_worked_on_alone_is_at_fault() {
         assert_eq!(verdict(&bystander), Verdict::Try);
         bystander = noted(&bystander, 30, 35);
         assert_eq!(died(Some(&bystander), 5).alone, 0, "many were worked on");
+        bystander = died(Some(&noted(&bystander, 1, 6)), 5);
+        assert_eq!(bystander.alone, 1);
         bystander.under_way = 0;
     }
     let mut culprit = died(None, 5);
     let mut verdicts = vec![verdict(&culprit)];
-    for _ in 0..4 {
+    for _ in 0..5 {
         culprit = died(Some(&noted(&culprit, 1, 6)), 5);
         verdicts.push(verdict(&culprit));
     }
     let letter = Verdict::Letter(Doing::Apply);
-    assert_eq!(verdicts, [Verdict::Try, Verdict::Try, letter, letter, Verdict::Stop]);
+    let tried = Verdict::Try;
+    assert_eq!(verdicts, [tried, tried, tried, letter, letter, Verdict::Stop]);
 }
 
 #[test]
@@ -90,8 +93,7 @@ fn begin(partition: i32, crashes: &Crashes) -> Entry {
     Entry::Begin { at: at(partition), fence: Uuid::nil(), position, letters: 0, suspect }
 }
 
-#[test]
-fn partitions_are_gone_through_apart_and_their_records_too_where_it_died_before() {
+fn apart() -> Apart {
     let config = Config {
         bootstrap_servers: String::new(),
         group_id: String::new(),
@@ -112,8 +114,17 @@ fn partitions_are_gone_through_apart_and_their_records_too_where_it_died_before(
         retry_max_delay: Duration::ZERO,
         drain: Duration::ZERO,
     };
-    let cutter = Cutter::new(Arc::new(config), Arc::new(Fences::default()));
-    let mut apart = Apart { cutter, suspects: HashMap::new() };
+    Apart::new(Cutter::new(Arc::new(config), Arc::new(Fences::default())))
+}
+
+fn offsets(piece: &Piece) -> (i32, Vec<i64>, Option<i64>) {
+    let offsets = piece.records.iter().map(|record| record.offset).collect();
+    (piece.at.partition, offsets, piece.gap)
+}
+
+#[test]
+fn partitions_are_gone_through_apart_and_their_records_too_where_it_died_before() {
+    let mut apart = apart();
     let entries = vec![
         begin(0, &died(None, 5)),
         begin(1, &noted(&died(None, 2), 2, 4)),
@@ -126,11 +137,7 @@ fn partitions_are_gone_through_apart_and_their_records_too_where_it_died_before(
         Entry::Gap { at: at(0), fence: Uuid::nil(), end: 9 },
         record(0, 9),
     ];
-    let offsets = |piece: &Piece| {
-        let offsets: Vec<_> = piece.records.iter().map(|record| record.offset).collect();
-        (piece.at.partition, offsets, piece.gap)
-    };
-    let pieces: Vec<_> = apart.pieces(entries).iter().map(offsets).collect();
+    let pieces: Vec<_> = apart.in_turn(entries).iter().map(offsets).collect();
     let expected = [
         (0, vec![5, 6], Some(9)),
         (1, vec![2], None),
@@ -139,4 +146,25 @@ fn partitions_are_gone_through_apart_and_their_records_too_where_it_died_before(
         (0, vec![9], None),
     ];
     assert_eq!(pieces, expected);
+}
+
+#[test]
+fn a_record_at_which_the_process_died_is_tried_before_everything_else() {
+    let mut apart = apart();
+    let culprit = died(Some(&noted(&died(None, 2), 1, 3)), 2);
+    let entries = vec![begin(0, &died(None, 5)), begin(1, &culprit), record(0, 5)];
+    assert!(apart.in_turn(entries).is_empty(), "it has not come yet");
+    let turn = |apart: &mut Apart, entries| {
+        let pieces = apart.in_turn(entries);
+        pieces.iter().for_each(|piece| drop(apart.urgent.remove(&piece.at)));
+        pieces.iter().map(offsets).collect::<Vec<_>>()
+    };
+    let first = turn(&mut apart, vec![record(0, 6), record(1, 2), record(1, 3)]);
+    assert_eq!(first, [(1, vec![2], None), (1, vec![3], None)]);
+    assert_eq!(turn(&mut apart, Vec::new()), [(0, vec![5], None), (0, vec![6], None)]);
+
+    let entries = vec![begin(1, &culprit), record(0, 7)];
+    assert!(turn(&mut apart, entries).is_empty());
+    apart.urgent.insert(at(1), Instant::now());
+    assert_eq!(turn(&mut apart, Vec::new()), [(0, vec![7], None)], "no longer than for a while");
 }
