@@ -3,11 +3,12 @@
 //! A process that is killed, aborts or runs out of memory says nothing. Whoever takes its partitions over counts that,
 //! and has those that have something to apply go through one lane, one partition at a time, each batch noted in the
 //! database before it is decoded. If the process dies again, the note says at which partition, and its records are gone
-//! through one by one. A record at which three processes in a row died while nothing else was noted is at fault
-//! (protocol: whose fault is an error): it becomes a letter. If even that makes the process die, the partition stops.
+//! through one by one. A record at which the process died for the third time, and the last times while nothing else
+//! was noted, is at fault (protocol: whose fault is an error): it becomes a letter. If even that makes the process die,
+//! the partition stops.
 //!
 //! Who is killed by somebody else, again and again, dies at some record too. So a record at which it happened is tried
-//! before everything else: to be at fault thrice it takes three kills in the first moments of three processes.
+//! before everything else: to seem at fault it takes one more kill in the first moments of the next process.
 //!
 //! Ordinary kills cost a partition one such batch. A partition that moves on is trusted again.
 
@@ -25,10 +26,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// How often in a row the process dies at a record that is worked on alone, before the record is at fault.
+/// How often the process dies at a position before its record is at fault.
 const CRASHES: i32 = 3;
+/// How often of these, in a row, the record was alone: once may have been another's doing.
+const ALONE: i32 = 2;
 /// With so many, the letter made it die too.
-const HOPELESS: i32 = 5;
+const HOPELESS: i32 = 4;
 /// How long others wait for a record at which the process died, at most: its partition may be somebody else's by then.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many records wait so, at most.
@@ -98,7 +101,7 @@ impl Suspect {
         let crashes = crashes.filter(|crashes| crashes.times > 0 && position < high)?;
         let first = match crashes.alone {
             HOPELESS.. => Verdict::Stop,
-            CRASHES.. => {
+            ALONE.. if crashes.times >= CRASHES => {
                 let decodes = crashes.stage.as_deref() == Some(Doing::Decode.as_str());
                 Verdict::Letter(if decodes { Doing::Decode } else { Doing::Apply })
             }
