@@ -58,8 +58,7 @@ impl<T: DeserializeOwned> FromRequest<Face> for Mended<T> {
 
     async fn from_request(request: Request, face: &Face) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
-            let problem = Problem::of(Code::UnsupportedMediaType);
-            return Err(problem.because("the body must be JSON: Content-Type: application/json"));
+            return Err(no_json());
         }
         let Body(bytes) = Body::from_request(request, face).await?;
         Ok(Self::of(parsed(&bytes)?))
@@ -69,13 +68,13 @@ impl<T: DeserializeOwned> FromRequest<Face> for Mended<T> {
 impl<T: DeserializeOwned> OptionalFromRequest<Face> for Mended<T> {
     type Rejection = Problem;
 
-    /// None without a content type.
+    /// None without a body. One without a content type is as wrong as one of another.
     async fn from_request(request: Request, face: &Face) -> Result<Option<Self>, Problem> {
         if request.headers().contains_key(header::CONTENT_TYPE) {
-            <Self as FromRequest<Face>>::from_request(request, face).await.map(Some)
-        } else {
-            Ok(None)
+            return <Self as FromRequest<Face>>::from_request(request, face).await.map(Some);
         }
+        let Body(bytes) = Body::from_request(request, face).await?;
+        if bytes.is_empty() { Ok(None) } else { Err(no_json()) }
     }
 }
 
@@ -95,6 +94,11 @@ impl<T: DeserializeOwned> OptionalFromRequest<Face> for Json<T> {
         let mended = <Mended<T> as OptionalFromRequest<Face>>::from_request(request, face).await?;
         mended.map(|mended| mended.checked(|_| Vec::new()).map(Self)).transpose()
     }
+}
+
+fn no_json() -> Problem {
+    let problem = Problem::of(Code::UnsupportedMediaType);
+    problem.because("the body must be JSON: Content-Type: application/json")
 }
 
 /// Whether the content type is JSON's, or one that is built on it.

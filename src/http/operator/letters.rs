@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Face> {
 #[expect(dead_code, reason = "read by name; the field is its description")]
 struct InState {
     /// In this state: OPEN (if nothing is said), RESOLVED, DISCARDED, or ALL.
+    #[param(pattern = "^(OPEN|RESOLVED|DISCARDED|ALL)$")]
     state: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Which letters are meant: in the query of a list, in the body of an order.
 
-use crate::contract::Reason;
+use crate::contract::{Reason, is_source};
 use crate::dead_letter::{Filter, words};
 use crate::http::extract::{FromQuery, Parameters};
 use crate::http::problem::{Flaw, Problem};
@@ -41,6 +41,9 @@ pub(super) struct Said {
     pub(super) until: Option<String>,
 }
 
+/// What a source is.
+const SOURCE: &str = "1 to 64 letters, digits, dots, underscores, tildes or dashes";
+
 /// A field, and what is allowed there.
 type Fault = (&'static str, String);
 
@@ -53,6 +56,9 @@ impl Said {
         }
         if self.offset.is_some() && self.partition.is_none() {
             faults.push(("offset", "it needs a partition".to_owned()));
+        }
+        if self.source.as_deref().is_some_and(|source| !is_source(source)) {
+            faults.push(("source", SOURCE.to_owned()));
         }
         let meant = Meant {
             letter_id: self.letter_id,
@@ -142,9 +148,13 @@ impl Meant {
 #[expect(dead_code, reason = "read by name; the fields are its description")]
 pub(super) struct Choice {
     /// Only those of this class: `undecodable`, `unknown_schema`, `empty_payload`, `too_large`, `failed` or `skipped`.
-    #[param(example = "unknown_schema")]
+    #[param(
+        example = "unknown_schema",
+        pattern = "^(undecodable|unknown_schema|empty_payload|too_large|failed|skipped)$"
+    )]
     class: Option<String>,
     /// Only those that failed at this stage: `frame`, `schema`, `decode` or `apply`.
+    #[param(pattern = "^(frame|schema|decode|apply)$")]
     stage: Option<String>,
     /// Only those with this code, as the list says it.
     code: Option<String>,
@@ -157,8 +167,10 @@ pub(super) struct Choice {
     /// Only the one with this offset of the partition.
     offset: Option<i64>,
     /// Only those whose bytes name the schema with this fingerprint: 16 hexadecimal digits.
+    #[param(pattern = "^[0-9a-f]{16}$")]
     schema: Option<String>,
     /// Only those that failed first at this time or later: RFC 3339, or a date.
+    #[param(example = "2026-01-31")]
     since: Option<String>,
     /// Only those that failed first before this time.
     until: Option<String>,

@@ -38,12 +38,15 @@ macro_rules! orders {
                 /// This letter, and no other.
                 letter_id: Option<Uuid>,
                 /// Those of this class.
+                #[schema(pattern = "^(undecodable|unknown_schema|empty_payload|too_large|failed|skipped)$")]
                 class: Option<String>,
                 /// Those that failed at this stage: `frame`, `schema`, `decode` or `apply`.
+                #[schema(pattern = "^(frame|schema|decode|apply)$")]
                 stage: Option<String>,
                 /// Those with this code, as the list says it.
                 code: Option<String>,
                 /// Those of this source.
+                #[schema(pattern = "^[A-Za-z0-9._~-]{1,64}$")]
                 source: Option<String>,
                 /// Those from this topic, with or without the prefix.
                 topic: Option<String>,
@@ -52,6 +55,7 @@ macro_rules! orders {
                 /// The one with this offset of the partition.
                 offset: Option<i64>,
                 /// Those whose bytes name the schema with this fingerprint: 16 hexadecimal digits.
+                #[schema(pattern = "^[0-9a-f]{16}$")]
                 schema: Option<String>,
                 /// Those that failed first at this time or later: RFC 3339, or a date.
                 since: Option<String>,
@@ -94,12 +98,13 @@ orders! {
     #[schema(example = json!({"class": "unknown_schema", "reason": "the schema is deployed now"}))]
     Replay {
         /// Why; the audit keeps it.
-        #[schema(min_length = 1, max_length = 1_000)]
+        #[schema(min_length = 1, max_length = 1_000, pattern = "\\S")]
         reason: String,
         /// Also those whose registrant has changed since.
         #[serde(default)]
         force: bool,
         /// So many letters a second at most.
+        #[schema(minimum = 0.001, maximum = 1_000_000)]
         rate: Option<f64>,
         /// Only if the selection still is the one of the preflight with this digest.
         digest: Option<String>,
@@ -111,7 +116,7 @@ orders! {
     #[schema(example = json!({"letter_id": "0197f0a1-7c3e-7d4b-9c1e-3f5a6b7c8d9e", "reason": "sent by mistake"}))]
     Discard {
         /// Why; the audit keeps it.
-        #[schema(min_length = 1, max_length = 1_000)]
+        #[schema(min_length = 1, max_length = 1_000, pattern = "\\S")]
         reason: String,
         /// Only if the selection still is the one of the preflight with this digest.
         digest: Option<String>,

@@ -33,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<Face> {
 #[schema(as = RunOrder, example = json!({"reason": "the wrong group was chosen"}))]
 struct RunOrder {
     /// Why; the audit keeps it.
-    #[schema(min_length = 1, max_length = 1_000)]
+    #[schema(min_length = 1, max_length = 1_000, pattern = "\\S")]
     reason: String,
 }
 

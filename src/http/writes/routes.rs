@@ -169,8 +169,9 @@ async fn on_membership(
         let stored = inbox::find(&mut connection, &[said.source], &[&key]).await?.pop();
         (target.ok_or_else(unknown)?, stored)
     };
-    // Of one that was removed only what was answered before is answered again.
-    if !target.is_there && stored.is_none() {
+    // Of one that was removed only what was answered before is answered again: decided anew it would hit its successor.
+    let is_new = stored.as_ref().is_none_or(|stored| said.attempt > stored.attempt);
+    if !target.is_there && is_new {
         return Err(unknown());
     }
     fixed.insert("program".to_owned(), target.program.into());

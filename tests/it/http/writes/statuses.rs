@@ -202,6 +202,28 @@ async fn memberships_are_acted_on_by_their_id_and_version() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_attempt_does_not_act_on_the_successor_of_a_removed_membership() {
+    let scene = Scene::new().await;
+    let served = Served::beside(&scene, &[]).await;
+    let made = served.post("/v1/registrants", "k1", &registrant("R1", &["CASH"])).await;
+    let path = format!("/v1/memberships/{}", membership(&made));
+    let resume = json!({"action": "RESUME"});
+    let actions = format!("{path}/actions");
+    served.post(&actions, "resume", &resume).await.problem(409, "rjct.state_transition.invalid");
+    assert_eq!(served.write(Method::DELETE, &path, "remove", &json!({})).await.status, 200);
+    served.post("/v1/memberships", "k2", &known("R1", "CASH")).await;
+    let pause = "UPDATE memberships SET state = 'PAUSED' WHERE state = 'ENROLLED'";
+    sqlx::query(pause).execute(&scene.pool).await.unwrap();
+
+    // The same is answered as before; asked anew, the membership of the path is gone.
+    served.post(&actions, "resume", &resume).await.problem(409, "rjct.state_transition.invalid");
+    let anew =
+        served.client.clone().with("idempotency-key", "resume").with("rollcall-attempt", "2");
+    anew.json(Method::POST, &actions, &resume).await.problem(404, "not-found");
+    served.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn groups_come_with_their_members() {
     let scene = Scene::new().await;
     let served = Served::beside(&scene, &[]).await;
