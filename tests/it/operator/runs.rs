@@ -149,7 +149,8 @@ async fn a_run_that_is_killed_again_and_again_replays_each_letter_once() {
         })
         .await;
         let run_id = goes_on["run_id"].as_str().unwrap();
-        command = ["dead-letters", "runs", "resume", run_id].map(str::to_owned).to_vec();
+        let resume = ["dead-letters", "runs", "resume", run_id, "--reason", "again"];
+        command = resume.map(str::to_owned).to_vec();
     }
     sqlx::query("UPDATE dead_letter_runs SET rate = NULL").execute(&stage.db.pool).await.unwrap();
     let resume: Vec<_> = command.iter().map(String::as_str).collect();
