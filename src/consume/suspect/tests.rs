@@ -156,7 +156,9 @@ fn a_record_at_which_the_process_died_is_tried_before_everything_else() {
     assert!(apart.in_turn(entries).is_empty(), "it has not come yet");
     let turn = |apart: &mut Apart, entries| {
         let pieces = apart.in_turn(entries);
-        pieces.iter().for_each(|piece| drop(apart.urgent.remove(&piece.at)));
+        for piece in &pieces {
+            apart.urgent.remove(&piece.at);
+        }
         pieces.iter().map(offsets).collect::<Vec<_>>()
     };
     let first = turn(&mut apart, vec![record(0, 6), record(1, 2), record(1, 3)]);
