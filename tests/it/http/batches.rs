@@ -133,8 +133,9 @@ async fn lines_are_sent_on_and_what_came_of_them_can_be_read() {
     let close =
         async |body: Value| client.json(Method::POST, &format!("{path}/close"), &body).await;
     close(json!({"total_count": -1})).await.problem(422, "rjct.field.invalid");
-    let untyped = client.send(Method::POST, &format!("{path}/close"), &[], "{\"total_count\": 3}");
-    untyped.await.problem(415, "unsupported-media-type");
+    let to_close = format!("{path}/close");
+    let untyped = client.send(Method::POST, &to_close, &[], "{\"total_count\": 3}").await;
+    untyped.problem(415, "unsupported-media-type");
     let closed = close(json!({"total_count": 3})).await;
     assert_eq!((closed.status, &closed.json()["total_count"]), (200, &json!(3)));
     eventually(PATIENCE, "the receipt is said", async || {
