@@ -207,19 +207,18 @@ async fn another_attempt_does_not_act_on_the_successor_of_a_removed_membership()
     let served = Served::beside(&scene, &[]).await;
     let made = served.post("/v1/registrants", "k1", &registrant("R1", &["CASH"])).await;
     let path = format!("/v1/memberships/{}", membership(&made));
-    let resume = json!({"action": "RESUME"});
+    let pause = json!({"action": "PAUSE"});
     let actions = format!("{path}/actions");
-    served.post(&actions, "resume", &resume).await.problem(409, "rjct.state_transition.invalid");
+    assert_eq!(served.post(&actions, "exit", &json!({"action": "EXIT"})).await.status, 200);
+    served.post(&actions, "pause", &pause).await.problem(409, "rjct.state_transition.invalid");
     assert_eq!(served.write(Method::DELETE, &path, "remove", &json!({})).await.status, 200);
-    served.post("/v1/memberships", "k2", &known("R1", "CASH")).await;
-    let pause = "UPDATE memberships SET state = 'PAUSED' WHERE state = 'ENROLLED'";
-    sqlx::query(pause).execute(&scene.pool).await.unwrap();
+    let successor = served.post("/v1/memberships", "k2", &known("R1", "CASH")).await;
+    assert_ne!(format!("/v1/memberships/{}", membership(&successor)), path);
 
     // The same is answered as before; asked anew, the membership of the path is gone.
-    served.post(&actions, "resume", &resume).await.problem(409, "rjct.state_transition.invalid");
-    let anew =
-        served.client.clone().with("idempotency-key", "resume").with("rollcall-attempt", "2");
-    anew.json(Method::POST, &actions, &resume).await.problem(404, "not-found");
+    served.post(&actions, "pause", &pause).await.problem(409, "rjct.state_transition.invalid");
+    let anew = served.client.clone().with("idempotency-key", "pause").with("rollcall-attempt", "2");
+    anew.json(Method::POST, &actions, &pause).await.problem(404, "not-found");
     served.worker.stop().await;
 }
 
