@@ -57,7 +57,8 @@ impl Content {
     }
 }
 
-fn actor(request: &Request) -> Option<&String> {
+/// Who acts, as the request says it.
+pub(super) fn actor(request: &Request) -> Option<&String> {
     match request {
         Request::Enrollment(request) => request.actor.as_ref(),
         Request::Update(request) => request.actor.as_ref(),

@@ -10,12 +10,12 @@ use self::input::Input;
 use self::send::{Patience, Sender};
 use super::kafka::Unreachable;
 use crate::config::Settings;
-use crate::contract::lines::{Fill, Format, LineError, Reader};
+use crate::contract::lines::{Counts, Fill, Format, LineError, Reader};
 use crate::contract::{Dates, MessageType};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
@@ -105,13 +105,13 @@ struct Looked {
     wrong: u64,
     errors: Vec<LineError>,
     kinds: BTreeSet<MessageType>,
-    /// Message ids of the filled-in batch, by source: 16 bytes of a hash each.
-    distinct: HashMap<String, HashSet<[u8; 16]>>,
+    /// How many message ids the filled-in batch has, by source.
+    distinct: HashMap<String, u64>,
 }
 
 /// Checks a file, and sends its right lines unless it is only checked.
 ///
-/// Blocks. The memory it takes does not grow with the file, except for 16 bytes an id to count them.
+/// Blocks. The memory it takes does not grow with the file: very many ids are counted in a temporary file.
 ///
 /// # Errors
 /// [`Error`]; wrong lines are none, they stand in the summary.
@@ -129,6 +129,7 @@ pub fn submit(options: &Options, settings: &Settings) -> Result<Summary, Error> 
         source: options.source.clone().or_else(stand_in),
         batch_id: batch_id.clone(),
         sent_at: options.now,
+        actor: None,
     };
     let dates = Dates {
         time_zone: settings.dates.time_zone.clone(),
@@ -164,13 +165,14 @@ pub fn submit(options: &Options, settings: &Settings) -> Result<Summary, Error> 
         refused: looked.wrong,
         batch_id,
         source: options.source.clone(),
-        total_count: looked.distinct.values().map(|ids| ids.len() as u64).sum(),
+        total_count: looked.distinct.values().sum(),
         errors: looked.errors,
     })
 }
 
 fn look<R: BufRead>(mut reader: Reader<R>, most_errors: usize) -> io::Result<Looked> {
     let mut looked = Looked::default();
+    let mut ids = Counts::default();
     while let Some(line) = reader.read()? {
         let line = match line {
             Ok(line) => line,
@@ -182,13 +184,21 @@ fn look<R: BufRead>(mut reader: Reader<R>, most_errors: usize) -> io::Result<Loo
         looked.right += 1;
         looked.kinds.insert(line.request.message_type());
         if line.filled_batch {
+            let (source, message_id) = (line.source(), line.message_id());
+            let mut hash = Sha256::new();
+            hash.update((source.len() as u64).to_be_bytes());
+            hash.update(source);
+            hash.update(message_id);
             let mut id = [0; 16];
-            id.copy_from_slice(&Sha256::digest(line.message_id())[..16]);
-            let ids = match looked.distinct.get_mut(line.source()) {
-                Some(ids) => ids,
-                None => looked.distinct.entry(line.source().to_owned()).or_default(),
-            };
-            ids.insert(id);
+            id.copy_from_slice(&hash.finalize()[..16]);
+            if ids.count(id)? == 1 {
+                match looked.distinct.get_mut(source) {
+                    Some(distinct) => *distinct += 1,
+                    None => {
+                        looked.distinct.insert(source.to_owned(), 1);
+                    }
+                }
+            }
         }
     }
     Ok(looked)
@@ -203,8 +213,8 @@ impl Looked {
 
     /// `total_count` of the filled-in batch, by source.
     fn totals(&self) -> HashMap<String, i32> {
-        let total = |(source, ids): (&String, &HashSet<_>)| {
-            Some((source.clone(), i32::try_from(ids.len()).ok()?))
+        let total = |(source, distinct): (&String, &u64)| {
+            Some((source.clone(), i32::try_from(*distinct).ok()?))
         };
         self.distinct.iter().filter_map(total).collect()
     }

@@ -4,12 +4,12 @@ use super::send::{Patience, Sender};
 use crate::app::wiring;
 use crate::config::Settings;
 use crate::contract::MessageType;
-use crate::contract::lines::{LineError, Reader};
+use crate::contract::lines::{Line, LineError, Reader, Uncounted};
 use crate::http::{Upload, UploadCause, UploadError, Uploaded, Uploader};
 use std::io::BufReader;
 use std::time::Duration;
 
-/// The code of a line that names another source than the token: what a whole request that does so is refused with.
+/// The code of a line that names another source or actor than the token: what a whole request that does so is refused with.
 const FORBIDDEN: &str = "forbidden";
 /// A caller waits: who hears that Kafka is away sends the same batch again. And however fast it sends, the memory that
 /// its lines take is bounded.
@@ -37,26 +37,41 @@ fn send(upload: Upload, settings: &Settings) -> Result<Uploaded, UploadError> {
         UploadError { accepted, cause: UploadCause::Kafka }
     };
     let sender = Sender::connect(settings, &kinds, PATIENCE).map_err(|error| failed(&error))?;
+    let actor = fill.actor.clone();
+    let foreign = |line: &Line| {
+        if only.as_deref().is_some_and(|source| line.source() != source) {
+            Some(("/source", "the token speaks for another source"))
+        } else if actor.is_some() && line.actor() != actor.as_deref() {
+            Some(("/actor", "the token says that somebody else acts"))
+        } else {
+            None
+        }
+    };
     let mut reader = Reader::new(BufReader::new(lines), format, fill, wiring::dates(settings));
     let mut uploaded = Uploaded::default();
-    let mut cut = false;
+    let mut ended_by = None;
     loop {
         let line = match reader.read() {
             Ok(Some(line)) => line,
             Ok(None) => break,
+            Err(error) if Uncounted::is(&error) => {
+                tracing::warn!(%error, "http: a batch could not be read on");
+                ended_by = Some(UploadCause::Disk);
+                break;
+            }
             Err(_cut) => {
-                cut = true;
+                ended_by = Some(UploadCause::Cut);
                 break;
             }
         };
-        let line = line.and_then(|line| match &only {
-            Some(source) if line.source() != source => Err(vec![LineError {
+        let line = line.and_then(|line| match foreign(&line) {
+            Some((pointer, detail)) => Err(vec![LineError {
                 line: line.number,
-                pointer: "/source".to_owned(),
+                pointer: pointer.to_owned(),
                 code: FORBIDDEN,
-                detail: "the token speaks for another source".to_owned(),
+                detail: detail.to_owned(),
             }]),
-            _ => Ok(line),
+            None => Ok(line),
         });
         match line {
             Ok(line) => {
@@ -70,10 +85,10 @@ fn send(upload: Upload, settings: &Settings) -> Result<Uploaded, UploadError> {
             }
         }
     }
-    // Also of a batch that was cut: what was sent is waited for, so that nothing of it is lost with the producer.
+    // Also of a batch that ended early: what was sent is waited for, so that nothing of it is lost with the producer.
     sender.finish().map_err(|error| failed(&error))?;
-    if cut {
-        return Err(UploadError { accepted: uploaded.accepted, cause: UploadCause::Cut });
+    match ended_by {
+        Some(cause) => Err(UploadError { accepted: uploaded.accepted, cause }),
+        None => Ok(uploaded),
     }
-    Ok(uploaded)
 }

@@ -1,11 +1,12 @@
 //! The names of a request in a file, and those that are derived.
 
+use super::counts::Counts;
 use crate::contract::content::ContentFingerprint;
 use crate::contract::decode::Request;
 use crate::contract::wire::{BatchRef, RegistrantInfo};
 use crate::domain::{Fault, Reason};
 use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
+use std::io;
 
 pub(super) fn source(request: &Request) -> &str {
     match request {
@@ -21,6 +22,16 @@ pub(super) fn message_id(request: &Request) -> &str {
         Request::Update(request) => &request.message_id,
         Request::Group(request) => &request.message_id,
     }
+}
+
+/// Fills in who acts.
+pub(super) fn fill_actor(request: &mut Request, actor: &str) {
+    let own = match request {
+        Request::Enrollment(request) => &mut request.actor,
+        Request::Update(request) => &mut request.actor,
+        Request::Group(request) => &mut request.actor,
+    };
+    own.get_or_insert_with(|| actor.to_owned());
 }
 
 pub(super) fn batch(request: &mut Request) -> Option<&mut BatchRef> {
@@ -67,12 +78,12 @@ pub(super) fn unnamed(request: &Request) -> Vec<Fault> {
 
 /// How often each content was seen in each batch: the n-th of the same content is another request than the first.
 #[derive(Debug, Default)]
-pub(super) struct Occurrences(HashMap<[u8; 16], u32>);
+pub(super) struct Occurrences(Counts);
 
 impl Occurrences {
     /// Gives the request a `message_id` derived from (source, `batch_id`, canonical content, n-th occurrence): the
     /// first 32 hex digits of a SHA-256.
-    pub(super) fn name(&mut self, request: &mut Request) {
+    pub(super) fn name(&mut self, request: &mut Request) -> io::Result<()> {
         let mut hash = Sha256::new();
         let batch_id = batch_id(request).unwrap_or_default();
         for part in [source(request), batch_id] {
@@ -82,14 +93,13 @@ impl Occurrences {
         hash.update(ContentFingerprint::of(request).0);
         let mut content = [0; 16];
         content.copy_from_slice(&hash.clone().finalize()[..16]);
-        let occurrence = self.0.entry(content).or_default();
-        *occurrence += 1;
-        hash.update(occurrence.to_be_bytes());
+        hash.update(self.0.count(content)?.to_be_bytes());
         let message_id = hex::encode(&hash.finalize()[..16]);
         match request {
             Request::Enrollment(request) => request.message_id = message_id,
             Request::Update(request) => request.message_id = message_id,
             Request::Group(request) => request.message_id = message_id,
         }
+        Ok(())
     }
 }

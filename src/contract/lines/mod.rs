@@ -1,12 +1,16 @@
 //! Files of requests: one JSON object a line, or a CSV of enrollments. Every error is found with its line.
 //!
-//! What a line leaves out is filled in: `source`, `batch`, `sent_at`, and a `message_id` that is a function of
+//! What a line leaves out is filled in: `source`, `batch`, `sent_at`, `actor`, and a `message_id` that is a function of
 //! (source, `batch_id`, canonical content, n-th occurrence), so that the same file again is a run of duplicates.
 
+mod counts;
 mod csv;
 mod identity;
 mod ndjson;
 
+pub use counts::{Counts, Uncounted};
+
+use super::content;
 use super::decode::Request;
 use super::json::{self, Misfit};
 use super::limits::{self, Dates};
@@ -82,6 +86,8 @@ pub struct Fill {
     pub batch_id: String,
     /// `sent_at`.
     pub sent_at: OffsetDateTime,
+    /// `actor`, which a `message_id` that is derived does not depend on; none: only lines say it.
+    pub actor: Option<String>,
 }
 
 /// A right line.
@@ -106,6 +112,11 @@ impl Line {
         identity::message_id(&self.request)
     }
 
+    /// Who acts.
+    pub fn actor(&self) -> Option<&str> {
+        content::actor(&self.request).map(String::as_str)
+    }
+
     /// Says how many requests its batch has, unless the line says itself.
     pub fn set_total_count(&mut self, total: i32) {
         if let Some(batch) = identity::batch(&mut self.request)
@@ -124,7 +135,8 @@ enum Rows<R> {
 /// A row before it is a request: its line, and the message as JSON with its `type`.
 type Row = (u64, Result<Map<String, Value>, Vec<LineError>>);
 
-/// Reads a file of requests line by line, in memory that does not grow with the lines, except for a count by content.
+/// Reads a file of requests line by line, in memory that does not grow with the lines: where very many are without a
+/// `message_id`, they are counted in a temporary file.
 pub struct Reader<R> {
     rows: Rows<R>,
     fill: Fill,
@@ -151,20 +163,34 @@ impl<R: BufRead> Reader<R> {
     /// The next line that is not blank: a request, or everything that is wrong with it.
     ///
     /// # Errors
-    /// When the file cannot be read on.
+    /// When the file cannot be read on, or [`Uncounted`].
     pub fn read(&mut self) -> io::Result<Option<Result<Line, Vec<LineError>>>> {
         let row = match &mut self.rows {
             Rows::Ndjson(rows) => rows.read()?,
             Rows::Csv(rows) => rows.read()?,
         };
-        Ok(row.map(|(number, row)| self.line(number, row?)))
+        let Some((number, row)) = row else { return Ok(None) };
+        let line = match row.and_then(|fields| self.line(number, fields)) {
+            Ok((mut line, derive)) => {
+                if derive {
+                    self.occurrences.name(&mut line.request)?;
+                }
+                if let Some(actor) = &self.fill.actor {
+                    identity::fill_actor(&mut line.request, actor);
+                }
+                self.whole(line)
+            }
+            Err(wrong) => Err(wrong),
+        };
+        Ok(Some(line))
     }
 
+    /// A line, and whether its `message_id` is still to be derived.
     fn line(
-        &mut self,
+        &self,
         number: u64,
         mut fields: Map<String, Value>,
-    ) -> Result<Line, Vec<LineError>> {
+    ) -> Result<(Line, bool), Vec<LineError>> {
         let kind = fields.remove("type");
         let kind = kind.as_ref().and_then(Value::as_str).and_then(MessageType::parse);
         let Some(kind) = kind.filter(|kind| kind.is_request()) else {
@@ -183,11 +209,14 @@ impl<R: BufRead> Reader<R> {
             misfits.into_iter().map(|misfit| LineError::misfit(number, misfit)).collect()
         };
         let checked = json::checked_request(kind, value, |request| self.faults(request));
-        let mut request = checked.map_err(misfit)?;
-        if derive {
-            self.occurrences.name(&mut request);
-        }
-        let faults = self.faults(&request);
+        let request = checked.map_err(misfit)?;
+        Ok((Line { number, request, filled_batch }, derive))
+    }
+
+    /// A line in which nothing is missing, if it keeps the limits.
+    fn whole(&self, line: Line) -> Result<Line, Vec<LineError>> {
+        let (number, request) = (line.number, &line.request);
+        let faults = self.faults(request);
         if !faults.is_empty() {
             return Err(faults.iter().map(|fault| LineError::fault(number, fault)).collect());
         }
@@ -196,7 +225,7 @@ impl<R: BufRead> Reader<R> {
                 format!("it is larger than {MAX_VALUE_BYTES} bytes; send smaller requests");
             return Err(vec![LineError::new(number, "", "too-large", detail)]);
         }
-        Ok(Line { number, request, filled_batch })
+        Ok(line)
     }
 
     /// Fills in what is left out; whether the batch was.

@@ -4,10 +4,20 @@ use super::*;
 use time::macros::{date, datetime};
 
 fn read(text: &str, format: Format, source: Option<&str>) -> (Vec<Line>, Vec<LineError>) {
+    read_of(text, format, source, None)
+}
+
+fn read_of(
+    text: &str,
+    format: Format,
+    source: Option<&str>,
+    actor: Option<&str>,
+) -> (Vec<Line>, Vec<LineError>) {
     let fill = Fill {
         source: source.map(str::to_owned),
         batch_id: "b-1".to_owned(),
         sent_at: datetime!(2026-03-01 12:00 UTC),
+        actor: actor.map(str::to_owned),
     };
     let dates = Dates { time_zone: jiff::tz::TimeZone::UTC, max_future: time::Duration::days(366) };
     let mut reader = Reader::new(text.as_bytes(), format, fill, dates);
@@ -58,6 +68,32 @@ fn the_same_file_again_gives_the_same_ids() {
     assert_eq!(ids(&once), ids(&twice));
     assert_ne!(ids(&once)[1], ids(&once)[2], "the second of the same content is another request");
     assert_ne!(ids(&once)[0], ids(&other)[0]);
+}
+
+/// Derived ids stand in inboxes, and batches that were cut are sent again: they stay what they are.
+#[test]
+fn ids_are_what_they_were() {
+    let (lines, _) = read(CSV, Format::Csv, Some("registry"));
+    assert_eq!(
+        ids(&lines)[1..],
+        ["911f3be79ed2a9c1d2894c694c59573d", "f167b2df87b61af6a18a092bfe62f7f0"]
+    );
+}
+
+#[test]
+fn who_sends_a_file_is_filled_in_and_does_not_change_its_ids() {
+    let (plain, _) = read(HOUSEHOLD, Format::Ndjson, Some("registry"));
+    let (sent, errors) = read_of(HOUSEHOLD, Format::Ndjson, Some("registry"), Some("clerk-7"));
+    assert_eq!(errors, []);
+    assert_eq!(ids(&sent), ids(&plain));
+    assert!(sent.iter().all(|line| line.actor() == Some("clerk-7")));
+    assert!(plain.iter().all(|line| line.actor().is_none()));
+    // Who is named in a line stays, and is content as ever.
+    let text = HOUSEHOLD.replace("{\"type\"", "{\"actor\": \"clerk-8\", \"type\"");
+    let (named, _) = read_of(&text, Format::Ndjson, Some("registry"), Some("clerk-7"));
+    assert!(named.iter().all(|line| line.actor() == Some("clerk-8")));
+    assert_eq!(ids(&named), ids(&read(&text, Format::Ndjson, Some("registry")).0));
+    assert_ne!(ids(&named), ids(&plain));
 }
 
 #[test]

@@ -9,9 +9,13 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use secrecy::ExposeSecret as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 /// How long the issuer may take to answer.
 const FETCH: Duration = Duration::from_secs(5);
+/// How long somebody waits for it whose key is known.
+const MOMENT: Duration = Duration::from_millis(500);
 /// The largest key set.
 const MAX_SET: usize = 1 << 20;
 /// After this long the set is asked for again, so that a key that was withdrawn is not trusted for ever.
@@ -49,7 +53,15 @@ impl std::fmt::Debug for Key {
 #[derive(Debug)]
 pub(super) struct Keys {
     secret: Option<Key>,
-    origin: Option<Origin>,
+    set: Option<Arc<Set>>,
+    /// Asks for the set again while requests go on; one at most.
+    refreshing: Mutex<JoinSet<()>>,
+}
+
+/// A key set, and where it comes from.
+#[derive(Debug)]
+struct Set {
+    origin: Origin,
     refresh_at_most: Duration,
     known: Mutex<Known>,
     /// Held by who looks: others wait and use what was found.
@@ -96,7 +108,8 @@ impl Keys {
         }
         let refresh_at_most = options.refresh_at_most;
         let (known, looking) = (Mutex::new(known), tokio::sync::Mutex::default());
-        Ok(Some(Self { secret, origin, refresh_at_most, known, looking }))
+        let set = origin.map(|origin| Arc::new(Set { origin, refresh_at_most, known, looking }));
+        Ok(Some(Self { secret, set, refreshing: Mutex::default() }))
     }
 
     /// The keys that may have signed a token with this key id and algorithm; at least one.
@@ -109,17 +122,21 @@ impl Keys {
             let none = || invalid_token("tokens of this algorithm are not taken");
             return self.secret.clone().map(|key| vec![key]).ok_or_else(none);
         }
-        let Some(origin) = &self.origin else {
+        let Some(set) = &self.set else {
             return Err(invalid_token("tokens of this algorithm are not taken"));
         };
-        let known = self.known();
+        let known = set.known();
         let found = pick(&known.keys, kid, algorithm);
         let fresh = known.got.is_some_and(|got| got.elapsed() < REFRESH);
         if fresh && !found.is_empty() {
             return Ok(found);
         }
-        self.look(origin).await;
-        let known = self.known();
+        if found.is_empty() {
+            set.look().await;
+        } else {
+            self.refresh(set).await;
+        }
+        let known = set.known();
         let found = pick(&known.keys, kid, algorithm);
         if !found.is_empty() {
             // Keys that could not be asked for again are better than nobody being let in.
@@ -132,18 +149,43 @@ impl Keys {
         }
     }
 
+    /// Has the set asked for again, and waits a moment for what comes of it: a key that was withdrawn is known then,
+    /// and an issuer that hangs keeps nobody out whose key is known.
+    async fn refresh(&self, set: &Arc<Set>) {
+        let (done, seen) = oneshot::channel::<()>();
+        {
+            let mut refreshing = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+            while refreshing.try_join_next().is_some() {}
+            if !refreshing.is_empty() || !set.is_due() {
+                return;
+            }
+            let set = Arc::clone(set);
+            refreshing.spawn(async move {
+                set.look().await;
+                drop(done);
+            });
+        }
+        drop(tokio::time::timeout(MOMENT, seen).await);
+    }
+}
+
+impl Set {
     fn known(&self) -> Known {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks for the keys, unless somebody did a moment ago.
-    async fn look(&self, origin: &Origin) {
+    /// Whether nobody has asked for the keys a moment ago.
+    fn is_due(&self) -> bool {
+        self.known().looked.is_none_or(|looked| looked.elapsed() >= self.refresh_at_most)
+    }
+
+    /// Asks for the keys, if that is due.
+    async fn look(&self) {
         let _alone = self.looking.lock().await;
-        let looked = self.known().looked;
-        if looked.is_some_and(|looked| looked.elapsed() < self.refresh_at_most) {
+        if !self.is_due() {
             return;
         }
-        let found = match origin {
+        let found = match &self.origin {
             Origin::File(path) => read_file(path),
             Origin::Url(client, url) => fetch(client, url).await,
         };
@@ -231,4 +273,36 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<Key>, KeysErro
         }
     }
     parse(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    const SET: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "known",
+                                    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    #[tokio::test]
+    async fn an_issuer_that_hangs_keeps_nobody_waiting_whose_key_is_known() {
+        // It takes connections and says nothing.
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let jwks_url = format!("http://{}/keys", listener.local_addr().unwrap());
+        let keys = Keys::of(&Options { jwks_url, ..Options::default() }).unwrap().unwrap();
+        let known = Arc::new(parse(SET.as_bytes()).unwrap());
+        // Got so long ago that they are to be asked for again.
+        keys.set.as_ref().unwrap().known.lock().unwrap().keys = known;
+        let stranger = keys.fitting(Some("unknown"), Algorithm::EdDSA);
+        let others = async {
+            for _ in 0..20 {
+                assert_eq!(keys.fitting(Some("known"), Algorithm::EdDSA).await.unwrap().len(), 1);
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = stranger => panic!("whose key is unknown waits for the issuer, but nobody else"),
+            () = others => {}
+        }
+        drop(listener);
+    }
 }

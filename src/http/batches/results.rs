@@ -4,6 +4,7 @@ use super::accept::{Form, accepted};
 use super::find;
 use super::listing::{Listing, seal};
 use crate::apply::batches::{Outcome, Query as Asked, results};
+use crate::contract::wire::ResultError;
 use crate::http::Face;
 use crate::http::auth::{Caller, ResultsRead};
 use crate::http::extract::{Path, Query};
@@ -85,7 +86,7 @@ pub(super) async fn get(
     Ok(response)
 }
 
-/// A row an item or error, one at least for each message.
+/// A row an item or error, one at least for each message; what refused an item stands in its row.
 fn csv(found: &[Outcome]) -> Result<Vec<u8>, Problem> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |_error| Problem::of(Code::InternalError);
@@ -98,15 +99,21 @@ fn csv(found: &[Outcome]) -> Result<Vec<u8>, Problem> {
             other => other.to_string(),
         };
         let common: Vec<_> = COLUMNS.iter().take(6).map(|name| text(name)).collect();
+        let mut errors: Vec<_> = said.result.errors.iter().collect();
+        for item in &said.result.items {
+            // An item's row tells what refused it: the first error with its code, of it or of a part of it.
+            let told = |error: &&ResultError| {
+                let part = error.pointer.strip_prefix(item.pointer.as_str());
+                let part = part.is_some_and(|part| part.is_empty() || part.starts_with('/'));
+                part && error.code == item.code
+            };
+            if let Some(at) = errors.iter().position(told) {
+                errors.remove(at);
+            }
+        }
         let items = said.result.items.iter().map(|item| (&item.pointer, &item.code));
-        let errors = said.result.errors.iter().map(|error| (&error.pointer, &error.code));
-        // What refused an item stands in its row.
-        let of_item = |pointer: &str| {
-            let mut items = said.result.items.iter();
-            items.any(|item| pointer.starts_with(item.pointer.as_str()))
-        };
-        let mut rows: Vec<_> =
-            items.chain(errors.filter(|(pointer, _)| !of_item(pointer))).collect();
+        let errors = errors.into_iter().map(|error| (&error.pointer, &error.code));
+        let mut rows: Vec<_> = items.chain(errors).collect();
         let nothing = String::new();
         if rows.is_empty() {
             rows.push((&nothing, &nothing));
@@ -117,4 +124,56 @@ fn csv(found: &[Outcome]) -> Result<Vec<u8>, Problem> {
         }
     }
     writer.into_inner().map_err(|_error| Problem::of(Code::InternalError))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apply::batches::BatchOutcome;
+    use crate::contract::dead_lettered;
+    use crate::contract::wire::{self, ResultItem};
+
+    /// The pointers and codes of the rows of a message with these items and errors.
+    fn rows(items: &[(&str, &str)], errors: &[(&str, &str)]) -> Vec<String> {
+        let mut result =
+            dead_lettered(("registry", "m"), None, None, time::OffsetDateTime::UNIX_EPOCH);
+        let item = |&(pointer, code): &(&str, &str)| ResultItem {
+            pointer: pointer.to_owned(),
+            program: "CASH".to_owned(),
+            registrant_id: None,
+            membership_id: None,
+            state: None,
+            version: None,
+            outcome: wire::Outcome::Rejected,
+            code: code.to_owned(),
+        };
+        let error = |&(pointer, code): &(&str, &str)| ResultError {
+            pointer: pointer.to_owned(),
+            code: code.to_owned(),
+            detail: String::new(),
+        };
+        result.items = items.iter().map(item).collect();
+        result.errors = errors.iter().map(error).collect();
+        let text = csv(&[Outcome { outcome: BatchOutcome::Rejected, result }]).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let last = |row: &str| row.rsplitn(3, ',').take(2).collect::<Vec<_>>().join(" ");
+        text.lines().skip(1).map(last).collect()
+    }
+
+    #[test]
+    fn every_error_has_a_row_and_none_has_two() {
+        // An update's item is the whole message.
+        assert_eq!(
+            rows(&[("", "first")], &[("/program", "first"), ("/exit_date", "second")]),
+            ["first ", "second /exit_date"]
+        );
+        let [one, ten] = ["/program_memberships/1", "/program_memberships/10"];
+        let part = format!("{ten}/program");
+        assert_eq!(
+            rows(&[(one, "a"), (ten, "b")], &[(one, "a"), (&part, "b"), (ten, "a")]),
+            [format!("a {one}"), format!("b {ten}"), format!("a {ten}")]
+        );
+        assert_eq!(rows(&[], &[("/registrant", "a")]), ["a /registrant"]);
+        assert_eq!(rows(&[], &[]), [" "]);
+    }
 }

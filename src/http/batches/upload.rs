@@ -62,11 +62,15 @@ pub struct UploadError {
 pub enum UploadCause {
     /// The body was cut.
     Cut,
+    /// There is no temporary file for it, or no room in it.
+    Disk,
     /// Kafka is away, or did not take everything.
     Kafka,
 }
 
 const AGAIN: &str = "Kafka is away; send the same batch again under the same key";
+const NO_ROOM: &str = "this server has no room on its disk to count so many lines without message_id: give each of \
+                       them one, or send smaller batches";
 
 /// What became of an upload.
 type Sent = Result<Uploaded, UploadError>;
@@ -96,7 +100,7 @@ struct Wrong {
     line: u64,
     /// JSON Pointer into the message.
     pointer: String,
-    /// A reason code, or `malformed-json`, `malformed-csv`, `too-large`, or `forbidden` for another source's line.
+    /// A reason code, or `malformed-json`, `malformed-csv`, `too-large`, or `forbidden` for a line of another source or actor.
     code: String,
     /// In words.
     detail: String,
@@ -152,6 +156,7 @@ pub(super) async fn post(
         source: Some(source.clone()),
         batch_id: batch_id.clone(),
         sent_at: face.clock.now(),
+        actor: caller.actor.clone(),
     };
     let only = caller.is_known().then(|| source.clone());
     let lines = Lines::new(pieces);
@@ -166,6 +171,7 @@ pub(super) async fn post(
         let problem = match cause {
             UploadCause::Kafka => away(AGAIN),
             UploadCause::Cut => cut(),
+            UploadCause::Disk => away(NO_ROOM),
         };
         // Of a body that ended early its reader knows why.
         let problem = fed.err().filter(|_| cause == UploadCause::Cut).unwrap_or(problem);

@@ -8,12 +8,13 @@ use super::find::Refusal;
 use super::parse::parsed;
 use crate::apply;
 use crate::config::UnknownProgram;
-use crate::contract::wire::{Day, Outcome, RequestResult, ResultStatus};
-use crate::contract::{Reason, Request, decode_own, faults};
+use crate::contract::wire::{Day, Outcome, RequestResult, ResultItem, ResultStatus};
+use crate::contract::{Content, Reason, Request, decode_own, faults};
 use crate::http::Face;
 use crate::http::auth::{Caller, MembershipsWrite};
 use crate::http::extract::{Body, NoQuery, idempotency_key};
 use crate::http::problem::{Code, Problem};
+use crate::store::inbox;
 use crate::store::reads::openg2p::{programs, recorded_since};
 use axum::Json;
 use axum::extract::State;
@@ -61,11 +62,16 @@ async fn post_individual(
         ..Programs::default()
     };
     let sender = post.sender(&mut connection, "individual").await?;
-    drop(connection);
-    let mut notes = Notes::default();
     let message_id = sender.message_id.clone();
-    let request = individual.request(sender, &programs, &mut notes)?;
-    let request = Request::Enrollment(Box::new(request));
+    let request = |programs: &Programs| {
+        let mut notes = Notes::default();
+        let request = individual.request(sender.clone(), programs, &mut notes);
+        request.map(|request| (Request::Enrollment(Box::new(request)), notes))
+    };
+    let recall = |programs: &mut Programs, before: &[_]| individual.recall(programs, before);
+    let (request, notes) =
+        post.request(&mut connection, &message_id, (programs, recall), request).await?;
+    drop(connection);
     post.made((&request, &message_id), notes, ignored, Form::Individual).await
 }
 
@@ -89,11 +95,16 @@ async fn post_group(
         group: programs(&mut connection, &group.programs(), "GROUP").await?,
     };
     let sender = post.sender(&mut connection, "group").await?;
-    drop(connection);
-    let mut notes = Notes::default();
     let message_id = sender.message_id.clone();
-    let request = group.request(sender, &programs, &mut notes)?;
-    let request = Request::Group(Box::new(request));
+    let request = |programs: &Programs| {
+        let mut notes = Notes::default();
+        let request = group.request(sender.clone(), programs, &mut notes);
+        request.map(|request| (Request::Group(Box::new(request)), notes))
+    };
+    let recall = |programs: &mut Programs, before: &[_]| group.recall(programs, before);
+    let (request, notes) =
+        post.request(&mut connection, &message_id, (programs, recall), request).await?;
+    drop(connection);
     post.made((&request, &message_id), notes, ignored, Form::Group).await
 }
 
@@ -134,6 +145,37 @@ impl Post<'_> {
             today: Day::from(self.face.today()),
             atomic: self.face.openg2p.unknown_program == UnknownProgram::Reject,
         })
+    }
+
+    /// The request; where a name stands for no program any more, the one that was answered before under this id, if all
+    /// else of it is the same.
+    async fn request(
+        self,
+        connection: &mut PgConnection,
+        message_id: &str,
+        (mut programs, recall): (Programs, impl Fn(&mut Programs, &[ResultItem])),
+        request: impl Fn(&Programs) -> Result<(Request, Notes), Fault>,
+    ) -> Result<(Request, Notes), Refusal> {
+        let (said, notes) = request(&programs)?;
+        if notes.unmade.is_empty() {
+            return Ok((said, notes));
+        }
+        let source = self.caller.source()?;
+        let Some(stored) = inbox::find(connection, &[source], &[message_id]).await?.pop() else {
+            return Ok((said, notes));
+        };
+        let by_http = stored.channel == "HTTP";
+        let is_it = |said: &Request| !Content::of(said, true).differs(&stored.fingerprint, by_http);
+        if is_it(&said) {
+            return Ok((said, notes));
+        }
+        let before: RequestResult =
+            decode_own(&stored.result).map_err(|_unfit| Problem::of(Code::InternalError))?;
+        recall(&mut programs, &before.items);
+        match request(&programs) {
+            Ok((again, recalled)) if is_it(&again) => Ok((again, recalled)),
+            _ => Ok((said, notes)),
+        }
     }
 
     /// Has the request applied, and answers what it made.

@@ -13,6 +13,7 @@ mod fault;
 mod find;
 mod make;
 mod parse;
+mod recall;
 
 pub(super) use fault::translated;
 

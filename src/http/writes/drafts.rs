@@ -1,14 +1,14 @@
 //! The draft of somebody who is known. Drafts are asked for by enrollments, which tell of their registrant and so of its
 //! kind: of one that is named by reference or identifiers alone it is looked up.
 
-use super::Made;
 use super::answer::Answer;
-use super::message::Said;
-use crate::contract::wire::RegistrantRef;
+use super::message::{Said, enroll};
+use super::{Made, Write};
+use crate::contract::wire::{IdentifierRef, RegistrantRef};
 use crate::contract::{Identity, MessageType, Reason, Request, command, refused};
 use crate::http::Face;
 use crate::http::problem::{Code, Problem};
-use crate::store::inbox;
+use crate::store::inbox::{self, Stored};
 use crate::store::reads::registrants::{self, Row};
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
@@ -42,21 +42,57 @@ pub(super) async fn named(
         }
     };
     let mut connection = face.connection().await?;
+    let stored = inbox::find(&mut connection, &[said.source], &[said.message_id]).await?.pop();
+    let again =
+        stored.as_ref().and_then(|stored| answered(face, said, (&body, &registrant), stored));
+    let is_same = again.is_some();
+    let is_anew = stored.as_ref().is_some_and(|stored| {
+        ["REJECTED", "PARTIAL"].contains(&stored.status.as_str()) && said.attempt > stored.attempt
+    });
+    // What is decided anew takes a registrant who is known now.
+    if let Some(again) = again.filter(|_| !is_anew) {
+        return Ok(Ok(again));
+    }
     let reason = match find(&mut connection, &registrant, said.source).await? {
         Ok(row) => {
-            body.insert("registrant".to_owned(), told(&registrant, &row));
+            let has = |id: &&IdentifierRef| {
+                row.ids.iter().any(|(id_type, own, _)| *id_type == id.id_type && *own == id.value)
+            };
+            let known = registrant.ids.iter().find(has);
+            body.insert("registrant".to_owned(), told(&row.kind, &registrant, known));
             return Ok(Ok(body));
         }
         Err(reason) => reason,
     };
-    let (sources, message_ids) = ([said.source], [said.message_id]);
-    let is_used = !inbox::find(&mut connection, &sources, &message_ids).await?.is_empty();
-    let fault = if is_used {
+    let fault = if stored.is_some() && !is_same {
         ("/message_id".to_owned(), Reason::MessageIdReused)
     } else {
         ("/registrant".to_owned(), reason)
     };
     refuse(&identity, vec![fault])
+}
+
+/// The body as it was answered before, if it says the same again: by what it names its registrant, nobody or somebody
+/// else may be found since.
+fn answered(
+    face: &Face,
+    said: &Said<'_>,
+    (body, registrant): (&Map<String, Value>, &RegistrantRef),
+    stored: &Stored,
+) -> Option<Map<String, Value>> {
+    let ids: Vec<_> = match registrant.reference {
+        Some(_) => vec![None],
+        None => registrant.ids.iter().map(Some).collect(),
+    };
+    let kinds = ["INDIVIDUAL", "GROUP"].into_iter();
+    let mut candidates =
+        kinds.flat_map(|kind| ids.iter().map(move |id| told(kind, registrant, *id)));
+    candidates.find_map(|registrant| {
+        let mut body = body.clone();
+        body.insert("registrant".to_owned(), registrant);
+        let Write { kind, body: inner, fixed, .. } = enroll(body.clone());
+        said.is_again(stored, kind, (inner, fixed), &face.dates).then_some(body)
+    })
 }
 
 /// The one registrant that is meant; else why none is.
@@ -87,16 +123,13 @@ async fn find(
     })
 }
 
-/// The registrant as an enrollment names it that adds nothing to what is known: by one name only.
-fn told(named: &RegistrantRef, row: &Row) -> Value {
+/// The registrant as an enrollment names it that adds nothing to what is known: by one name only, its reference or else
+/// this identifier.
+fn told(kind: &str, named: &RegistrantRef, id: Option<&IdentifierRef>) -> Value {
     if let Some(reference) = &named.reference {
-        return json!({"kind": row.kind, "source": named.source, "reference": reference});
+        return json!({"kind": kind, "source": named.source, "reference": reference});
     }
-    let has = |id_type: &str, value: &str| {
-        row.ids.iter().any(|(own_type, own, _)| own_type == id_type && own == value)
-    };
-    let known = named.ids.iter().find(|id| has(&id.id_type, &id.value));
     let ids: Vec<_> =
-        known.map(|id| json!({"id_type": id.id_type, "value": id.value})).into_iter().collect();
-    json!({"kind": row.kind, "ids": ids})
+        id.map(|id| json!({"id_type": id.id_type, "value": id.value})).into_iter().collect();
+    json!({"kind": kind, "ids": ids})
 }

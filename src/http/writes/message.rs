@@ -1,8 +1,11 @@
 //! A body and its headers as a message of the contract.
 
 use super::{Made, Write};
-use crate::contract::{Dates, MessageType, Misfit, Reason, Request, checked_request, faults};
+use crate::contract::{
+    Content, Dates, MessageType, Misfit, Reason, Request, checked_request, faults,
+};
 use crate::http::problem::{Flaw, Problem};
+use crate::store::inbox::Stored;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -61,6 +64,19 @@ impl Said<'_> {
                 Err(Problem::misfit(flaws))
             }
         }
+    }
+
+    /// Whether this body and what its route gives say again what is stored under the message's id.
+    pub(super) fn is_again(
+        &self,
+        stored: &Stored,
+        kind: MessageType,
+        (body, fixed): (Map<String, Value>, Map<String, Value>),
+        dates: &Dates,
+    ) -> bool {
+        self.request(kind, body, fixed, dates).is_ok_and(|request| {
+            !Content::of(&request, true).differs(&stored.fingerprint, stored.channel == "HTTP")
+        })
     }
 }
 

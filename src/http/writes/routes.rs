@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::headers::{Headers, Precondition};
 use super::message::{enroll, is_draft_of_known};
 use super::{Made, Write, drafts, said};
-use crate::contract::{Content, MessageType};
+use crate::contract::MessageType;
 use crate::http::Face;
 use crate::http::auth::{Caller, MembershipsWrite};
 use crate::http::extract::{Json, NoQuery, Path, idempotency_key, if_match};
@@ -185,10 +185,7 @@ async fn on_membership(
         let Some(stored) = &stored else { return false };
         let mut fixed = fixed.clone();
         fixed.insert("registrant".to_owned(), registrant.clone());
-        let request = said.request(kind, body.clone(), fixed, &face.dates);
-        request.is_ok_and(|request| {
-            !Content::of(&request, true).differs(&stored.fingerprint, stored.channel == "HTTP")
-        })
+        said.is_again(stored, kind, (body.clone(), fixed), &face.dates)
     };
     // Said again it is what it was, though its registrant has got a name since that comes before the one it had.
     let registrant = if stored.is_some() && !is_again(&first) {

@@ -8,13 +8,15 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
+use rollcall::contract::decode_own;
+use rollcall::contract::wire::EnrollmentRequest;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::batches::{NDJSON, line, send};
 use super::tokens::Key;
 use super::{Client, Served};
-use crate::stage::Stage;
+use crate::stage::{REQUESTS, Stage};
 use crate::support::{PATIENCE, Worker, eventually};
 
 const HTTP: [&str; 3] = ["run", "--only", "http"];
@@ -65,23 +67,43 @@ async fn a_batch_is_there_and_can_be_closed_before_anything_of_it_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_of_another_source_than_the_tokens_are_refused_one_by_one() {
+async fn lines_that_contradict_the_token_are_refused_one_by_one() {
     let stage = Stage::new().await;
     let secret = "a secret of the tests that is long enough";
     let setup = stage.setup.clone().with("ROLLCALL_AUTH__HS256_SECRET", secret);
     let worker = Worker::start_with(&setup, &HTTP);
     worker.ready().await;
-    let claims = json!({"scope": "memberships:read memberships:write", "source": "registry"});
+    let scope = "memberships:read memberships:write";
+    let claims = json!({"scope": scope, "source": "registry", "sub": "clerk-7"});
     let token = format!("Bearer {}", Key::secret(secret).good("", &claims));
     let client = Client::new(&worker.url()).with("authorization", &token);
-    let of =
-        |source: &str| line("R1", "CASH").replacen('{', &format!("{{\"source\":\"{source}\","), 1);
-    let body = format!("{}{}{}", of("registry"), of("other"), line("R2", "CASH"));
-    let taken = send(&client, "b", &NDJSON, &body).await.json();
-    assert_eq!((&taken["accepted"], &taken["refused"]), (&json!(2), &json!(1)), "{taken}");
-    let error = &taken["errors"][0];
-    assert_eq!((&error["line"], &error["pointer"]), (&json!(2), &json!("/source")));
-    assert_eq!(error["code"], "forbidden");
+    let of = |field: &str, value: &str| {
+        line("R1", "CASH").replacen('{', &format!("{{\"{field}\":\"{value}\","), 1)
+    };
+    let body = [
+        of("source", "registry"),
+        of("source", "other"),
+        line("R2", "CASH"),
+        of("actor", "clerk-7"),
+        of("actor", "clerk-8"),
+    ];
+    let taken = send(&client, "b", &NDJSON, &body.concat()).await.json();
+    assert_eq!((&taken["accepted"], &taken["refused"]), (&json!(3), &json!(2)), "{taken}");
+    for (error, line, pointer) in [(0, 2, "/source"), (1, 5, "/actor")] {
+        let error = &taken["errors"][error];
+        assert_eq!((&error["line"], &error["pointer"]), (&json!(line), &json!(pointer)));
+        assert_eq!(error["code"], "forbidden");
+    }
+    // Whoever a line leaves out is the token's.
+    let records = stage.topics.read(REQUESTS).await;
+    let actors: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let request: EnrollmentRequest = decode_own(record.value.as_deref().unwrap()).unwrap();
+            (request.source, request.actor)
+        })
+        .collect();
+    assert_eq!(actors, vec![("registry".to_owned(), Some("clerk-7".to_owned())); 3]);
     worker.stop().await;
 }
 

@@ -202,6 +202,34 @@ async fn the_same_body_is_the_same_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_is_answered_again_though_its_programs_have_other_names() {
+    let read = Read::new().await;
+    let individual = read.client.clone().with("idempotency-key", "i");
+    let group = read.client.clone().with("idempotency-key", "g");
+    let both = async || {
+        let one = individual.json(Method::POST, INDIVIDUAL, &maria()).await;
+        let all = group.json(Method::POST, GROUP, &household()).await;
+        assert_eq!((one.status, all.status), (200, 200), "{} {}", one.json(), all.json());
+        (one.json(), all.json())
+    };
+    let first = both().await;
+    let made = registrants(&read).await;
+    sqlx::query("UPDATE programs SET name = 'Now ' || name")
+        .execute(&read.scene.pool)
+        .await
+        .unwrap();
+    assert_eq!(both().await, first);
+    assert_eq!(registrants(&read).await, made);
+    // What is not the same is not answered so, nor what was not answered before.
+    let mut other = maria();
+    other["email"] = json!("maria@example.org");
+    let other = individual.json(Method::POST, INDIVIDUAL, &other).await;
+    description(&other, 400, "ROLLCALL-PRG-001");
+    description(&post(&read, INDIVIDUAL, &maria()).await, 400, "ROLLCALL-PRG-001");
+    read.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_are_said_as_that_module_says_them() {
     let read = Read::new().await;
     let ended = json!([{"name": "Program OLD"}]);

@@ -117,6 +117,42 @@ async fn somebody_known_is_drafted_without_saying_what_they_are() {
     served.worker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_said_again_is_the_same_though_its_registrant_has_lost_the_name() {
+    let scene = Scene::new().await;
+    let served = Served::beside(&scene, &[]).await;
+    let post = async |key: &str, body: &Value| served.post("/v1/memberships", key, body).await;
+    let ids = json!([{"id_type": "NID", "value": "1"}, {"id_type": "TAX", "value": "2"}]);
+    let mut body = registrant("R1", &[]);
+    body["registrant"]["ids"] = ids.clone();
+    assert_eq!(served.post("/v1/registrants", "made", &body).await.status, 201);
+    let draft = |ids: &Value, program: &str| json!({"registrant": {"ids": ids}, "program": program, "state": "DRAFT"});
+    let one = json!([ids[0]]);
+    assert_eq!(post("one", &draft(&one, "CASH")).await.status, 201);
+    assert_eq!(post("two", &draft(&ids, "FOOD")).await.status, 201);
+    let refused = post("refused", &draft(&one, "NONE")).await;
+    refused.problem(422, "rjct.program.not_found");
+
+    let mut body = registrant("R1", &[]);
+    body["registrant"]["clear"] = json!(["ids.NID"]);
+    assert_eq!(served.post("/v1/registrants", "cleared", &body).await.status, 200);
+    for (key, ids, program) in [("one", &one, "CASH"), ("two", &ids, "FOOD")] {
+        let again = post(key, &draft(ids, program)).await;
+        let said = again.json();
+        assert_eq!((again.status, &said["duplicate"]), (200, &json!(true)), "{said}");
+    }
+    post("refused", &draft(&one, "NONE")).await.problem(422, "rjct.program.not_found");
+    post("one", &draft(&one, "FOOD")).await.problem(422, "rjct.message_id.reused");
+    post("new", &draft(&one, "CASH")).await.problem(422, "rjct.registrant.not_found");
+    // Decided anew it needs somebody who is known: nobody comes into being by it.
+    let attempt = served.client.clone().with("rollcall-attempt", "2");
+    let attempt = attempt.with("idempotency-key", "refused");
+    let anew = attempt.json(Method::POST, "/v1/memberships", &draft(&one, "NONE")).await;
+    anew.problem(422, "rjct.registrant.not_found");
+    assert_eq!(scene.number("SELECT count(*) FROM registrants").await, 1);
+    served.worker.stop().await;
+}
+
 /// Who acts by the id of a membership does not say by which name its registrant is known.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_action_said_again_is_the_same_though_its_registrant_has_another_name() {
