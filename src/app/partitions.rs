@@ -155,12 +155,18 @@ pub async fn pause(
     let now = SystemClock.now();
     let mut tx = connection.begin().await?;
     // First, as in every transaction that holds the lease.
-    stored::rotate(&mut tx, topic, partition, Uuid::new_v4()).await?;
+    let was_taken = stored::rotate(&mut tx, topic, partition, Uuid::new_v4()).await?;
     let paused = stored::pause(&mut tx, topic, partition, wish.by(), now).await?;
     if paused {
         stored::insert_action(&mut tx, (topic, partition), Deed::of("PAUSED"), wish.by(), now)
             .await?;
         tx.commit().await?;
+        if !was_taken {
+            // A worker may have taken it for the first time meanwhile, and not have seen the pause.
+            let mut tx = connection.begin().await?;
+            stored::rotate(&mut tx, topic, partition, Uuid::new_v4()).await?;
+            tx.commit().await?;
+        }
     }
     Ok(paused)
 }

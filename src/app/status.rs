@@ -117,13 +117,34 @@ pub async fn status(
         kafka: Kafka::default(),
     };
     match asked(settings, &mut status.partitions).await {
-        Ok(missing_topics) => status.kafka = Kafka { reachable: true, missing_topics },
+        Ok(missing_topics) => {
+            status.kafka = Kafka { reachable: true, missing_topics };
+            let now = stored::partitions(connection).await?;
+            catch_up(&mut status.partitions, &mut status.last_commit, &now);
+        }
         Err(error) => {
             status.advice.push(format!("{error}; the lag below is what the workers last saw."));
         }
     }
     advice::add(&mut status, settings.parking.grace, SystemClock.now());
     Ok(status)
+}
+
+/// What was applied while the brokers were asked is no lag: they know of records that were not there when the database was.
+fn catch_up(
+    partitions: &mut [stored::Partition],
+    last_commit: &mut Option<OffsetDateTime>,
+    now: &[stored::Partition],
+) {
+    for partition in partitions.iter_mut().filter(|partition| partition.lag > Some(0)) {
+        let at = (&partition.topic, partition.partition);
+        let Some(now) = now.iter().find(|now| (&now.topic, now.partition) == at) else { continue };
+        (partition.position, partition.committed_at) = (now.position, now.committed_at);
+        if let (Some(low), Some(high)) = (partition.low, partition.high) {
+            partition.set_watermarks(low, high);
+        }
+        *last_commit = (*last_commit).max(now.committed_at);
+    }
 }
 
 async fn letters(connection: &mut PgConnection) -> store::Result<Letters> {
@@ -210,5 +231,34 @@ fn unowned(topic: &str, partition: i32) -> stored::Partition {
         offset: None,
         since: None,
         committed_at: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn what_is_applied_while_the_brokers_are_asked_is_no_lag() {
+        let before = datetime!(2026-03-01 12:00 UTC);
+        let after = datetime!(2026-03-01 12:05 UTC);
+        let mut known = [unowned("t", 0), unowned("t", 1)];
+        for partition in &mut known {
+            (partition.position, partition.committed_at) = (Some(7), Some(before));
+        }
+        // One record came to partition 0 since, none to the other.
+        known[0].set_watermarks(0, 8);
+        known[1].set_watermarks(0, 7);
+        let mut now = known.clone();
+        (now[0].position, now[0].committed_at) = (Some(8), Some(after));
+        let mut last_commit = Some(before);
+        catch_up(&mut known, &mut last_commit, &now);
+        assert_eq!((known[0].lag, known[0].position, last_commit), (Some(0), Some(8), Some(after)));
+        // Whoever is behind all the same stays so.
+        let mut behind = known.clone();
+        behind[1].set_watermarks(0, 9);
+        catch_up(&mut behind, &mut last_commit, &now);
+        assert_eq!((behind[1].lag, last_commit), (Some(2), Some(after)));
     }
 }

@@ -6,6 +6,7 @@ use super::caps::CAP;
 use super::letter::with_cause;
 use crate::contract::{Intake, LetterClass, LetterStage, Unreadable};
 use crate::store;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// What was done with records when the process died.
@@ -57,11 +58,16 @@ impl Applier {
 
     /// The record as a letter, since the process died whenever it was worked on; or why the partition must stop instead.
     /// It is decoded only if it was not decoding that it died of: then later records of the same persons wait for it
-    /// (P8).
+    /// (P8). An outage is waited for (P6); none if `stop` ends that early.
     ///
     /// # Errors
     /// The cause.
-    pub async fn crashed(&self, record: Record, doing: Doing) -> Result<Taken, String> {
+    pub async fn crashed(
+        &self,
+        record: Record,
+        doing: Doing,
+        stop: &CancellationToken,
+    ) -> Result<Option<Taken>, String> {
         let (stage, detail) = match doing {
             Doing::Decode => (
                 LetterStage::Decode,
@@ -73,8 +79,13 @@ impl Applier {
             ),
         };
         let cause = Unreadable { class: LetterClass::Failed, stage, code: "crashed", detail };
-        if let Err(error) = self.canary().await {
-            return Err(format!("crashed: and a canary write fails too: {error}"));
+        while let Err(error) = self.canary().await {
+            if !self.waits_out(&error, stop).await {
+                return Err(format!("crashed: and a canary write fails too: {error}"));
+            }
+            if stop.is_cancelled() {
+                return Ok(None);
+            }
         }
         let taken = match doing {
             Doing::Decode => {
@@ -86,6 +97,6 @@ impl Applier {
         if !self.tallies.accepts(&taken.record.at, &self.options.caps) {
             return Err(format!("{CAP} (crashed)"));
         }
-        Ok(taken)
+        Ok(Some(taken))
     }
 }

@@ -210,9 +210,7 @@ impl Applier {
             return Err(format!("apply_failed: {code}: not even the ledger can be written"));
         }
         if part.records.iter().all(letter::is_letter) {
-            return Err(format!(
-                "apply_failed: {code}: even the letter of the record cannot be stored"
-            ));
+            return Err(format!("apply_failed: {code}: not even its letter can be stored"));
         }
         match self.attempt(&part, patience, hard).await {
             Ok(_) | Err(Stop::Cancelled) => return Ok(part),
@@ -221,8 +219,10 @@ impl Applier {
             }
             Err(Stop::Fault(_) | Stop::Stalled(_)) => {}
         }
-        if let Err(error) = self.canary().await {
-            return Err(format!("apply_failed: {code}; a canary write fails too: {error}"));
+        match self.canary().await {
+            Ok(()) => {}
+            Err(error) if self.waits_out(&error, hard).await => return Ok(part),
+            Err(error) => return Err(format!("apply_failed: {code}; a canary fails too: {error}")),
         }
         if part.replay.is_none() && !self.tallies.accept(&part, &self.options.caps) {
             return Err(format!("{CAP} ({code})"));

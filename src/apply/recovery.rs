@@ -1,8 +1,10 @@
 //! Whether batches can be applied at all.
 
 use super::Applier;
+use super::disposition::is_outage;
 use super::divide::CONDITION;
 use crate::store;
+use tokio_util::sync::CancellationToken;
 
 impl Applier {
     /// Sees whether batches can be applied again, and says so to `/readyz`: for a lane that has nothing to try it with.
@@ -17,6 +19,18 @@ impl Applier {
             self.health.set_ready(CONDITION);
         }
         Ok(())
+    }
+
+    /// Waits after a canary write that failed, if it failed because the system is away: that says nothing of a record
+    /// (P6), and what was to be judged by it is tried again. Whether it was that; whoever gives up does not wait for it.
+    pub(super) async fn waits_out(&self, error: &store::Error, hard: &CancellationToken) -> bool {
+        let is_away = is_outage(error) && self.gives_up_after.is_none();
+        if is_away {
+            self.health.set_not_ready(CONDITION, error.to_string());
+            tracing::warn!(%error, "a batch waits: the system is away");
+            hard.run_until_cancelled(tokio::time::sleep(self.options.retry_max_delay)).await;
+        }
+        is_away
     }
 
     /// Whether anything can be written to the tables of a batch.

@@ -166,6 +166,9 @@ fn line(finding: &Finding) -> String {
         ("letter", finding.letter_id.map(|id| id.to_string())),
         ("source", finding.source.clone()),
         ("message", finding.message_id.clone()),
+        ("parked", finding.parked_id.map(|id| id.to_string())),
+        ("group", finding.group_id.map(|id| id.to_string())),
+        ("batch", finding.batch_id.clone()),
     ];
     places.extend(ids.into_iter().filter_map(|(name, id)| Some(format!("{name} {}", id?))));
     if places.is_empty() {
@@ -199,5 +202,13 @@ mod tests {
         assert_eq!(super::text(&proved).lines().last(), Some("proved"));
         let finding = Finding { stream: Some(1003), sequence: Some(7), ..Finding::new("a gap") };
         assert_eq!(line(&finding), "stream 1003 sequence 7: a gap");
+        let finding = Finding {
+            parked_id: Some(5),
+            group_id: Some(uuid::Uuid::nil()),
+            batch_id: Some("b1".to_owned()),
+            ..Finding::new("a lie")
+        };
+        let group = "00000000-0000-0000-0000-000000000000";
+        assert_eq!(line(&finding), format!("parked 5, group {group}, batch b1: a lie"));
     }
 }

@@ -176,8 +176,9 @@ impl Lane {
                         offset,
                         "the process dies at a record: it becomes a dead letter"
                     );
-                    match self.applier.crashed(record, doing).await {
-                        Ok(taken) => taken,
+                    match self.applier.crashed(record, doing, &self.soft).await {
+                        Ok(Some(taken)) => taken,
+                        Ok(None) => return self.unnote(&at).await,
                         Err(cause) => {
                             self.unnote(&at).await;
                             return self.halt(Halt { at, fence, stop: stop(cause, first) });

@@ -160,6 +160,19 @@ impl Desk {
         Ok(Selection { letters, digest: hash.finalize().into() })
     }
 
+    /// Why a letter was not selected: there is none, or it was put right before.
+    pub async fn not_open(&self, letter_id: Uuid) -> Refusal {
+        let known = async {
+            let mut connection = self.pool.acquire().await?;
+            records(&mut connection, &[letter_id]).await
+        };
+        match known.await {
+            Ok(known) if known.is_empty() => Refusal::NoLetter(letter_id),
+            Ok(_) => Refusal::NotOpen(letter_id),
+            Err(error) => error.into(),
+        }
+    }
+
     /// What would become of these letters now; nothing is left of it. `progress` hears of letters that were looked at.
     ///
     /// # Errors

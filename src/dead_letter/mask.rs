@@ -10,7 +10,8 @@ use time::format_description::well_known::Rfc3339;
 /// Stands for a value that is not shown.
 pub(super) const MASKED: &str = "***";
 
-/// Fields of requests that say nothing of a person. Whatever else there is, also in versions to come, is masked.
+/// Fields of requests that say nothing of a person, if they have the form of a token: a sender can write anything into them.
+/// Whatever else there is, also in versions to come, is masked.
 const OPEN_FIELDS: [&str; 19] = [
     "type",
     "message_id",
@@ -38,7 +39,9 @@ pub(super) fn mask(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                if !OPEN_FIELDS.contains(&name.as_str()) {
+                if OPEN_FIELDS.contains(&name.as_str()) {
+                    mask_text(value);
+                } else {
                     mask(value);
                 }
             }
@@ -46,6 +49,16 @@ pub(super) fn mask(value: &mut Value) {
         Value::Array(elements) => elements.iter_mut().for_each(mask),
         Value::Null => {}
         Value::Bool(_) | Value::Number(_) | Value::String(_) => *value = MASKED.into(),
+    }
+}
+
+/// Masks in an open field what is no token.
+fn mask_text(value: &mut Value) {
+    match value {
+        Value::Array(elements) => elements.iter_mut().for_each(mask_text),
+        Value::Object(_) => mask(value),
+        Value::String(text) if !is_batch_id(text) => *value = MASKED.into(),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -89,6 +102,22 @@ mod tests {
                            "ids": [{"id_type": "NIN", "value": "***", "expiry_date": "***"}]},
             "program_memberships": [{"program": "CASH", "enrollment_date": "***"}],
             "added_later": {"anything": "***"},
+        });
+        assert_eq!(request, expected);
+    }
+
+    #[test]
+    fn an_open_field_is_shown_in_the_form_of_a_token_only() {
+        let mut request = json!({
+            "sent_at": "2026-01-31T09:00:00.000Z", "attempt": 2, "program": "Maria da Silva",
+            "kinds": ["Head", "Maria da Silva", {"name": "Maria"}], "code": null, "source": "maria@example.org",
+            "id_type": {"kind": "NIN", "value": "123"}, "message_id": "+49 151 23",
+        });
+        mask(&mut request);
+        let expected = json!({
+            "sent_at": "2026-01-31T09:00:00.000Z", "attempt": 2, "program": "***",
+            "kinds": ["Head", "***", {"name": "***"}], "code": null, "source": "***",
+            "id_type": {"kind": "NIN", "value": "***"}, "message_id": "***",
         });
         assert_eq!(request, expected);
     }

@@ -19,6 +19,9 @@ const OF_ONE_KEY: usize = 2_000;
 /// Transactions of the queue between two tries of letters that are behind others, at most: workers have their share.
 const DRAINS: u32 = 100;
 
+/// How often a run that waits for its rate looks whether somebody has ended it.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Why a run ends when its lock is gone.
 const CUT: &str = "the session that held the run was cut";
 
@@ -44,16 +47,6 @@ struct Pace<'a, P> {
 impl<P: Fn(u64)> Pace<'_, P> {
     fn most(&self) -> usize {
         self.run.rate.map_or(AT_ONCE, |rate| (rate.ceil() as usize).clamp(1, AT_ONCE))
-    }
-
-    /// Waits until the rate allows what comes next.
-    async fn keep(&mut self, tried: usize) {
-        #[expect(clippy::cast_precision_loss, reason = "letters are far fewer than 2^53")]
-        if let Some(rate) = self.run.rate {
-            self.looked_at += tried as f64;
-            let until = self.begun + Duration::from_secs_f64(self.looked_at / rate);
-            self.hard.run_until_cancelled(tokio::time::sleep_until(until)).await;
-        }
     }
 
     fn replay(&self, patient: bool) -> Arc<Replay> {
@@ -110,9 +103,12 @@ impl Desk {
                 let mut connection = self.pool.acquire().await?;
                 let next = next(&mut connection, pace.run.run_id, round, after).await?;
                 drop(connection);
-                let slice = next
-                    .get(..slice_of(&next, pace.most(), |letter| letter.key.as_deref()))
-                    .unwrap_or(&next);
+                // With a rate, what is of the same key meets in the second round.
+                let together = match pace.run.rate {
+                    None => slice_of(&next, pace.most(), |letter| letter.key.as_deref()),
+                    Some(_) => pace.most(),
+                };
+                let slice = next.get(..together).unwrap_or(&next);
                 let Some(last) = slice.last() else { break };
                 after = (last.number, last.place);
                 let ids = slice.iter().map(|letter| letter.letter_id).collect();
@@ -141,7 +137,7 @@ impl Desk {
             if done.letters.len() < ids.len() {
                 return Ok(Err(Interrupted(done.cause)));
             }
-            pace.keep(ids.len()).await;
+            self.keep(pace, ids.len()).await;
             if stay == 0 {
                 return Ok(Ok(()));
             }
@@ -156,6 +152,25 @@ impl Desk {
                 }
                 (true, Round::ByKey) => return Ok(Ok(())),
                 (true, Round::ByNumber) => patient = false,
+            }
+        }
+    }
+
+    /// Waits until the rate allows what comes next, or the run is ended.
+    async fn keep(&self, pace: &mut Pace<'_, impl Fn(u64)>, tried: usize) {
+        let Some(rate) = pace.run.rate else { return };
+        #[expect(clippy::cast_precision_loss, reason = "letters are far fewer than 2^53")]
+        let tried = tried as f64;
+        pace.looked_at += tried;
+        let until = pace.begun + Duration::from_secs_f64(pace.looked_at / rate);
+        while Instant::now() < until {
+            let pause = tokio::time::sleep_until(until.min(Instant::now() + LOOK));
+            if pace.hard.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+            // While the database is away nobody can have ended it.
+            if self.run(pace.run.run_id).await.is_ok_and(|run| run.state != "RUNNING") {
+                return;
             }
         }
     }

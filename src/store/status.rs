@@ -115,6 +115,8 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
                 _ => "WAITING",
             };
             let start = row.position.or(row.low);
+            // One that is stopped before anything is read is stopped at its position.
+            let offset = row.offset.or(start.filter(|_| state == "STOPPED"));
             Partition {
                 topic: row.topic,
                 partition: row.partition,
@@ -125,7 +127,7 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
                 high: row.high,
                 lag: row.high.zip(start).map(|(high, start)| (high - start).max(0)),
                 cause: row.paused.or(row.cause),
-                offset: row.offset,
+                offset,
                 since: row.paused_at.or(row.since),
                 committed_at: row.committed_at,
             }

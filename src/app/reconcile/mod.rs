@@ -9,6 +9,7 @@ mod broker;
 mod groups;
 mod history;
 mod ledger;
+mod letters;
 mod outcomes;
 mod output;
 mod parked;
@@ -105,6 +106,7 @@ pub async fn reconcile(
     let history = walk.history(&numbers, &mut references).await?;
     walk.references(&mut references).await?;
     let parked = walk.parked().await?;
+    let letters = walk.letters().await?;
     let groups = walk.groups().await?;
     let output = walk.output(broker, outputs, options.full).await?;
     Ok(Report {
@@ -118,6 +120,7 @@ pub async fn reconcile(
             history,
             references,
             parked,
+            letters,
             groups,
             batches,
             output,

@@ -104,6 +104,9 @@ fn judge(row: &ParkedRow, check: &mut Check) {
     }
     match row.outcome.as_deref() {
         Some("L") if !row.is_letter => find("a parked record became a letter that is not there"),
+        Some("A" | "U" | "P" | "R" | "L") if !row.has_end => {
+            find("a parked record is through, and does not say since when");
+        }
         Some("A" | "U" | "P" | "R" | "L") => {}
         _ => find("a parked record is through without an outcome"),
     }

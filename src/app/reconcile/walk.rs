@@ -6,7 +6,7 @@ use super::ledger::LedgerWalk;
 use super::output::{self, Output};
 use super::report::{Check, Finding};
 use super::streams::{self, BUCKET, Numbers, RunWalk};
-use super::{Unchecked, Watch, outcomes, undelivered};
+use super::{Unchecked, Watch, letters, outcomes, undelivered};
 use crate::config::Settings;
 use crate::store::reconcile as read;
 use sqlx::PgPool;
@@ -81,7 +81,8 @@ impl Walk<'_> {
         Ok((check, accepted, walk))
     }
 
-    /// The ledger's bytes against what stands for them, slice by slice of time.
+    /// The ledger's bytes, and what letters and parked records came to, against what stands for them, slice by slice of
+    /// time.
     pub(super) async fn outcomes(&self, latest: Option<OffsetDateTime>) -> Done<Check> {
         let mut check = Check::new("outcomes");
         // What is cleared away during the walk was a day from it at the start.
@@ -107,7 +108,12 @@ impl Walk<'_> {
                 continue;
             };
             let ledger = read::ledger_between(&mut tx, from, end).await?;
+            let kept = from.max(kept_since);
+            let unanswered = read::unanswered_between(&mut tx, kept, end, SLICE).await?;
             tx.rollback().await?;
+            for came in &unanswered {
+                check.find(letters::unanswered(came));
+            }
             let looked_at = said.len() as u64;
             let open = outcomes::compare(&ledger, said, kept_since, &mut check);
             let mut connection = self.pool.acquire().await?;

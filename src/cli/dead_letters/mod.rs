@@ -45,7 +45,8 @@ pub(super) enum Command {
     /// Say what would become of open letters if they were replayed now
     ///
     /// They are applied in transactions that are rolled back: nothing is left of it, and nothing is published. The
-    /// answer counts them by outcome and reason, and has a digest of the selection for `replay --digest`.
+    /// answer counts them by outcome and reason, and has a digest of the selection for `replay --digest`. Exit code 1 if
+    /// the letter that is named is not open.
     Preflight(replay::Preflight),
     /// Apply open letters again, by key and in their order
     ///

@@ -198,6 +198,9 @@ pub(super) async fn preflight(
 ) -> Result<Exit> {
     let desk = desk(settings).await?;
     let selection = args.meant.select(settings, &desk).await?;
+    if let (Some(letter_id), true) = (args.meant.letter_id, selection.is_empty()) {
+        return Err(desk.not_open(letter_id).await.into());
+    }
     let bar = bar(selection.len());
     let stop = CancellationToken::new();
     let work = desk.preflight(&selection, args.force.force, &stop, |n| bar.inc(n));

@@ -3,6 +3,7 @@
 mod batches;
 mod groups;
 mod intake;
+mod letters;
 mod memberships;
 mod parked;
 mod references;
@@ -14,6 +15,7 @@ pub use intake::{
     LedgerRow, Said, byte_at, ledger_after, ledger_between, ledger_with_after, letter_at,
     offsets_between, said_between,
 };
+pub use letters::{LetterRow, Unanswered, letters_after, unanswered_between};
 pub use memberships::{HistoryRow, MembershipRow, history_after, memberships_after};
 pub use parked::{ParkedName, ParkedRow, never_parked, parked_after, parked_names_after};
 pub use references::{Name, PhoneNumber, names_after, phone_numbers_after};

@@ -35,6 +35,8 @@ pub struct ParkedRow {
     pub parked_id: i64,
     pub state: String,
     pub outcome: Option<String>,
+    /// Whether it says since when it is through.
+    pub has_end: bool,
     pub source: String,
     pub message_id: String,
     pub topic: String,
@@ -62,8 +64,8 @@ pub async fn parked_after(
 ) -> Result<Vec<ParkedRow>> {
     Ok(sqlx::query_as!(
         ParkedRow,
-        r#"SELECT page.parked_id, page.state, page.outcome, page.source, page.message_id, page.topic, page.partition,
-                  page."offset",
+        r#"SELECT page.parked_id, page.state, page.outcome, page.resolved_at IS NOT NULL AS "has_end!", page.source,
+                  page.message_id, page.topic, page.partition, page."offset",
                   (SELECT get_byte(ledger.outcomes, (page."offset" - ledger.first_offset)::int)
                    FROM (
                        SELECT first_offset, outcomes FROM intake_ledger

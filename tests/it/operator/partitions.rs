@@ -120,6 +120,7 @@ async fn records_that_retention_took_are_lost_only_when_that_is_accepted() {
     let worker = Worker::start(&stage.setup);
     let stopped = in_state(&stage, 0, "STOPPED").await;
     assert!(stopped["cause"].as_str().unwrap().starts_with("records_lost"), "{stopped}");
+    assert_eq!(stopped["offset"], json!(2), "where: {stopped}");
     let resume = ["partitions", "resume", REQUESTS, "0", "--reason", "nobody has them"];
     let (code, _, stderr) = stage.command(&resume).await;
     assert_eq!(code, 1);

@@ -98,6 +98,7 @@ async fn a_run_is_cancelled_and_what_is_left_stays_as_it_was() {
     );
     let nobody = "00000000-0000-0000-0000-000000000000";
     assert_eq!(stage.command(&["dead-letters", "runs", "show", nobody]).await.0, 1);
+    assert_eq!(stage.command(&["dead-letters", "preflight", nobody]).await.0, 1);
     worker.stop().await;
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rollcall::apply::{Deed, Record, Replay};
 use rollcall::contract::wire::{Action, BatchRef, IdentifierRef};
-use rollcall::dead_letter::How;
+use rollcall::dead_letter::{How, Wish};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::waiting::Waiting;
 use crate::scene::{NOW, carrying, enrollment, identifier, item, raw, record, update};
+use crate::support::{PATIENCE, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_operators_give_an_unreadable_letter_one_number() {
@@ -316,5 +317,34 @@ async fn a_batch_counts_a_letter_whose_sender_is_known_only_when_it_is_replayed(
     w.sql("ALTER TABLE registrants DROP CONSTRAINT poison").await;
     assert_eq!(w.replay().await, json!({"applied": 1}));
     assert_eq!(counted(&w).await, "b 1 0 0");
+    w.proved().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_holds_for_letters_of_one_key_and_a_cancel_ends_the_wait_for_it() {
+    let mut w = Waiting::new().await;
+    for message_id in ["first", "second"] {
+        w.unreadable_enrollment("r1", &enrollment(message_id, "r1", "CASH")).await;
+    }
+    let mut holder = w.scene.pool.acquire().await.unwrap();
+    let how = How { rate: Some(0.001), ..How::default() };
+    let run = w.begin(&mut holder, how).await;
+    w.later();
+    let (desk, hard) = (w.desk(), CancellationToken::new());
+    let looked_at = "SELECT count(*) FROM dead_letter_run_items WHERE outcome IS NOT NULL";
+    let cancels = async {
+        eventually(PATIENCE, "one is looked at", async || {
+            (w.scene.number(looked_at).await > 0).then_some(())
+        })
+        .await;
+        let wish = Wish { actor: "anna".to_owned(), reason: "wrong ones".to_owned() };
+        desk.cancel(run.run_id, &wish).await.unwrap();
+    };
+    let goes_on = tokio::time::timeout(PATIENCE, desk.go_on(&run, &mut holder, &hard, |_| {}));
+    let (ended, ()) = tokio::join!(goes_on, cancels);
+    ended.expect("it does not wait for its rate").unwrap();
+    assert_eq!(w.scene.number(looked_at).await, 1);
+    assert_eq!(w.letters().await, "RESOLVED A 1, OPEN 1");
+    assert_eq!(desk.run(run.run_id).await.unwrap().state, "CANCELLED");
     w.proved().await;
 }

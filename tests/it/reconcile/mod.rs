@@ -3,6 +3,7 @@
 
 mod batches;
 mod ledger;
+mod letters;
 mod parked;
 mod state;
 mod streams;

@@ -112,6 +112,8 @@ async fn lies_of_records_that_wait_are_found() {
         at["message_id"] = json!(format!("u{offset}"));
         at
     };
+    let mut through = place(2);
+    through["parked_id"] = json!(numbers[2]);
     let byte = |offset: i64, byte: u8| {
         format!(
             "UPDATE intake_ledger SET outcomes = set_byte(outcomes, 0, {byte})
@@ -166,6 +168,24 @@ async fn lies_of_records_that_wait_are_found() {
                 "UPDATE dead_letters SET parked_id = NULL WHERE class = 'failed' AND topic LIKE '%updates'",
             ),
             lie("parked", "a parked record is through without an outcome", of(2), set("u2", "outcome = NULL")),
+            lie(
+                "parked",
+                "a parked record is through, and does not say since when",
+                of(2),
+                set("u2", "resolved_at = NULL"),
+            ),
+            lie(
+                "outcomes",
+                "parked_records says A, the inbox has no row",
+                through.clone(),
+                "DELETE FROM inbox WHERE message_id = 'u2'",
+            ),
+            lie(
+                "outcomes",
+                "parked_records says R, the inbox has no row",
+                through,
+                set("u2", "outcome = 'R'"),
+            ),
         ],
     )
     .await;
