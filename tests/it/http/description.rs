@@ -40,7 +40,7 @@ fn resolved<'a>(api: &'a Value, value: &'a Value) -> &'a Value {
 }
 
 /// The example body of an operation.
-fn example(api: &Value, operation: &Value) -> Value {
+pub(super) fn example(api: &Value, operation: &Value) -> Value {
     let media = &operation["requestBody"]["content"]["application/json"];
     let schema = resolved(api, &media["schema"]);
     let found = [&media["example"], &schema["example"], &schema["examples"][0]];

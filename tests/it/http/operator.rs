@@ -5,6 +5,7 @@ use hyper::Method;
 use rollcall::contract::encode;
 use serde_json::{Value, json};
 
+use super::description::example;
 use super::tokens::Key;
 use super::{Client, Served};
 use crate::scene::{Scene, enrollment, partition, raw, record};
@@ -303,5 +304,34 @@ async fn what_cannot_be_done_while_a_halt_stands_is_answered_so() {
     .await;
     assert_eq!(code, 3, "{stderr}");
     assert!(stderr.contains("database_behind_topics"), "{stderr}");
+    served.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_orders_work() {
+    let scene = staged().await;
+    let served = Served::beside(&scene, &[]).await;
+    let client = served.client.clone().patient();
+    let api = client.get("/openapi.json").await.json();
+    let example = |path: &str| example(&api, &api["paths"][format!("{LETTERS}/{path}")]["post"]);
+    let execute = async |sql: &'static str| sqlx::query(sql).execute(&scene.pool).await.unwrap();
+    execute("UPDATE dead_letters SET class = 'unknown_schema' WHERE class = 'undecodable'").await;
+    let preview = order(&client, "preflight", &example("preflight")).await;
+    assert_eq!((preview.status, &preview.json()["selected"]), (200, &json!(3)));
+    let made = order(&client, "replay", &example("replay")).await;
+    assert_eq!(made.status, 202, "{}", made.json());
+    let location = made.header("location");
+    in_state(&client, location, "DONE").await;
+    for (deed, status, state) in [("resume", 202, "DONE"), ("cancel", 200, "CANCELLED")] {
+        execute("UPDATE dead_letter_runs SET state = 'INTERRUPTED', ended_at = NULL").await;
+        let why = example(&format!("runs/{{run_id}}/{deed}"));
+        let done = client.json(Method::POST, &format!("{location}/{deed}"), &why).await;
+        assert_eq!(done.status, status, "{deed}: {}", done.json());
+        in_state(&client, location, state).await;
+    }
+    let mut discard = example("discard");
+    discard["letter_id"] =
+        scene.text("SELECT letter_id::text FROM dead_letters WHERE class = 'failed'").await.into();
+    assert_eq!(order(&client, "discard", &discard).await.status, 200);
     served.worker.stop().await;
 }
