@@ -21,7 +21,8 @@ pub struct Unanswered {
 
 /// Letters and records that waited which came to a decision in the time from `from` to before `until`, and have no row
 /// with that outcome in the inbox or in `inbox_attempts`, at most `limit`. The same transaction writes that row: it has
-/// its time and the record's coordinates, wherever a later attempt moves it.
+/// its time and the record's coordinates, wherever a later attempt moves it. They are compared as sets: a join of so many
+/// rows of which the planner knows little may become a loop in a loop.
 ///
 /// Left out is what has no row of its own: what came over HTTP has no coordinates, a letter that was superseded has its
 /// outcome from another record, and one of which nobody knows who sent it is given up without an answer.
@@ -33,9 +34,7 @@ pub async fn unanswered_between(
 ) -> Result<Vec<Unanswered>> {
     Ok(sqlx::query_as!(
         Unanswered,
-        r#"SELECT came.topic AS "topic!", came.partition AS "partition!", came."offset" AS "offset!",
-                  came.outcome AS "outcome!", came.letter_id, came.parked_id
-           FROM (
+        r#"WITH came AS MATERIALIZED (
                SELECT topic, partition, "offset", outcome, resolved_at, letter_id, NULL::bigint AS parked_id
                FROM dead_letters AS letter
                WHERE resolved_at >= $1 AND resolved_at < $2 AND outcome IN ('A', 'U', 'P', 'R') AND topic <> 'http'
@@ -49,18 +48,19 @@ pub async fn unanswered_between(
                SELECT topic, partition, "offset", outcome, resolved_at, NULL, parked_id
                FROM parked_records
                WHERE resolved_at >= $1 AND resolved_at < $2 AND outcome IN ('A', 'U', 'P', 'R') AND topic <> 'http'
-           ) AS came
-           WHERE NOT EXISTS (
-               SELECT FROM inbox
-               WHERE inbox.recorded_at >= $1 AND inbox.recorded_at < $2 AND inbox.recorded_at = came.resolved_at
-                 AND inbox.topic = came.topic AND inbox.partition = came.partition AND inbox."offset" = came."offset"
-                 AND inbox.outcome = came.outcome
-           ) AND NOT EXISTS (
-               SELECT FROM inbox_attempts AS attempt
-               WHERE attempt.recorded_at >= $1 AND attempt.recorded_at < $2 AND attempt.recorded_at = came.resolved_at
-                 AND attempt.topic = came.topic AND attempt.partition = came.partition
-                 AND attempt."offset" = came."offset" AND attempt.outcome = came.outcome
+           ), unanswered AS MATERIALIZED (
+               SELECT topic, partition, "offset", outcome, resolved_at FROM came
+               EXCEPT (
+                   SELECT topic, partition, "offset", outcome, recorded_at FROM inbox
+                   WHERE recorded_at >= $1 AND recorded_at < $2
+                   UNION ALL
+                   SELECT topic, partition, "offset", outcome, recorded_at FROM inbox_attempts
+                   WHERE recorded_at >= $1 AND recorded_at < $2
+               )
            )
+           SELECT topic AS "topic!", partition AS "partition!", "offset" AS "offset!", outcome AS "outcome!",
+                  came.letter_id, came.parked_id
+           FROM unanswered JOIN came USING (topic, partition, "offset", outcome, resolved_at)
            LIMIT $3"#,
         from,
         until,
