@@ -10,7 +10,7 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::PATIENCE;
+use super::{PATIENCE, eventually};
 
 /// Topics with the prefix of one test. Names are given without it.
 #[derive(Debug, Clone)]
@@ -97,6 +97,18 @@ impl Topics {
         for result in created {
             result.expect("the topic is created");
         }
+        // Created, but not known to who asks for its partitions until the broker has heard of it.
+        eventually(PATIENCE, "the topic is known", async || {
+            let name = name.clone();
+            self.blocking(move |consumer| {
+                let metadata = consumer.fetch_metadata(Some(&name), PATIENCE).ok()?;
+                let known = metadata.topics().first()?.partitions();
+                let all = known.len() == partitions as usize;
+                (all && known.iter().all(|one| one.leader() >= 0)).then_some(())
+            })
+            .await
+        })
+        .await;
     }
 
     /// Deletes a topic with its records.
