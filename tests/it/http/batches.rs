@@ -148,16 +148,20 @@ async fn lines_are_sent_on_and_what_came_of_them_can_be_read() {
     none.problem(404, "not-found");
     stage.prove(6).await;
 
-    // What the description gives as examples.
+    examples_are_taken(&client).await;
+    worker.stop().await;
+}
+
+/// What the description gives as examples.
+async fn examples_are_taken(client: &Client) {
     let api = client.get("/openapi.json").await.json();
     let content = &api["paths"]["/v1/batches"]["post"]["requestBody"]["content"];
     for (kind, id) in [("application/x-ndjson", "lines"), ("text/csv", "columns")] {
         let example = content[kind]["example"].as_str().expect(kind);
-        let sent = send(&client, id, &[("content-type", kind)], example).await;
+        let sent = send(client, id, &[("content-type", kind)], example).await;
         assert_eq!((sent.status, &sent.json()["refused"]), (202, &json!(0)), "{}", sent.json());
         assert!(sent.json()["accepted"].as_u64() >= Some(1));
     }
-    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
