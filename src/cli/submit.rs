@@ -4,7 +4,8 @@ use super::Context;
 use super::exit::{Exit, Failure, Result};
 use super::output::push;
 use crate::app::submit::{Error, Options, Summary, submit};
-use crate::contract::lines::{Format, is_batch_id, is_source};
+use crate::contract::lines::{Format, is_batch_id};
+use crate::contract::{SOURCE_FORM, is_source};
 use crate::lifecycle::clock::{Clock as _, SystemClock};
 use serde_json::json;
 use std::io::IsTerminal as _;
@@ -47,8 +48,7 @@ pub(super) struct Args {
 }
 
 fn source(text: &str) -> std::result::Result<String, String> {
-    let rule = "a source is 1 to 64 letters, digits, dots, underscores, tildes or dashes";
-    if is_source(text) { Ok(text.to_owned()) } else { Err(rule.to_owned()) }
+    if is_source(text) { Ok(text.to_owned()) } else { Err(format!("a source is {SOURCE_FORM}")) }
 }
 
 fn batch_id(text: &str) -> std::result::Result<String, String> {

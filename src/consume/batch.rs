@@ -147,4 +147,4 @@ impl Cutter {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -11,7 +11,7 @@ use super::decode::Request;
 use super::intake::Identity;
 use crate::domain::{Command, Fault, Meta};
 use text::Checker;
-pub use text::{is_source, is_text, is_token};
+pub use text::{SOURCE_FORM, is_source, is_text, is_token};
 use time::{Date, Duration, OffsetDateTime, UtcOffset};
 
 /// The settings that the meaning of a date depends on.

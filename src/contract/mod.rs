@@ -24,7 +24,7 @@ pub use encode::{Message, Unfit, decode_own, encode};
 pub use evolution::objections;
 pub use intake::{Identity, Intake, Refused, take};
 pub use json::{Misfit, checked_request, decode_json, encode_json, misfits, request_from_json};
-pub use limits::{Dates, command, faults, is_source, is_text, is_token};
+pub use limits::{Dates, SOURCE_FORM, command, faults, is_source, is_text, is_token};
 pub use partial::{Partly, decode_partly};
 pub use publish::{Provenance, change, dead_lettered, published_status, refused, result, state};
 pub use schemas::{Fingerprint, MessageType, SchemaError, Schemas, Version, embedded_text};

@@ -2,7 +2,8 @@
 //! rest.
 
 use crate::contract::MessageType;
-use crate::contract::lines::{is_batch_id, is_source};
+use crate::contract::is_source;
+use crate::contract::lines::is_batch_id;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

@@ -2,7 +2,8 @@
 
 use super::mask::{MASKED, is_open_header, mask};
 use super::{Advice, Alike, Filter, Listed};
-use crate::contract::lines::{is_batch_id, is_source};
+use crate::contract::is_source;
+use crate::contract::lines::is_batch_id;
 use crate::contract::wire::Millis;
 use crate::contract::{Schemas, decode_partly};
 use crate::store;

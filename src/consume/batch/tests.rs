@@ -32,8 +32,9 @@ fn letter(partition: i32, fence: Uuid, offset: i64) -> Decoded {
     }
 }
 
-fn cutter(max_consecutive: u64) -> (Cutter, Arc<Fences>) {
-    let config = Config {
+/// Settings whose cap of letters in a row is this.
+pub(in crate::consume) fn config(max_consecutive: u64) -> Config {
+    Config {
         bootstrap_servers: String::new(),
         group_id: String::new(),
         properties: Properties::default(),
@@ -52,7 +53,11 @@ fn cutter(max_consecutive: u64) -> (Cutter, Arc<Fences>) {
         takeover_after: Duration::ZERO,
         retry_max_delay: Duration::ZERO,
         drain: Duration::ZERO,
-    };
+    }
+}
+
+fn cutter(max_consecutive: u64) -> (Cutter, Arc<Fences>) {
+    let config = config(max_consecutive);
     let fences = Arc::new(Fences::default());
     (Cutter::new(Arc::new(config), Arc::clone(&fences)), fences)
 }

@@ -1,7 +1,5 @@
 use super::*;
-use crate::apply::Caps;
-use crate::config::Properties;
-use crate::consume::Config;
+use crate::consume::batch::tests::config;
 use crate::consume::fences::Fences;
 use time::OffsetDateTime;
 
@@ -94,26 +92,7 @@ fn begin(partition: i32, crashes: &Crashes) -> Entry {
 }
 
 fn apart() -> Apart {
-    let config = Config {
-        bootstrap_servers: String::new(),
-        group_id: String::new(),
-        properties: Properties::default(),
-        topics: Vec::new(),
-        owner: String::new(),
-        build: String::new(),
-        max_records: 100,
-        max_items: 100,
-        max_bytes: 100,
-        linger: Duration::ZERO,
-        buffer_records: 100,
-        buffer_bytes: 100,
-        fetch_queue: 100,
-        caps: Caps { max_consecutive: 0, max_ratio: 0.0, ratio_window: 10 },
-        application_name: String::new(),
-        takeover_after: Duration::ZERO,
-        retry_max_delay: Duration::ZERO,
-        drain: Duration::ZERO,
-    };
+    let config = config(0);
     Apart::new(Cutter::new(Arc::new(config), Arc::new(Fences::default())))
 }
 

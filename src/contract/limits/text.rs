@@ -112,6 +112,9 @@ pub fn is_text(value: &str) -> bool {
     fits(value, 0, MAX_TEXT)
 }
 
+/// What [`is_source`] asks for, in words.
+pub const SOURCE_FORM: &str = "1 to 64 letters, digits, dots, underscores, tildes or dashes";
+
 /// `[A-Za-z0-9._~-]{1,64}`
 pub fn is_source(value: &str) -> bool {
     (1..=MAX_SOURCE).contains(&value.len()) && value.bytes().all(is_unreserved)

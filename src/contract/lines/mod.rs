@@ -35,11 +35,6 @@ pub enum Format {
     Csv,
 }
 
-/// Whether a text may be the source of requests: `[A-Za-z0-9._~-]{1,64}`.
-pub fn is_source(text: &str) -> bool {
-    limits::is_source(text)
-}
-
 /// Whether a text may name a batch: `[A-Za-z0-9._~:-]{1,99}`.
 pub fn is_batch_id(text: &str) -> bool {
     limits::is_token(text)

@@ -13,6 +13,7 @@ pub(super) use scope::{
 
 use super::Face;
 use super::problem::{Code, Problem};
+use crate::contract::{SOURCE_FORM, is_source};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -200,17 +201,12 @@ fn allows<S: Scope>(scopes: &BTreeSet<String>) -> Result<(), Problem> {
 
 /// The source that the header names.
 fn named_source(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let wrong = || {
-        Problem::parameter(
-            "Rollcall-Source",
-            "1 to 64 letters, digits, dots, underscores, tildes or dashes",
-        )
-    };
+    let wrong = || Problem::parameter("Rollcall-Source", SOURCE_FORM);
     let mut values = headers.get_all(&SOURCE_HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(wrong());
     }
     let text = value.to_str().map_err(|_error| wrong())?.trim();
-    if crate::contract::is_source(text) { Ok(Some(text.to_owned())) } else { Err(wrong()) }
+    if is_source(text) { Ok(Some(text.to_owned())) } else { Err(wrong()) }
 }

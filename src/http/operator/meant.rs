@@ -1,6 +1,6 @@
 //! Which letters are meant: in the query of a list, in the body of an order.
 
-use crate::contract::{Reason, is_source};
+use crate::contract::{Reason, SOURCE_FORM, is_source};
 use crate::dead_letter::{Filter, words};
 use crate::http::extract::{FromQuery, Parameters};
 use crate::http::problem::{Flaw, Problem};
@@ -41,9 +41,6 @@ pub(super) struct Said {
     pub(super) until: Option<String>,
 }
 
-/// What a source is.
-const SOURCE: &str = "1 to 64 letters, digits, dots, underscores, tildes or dashes";
-
 /// A field, and what is allowed there.
 type Fault = (&'static str, String);
 
@@ -58,7 +55,7 @@ impl Said {
             faults.push(("offset", "it needs a partition".to_owned()));
         }
         if self.source.as_deref().is_some_and(|source| !is_source(source)) {
-            faults.push(("source", SOURCE.to_owned()));
+            faults.push(("source", SOURCE_FORM.to_owned()));
         }
         let meant = Meant {
             letter_id: self.letter_id,
@@ -176,19 +173,6 @@ pub(super) struct Choice {
     until: Option<String>,
 }
 
-const CHOICE: [&str; 10] = [
-    "class",
-    "stage",
-    "code",
-    "source",
-    "topic",
-    "partition",
-    "offset",
-    "schema",
-    "since",
-    "until",
-];
-
 /// A list of letters: which, the parameters that say so, and which part of it.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -231,10 +215,8 @@ impl FromQuery for Asked {
             since: text("since")?,
             until: text("until")?,
         };
-        let chosen = CHOICE
-            .iter()
-            .copied()
-            .chain(["state"])
+        let chosen = (Self::NAMES.iter().copied())
+            .filter(|name| !Part::NAMES.contains(name))
             .filter_map(|name| Some((name, parameters.all(name).next()?.to_owned())));
         let chosen = chosen.collect();
         Ok(Self { said, state: text("state")?, chosen, part: Part::read(parameters)? })

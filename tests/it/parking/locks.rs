@@ -59,15 +59,23 @@ fn of(batch_id: &str) -> BatchRef {
     BatchRef { batch_id: batch_id.to_owned(), total_count: None }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_a_record_that_a_drain_holds_does_not_hold_the_streams() {
-    let mut w = Waiting::new().await;
+/// Holds the batch "b", and so whoever counts something in it.
+const HOLD: &str = "SELECT FROM batches WHERE batch_id = 'b' FOR UPDATE";
+
+/// Makes a letter of an enrollment of "r1", who is document 1 too. It would be applied now.
+async fn failed(w: &mut Waiting) {
     w.sql("ALTER TABLE registrants ADD CONSTRAINT poison CHECK (name <> 'Seeded Name r1')").await;
     let mut failed = enrollment("failed", "r1", "CASH");
     failed.registrant.ids.push(identifier("DOC", "1"));
     let letter = w.enrollment(&failed);
     w.apply(letter).await;
     w.sql("ALTER TABLE registrants DROP CONSTRAINT poison").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_record_that_a_drain_holds_does_not_hold_the_streams() {
+    let mut w = Waiting::new().await;
+    failed(&mut w).await;
     // All answers go to one stream: that of the key "r1".
     let at = w.updates.0.clone();
     let mut first = update("first", "r2", "CASH", Action::Pause);
@@ -80,10 +88,7 @@ async fn who_waits_for_a_record_that_a_drain_holds_does_not_hold_the_streams() {
     let again = w.enrollment(&enrollment("failed", "r1", "CASH"));
     let mut bystander = bystander(&w.scene).await;
     let mut tx = bystander.begin().await.unwrap();
-    sqlx::query("SELECT FROM batches WHERE batch_id = 'b' FOR UPDATE")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::query(HOLD).execute(&mut *tx).await.unwrap();
     let resend = async {
         // The drain has both records, and waits for the batch of the first.
         waiting_for_locks(&w.scene, 1).await;
@@ -109,12 +114,7 @@ async fn who_waits_for_a_record_that_a_drain_holds_does_not_hold_the_streams() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_joins_a_letter_while_it_is_closed_is_not_stranded() {
     let mut w = Waiting::new().await;
-    w.sql("ALTER TABLE registrants ADD CONSTRAINT poison CHECK (name <> 'Seeded Name r1')").await;
-    let mut failed = enrollment("failed", "r1", "CASH");
-    failed.registrant.ids.push(identifier("DOC", "1"));
-    let letter = w.enrollment(&failed);
-    w.apply(letter).await;
-    w.sql("ALTER TABLE registrants DROP CONSTRAINT poison").await;
+    failed(&mut w).await;
     let mut behind: Vec<_> =
         (0..210).map(|n| w.update(&format!("behind{n}"), "r1", Action::Pause)).collect();
     let at = w.updates.0.clone();
@@ -129,10 +129,7 @@ async fn who_joins_a_letter_while_it_is_closed_is_not_stranded() {
     let again = w.enrollment(&enrollment("failed", "r1", "CASH"));
     let mut bystander = bystander(&w.scene).await;
     let mut tx = bystander.begin().await.unwrap();
-    sqlx::query("SELECT FROM batches WHERE batch_id = 'b' FOR UPDATE")
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    sqlx::query(HOLD).execute(&mut *tx).await.unwrap();
     let join = w.scene.apply(w.fence, vec![joins]);
     let resend = async {
         // The other has seen the letter, and has not committed.
