@@ -1,6 +1,7 @@
 //! A large batch over all partitions and two workers.
 
 use rollcall::contract::wire::ReceiptStatus;
+use serde_json::Value;
 
 use super::{counts, digest, of_batch, receipt, receipts};
 use crate::stage::{REQUESTS, Stage, record};
@@ -35,6 +36,12 @@ async fn a_hundred_thousand_over_two_workers_get_exactly_one_receipt() {
     assert_eq!(receipts(&stage, "large").await.len(), 1);
     let open = "SELECT count(*) FROM batches WHERE due_at IS NOT NULL OR revision <> 1";
     assert_eq!(stage.number(open).await, 0, "nothing more is to be said");
+    // The batch has more messages than a page of the proof.
+    stage.prove(MANY as i64).await;
+    let lie = "UPDATE batches SET digest = set_byte(digest, 31, get_byte(digest, 31) # 1)";
+    sqlx::query(lie).execute(&stage.db.pool).await.unwrap();
+    let (code, report) = stage.json(&["reconcile", "--offline"]).await;
+    assert_eq!((code, &report["proved"]), (1, &Value::Bool(false)), "{report:#}");
     for worker in workers {
         worker.stop().await;
     }
