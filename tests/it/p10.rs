@@ -69,6 +69,7 @@ async fn same_rows(kinds: Kinds, queries: &[Query]) {
             0
         );
         assert_eq!(scene.number("SELECT count(*) FROM parked_names").await, 0);
+        crate::reconcile::proves(scene).await;
     }
     let (one, other) = tokio::join!(dump(&serial, queries), dump(&cut, queries));
     for (what, _) in queries {

@@ -62,7 +62,8 @@ pub(super) fn compare(
     Open { strays: said, letters }
 }
 
-fn place(said: &Said) -> (&str, i32, i64) {
+/// Its coordinates.
+pub(super) fn place(said: &Said) -> (&str, i32, i64) {
     (&said.topic, said.partition, said.offset)
 }
 
@@ -88,10 +89,11 @@ fn judge(
 ) -> Verdict {
     let outcome = byte as char;
     let at = |what: String| Finding::at_offset(what, &row.topic, row.partition, offset);
-    // What a parked record or a letter came to later is another transaction's.
-    let came_later = |said: &&Said| {
-        said.recorded_at != row.recorded_at
-            && (byte == b'K' || (matches!(byte, b'L' | b'S') && said.letter_id.is_none()))
+    // What a letter came to later is another transaction's; what a parked record came to may be the same transaction's.
+    let came_later = |said: &&Said| match byte {
+        b'K' => said.recorded_at != row.recorded_at || said.outcome != "K",
+        b'L' | b'S' => said.recorded_at != row.recorded_at && said.letter_id.is_none(),
+        _ => false,
     };
     let mut standing = said.iter().filter(|said| !came_later(said));
     let (first, second) = (standing.next(), standing.next());
@@ -240,6 +242,17 @@ mod tests {
         assert_eq!(found(&[ledger(0, "A")], vec![said(0, "A"), said(1, "A")]), (vec![], 1));
         assert!(stray(&said(1, "A"), None).is_some());
         assert!(stray(&said(1, "A"), Some(b'A')).is_some());
+    }
+
+    #[test]
+    fn what_waited_for_another_of_its_batch_came_to_something_at_once() {
+        for came_to in ["A", "L"] {
+            for said in [[said(0, "K"), said(0, came_to)], [said(0, came_to), said(0, "K")]] {
+                assert_eq!(found(&[ledger(0, "K")], said.into()), (vec![], 0));
+            }
+            assert_eq!(found(&[ledger(0, "K")], vec![said(0, came_to)]), (vec![0], 0));
+        }
+        assert_eq!(found(&[ledger(0, "K")], vec![said(0, "K"), said(0, "K")]), (vec![0], 0));
     }
 
     #[test]

@@ -19,12 +19,9 @@ impl Walk<'_> {
             let Some(last) = page.last() else { break };
             after = (last.topic.clone(), last.partition, last.first_offset);
             for places in places(&page).chunks(PAGE) {
-                let (topics, rest): (Vec<_>, Vec<_>) =
-                    places.iter().map(|(topic, at, offset)| (*topic, (*at, *offset))).unzip();
-                let (partitions, offsets): (Vec<_>, Vec<_>) = rest.into_iter().unzip();
                 check.checked += places.len() as u64;
-                let missing =
-                    read::never_parked(&mut connection, &topics, &partitions, &offsets).await?;
+                let places = places.iter().copied().collect();
+                let missing = read::never_parked(&mut connection, &places).await?;
                 for (topic, partition, offset) in missing {
                     let what = "the ledger says K, parked_records has no row for it";
                     check.find(Finding::at_offset(what, &topic, partition, offset));

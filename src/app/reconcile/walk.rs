@@ -117,18 +117,18 @@ impl Walk<'_> {
             let looked_at = said.len() as u64;
             let open = outcomes::compare(&ledger, said, kept_since, &mut check);
             let mut connection = self.pool.acquire().await?;
-            for said in open.strays {
-                let byte = read::byte_at(&mut connection, &said.topic, said.partition, said.offset)
-                    .await?;
-                if let Some(finding) = outcomes::stray(&said, byte) {
+            let places = open.strays.iter().map(outcomes::place).collect();
+            let bytes = read::bytes_at(&mut connection, &places).await?;
+            for (said, byte) in open.strays.iter().zip(bytes) {
+                if let Some(finding) = outcomes::stray(said, byte) {
                     check.find(finding);
                 }
             }
-            for place in open.letters {
-                let letter =
-                    read::letter_at(&mut connection, &place.topic, place.partition, place.offset)
-                        .await?;
-                if let Some(finding) = outcomes::letter(&place, letter.as_deref()) {
+            let places = open.letters.iter();
+            let places = places.map(|at| (at.topic.as_str(), at.partition, at.offset)).collect();
+            let letters = read::letters_at(&mut connection, &places).await?;
+            for (place, letter) in open.letters.iter().zip(letters) {
+                if let Some(finding) = outcomes::letter(place, letter.as_deref()) {
                     check.find(finding);
                 }
             }

@@ -6,18 +6,19 @@ mod intake;
 mod letters;
 mod memberships;
 mod parked;
+mod places;
 mod references;
 mod streams;
 
 pub use batches::{BatchMessage, batch, batch_after, batch_messages_after};
 pub use groups::{MemberRow, members_after};
 pub use intake::{
-    LedgerRow, Said, byte_at, ledger_after, ledger_between, ledger_with_after, letter_at,
-    offsets_between, said_between,
+    LedgerRow, Said, ledger_after, ledger_between, ledger_with_after, offsets_between, said_between,
 };
 pub use letters::{LetterRow, Unanswered, letters_after, unanswered_between};
 pub use memberships::{HistoryRow, MembershipRow, history_after, memberships_after};
-pub use parked::{ParkedName, ParkedRow, never_parked, parked_after, parked_names_after};
+pub use parked::{ParkedName, ParkedRow, parked_after, parked_names_after};
+pub use places::{Places, bytes_at, letters_at, never_parked};
 pub use references::{Name, PhoneNumber, names_after, phone_numbers_after};
 pub use streams::{
     CursorRow, OutboxRange, Run, Unnumbered, cursors, last_batch, last_number, outbox_ranges,

@@ -3,30 +3,6 @@
 use crate::store::Result;
 use sqlx::PgConnection;
 
-/// Those of the records that were never parked: topic, partition and offset.
-pub async fn never_parked(
-    connection: &mut PgConnection,
-    topics: &[&str],
-    partitions: &[i32],
-    offsets: &[i64],
-) -> Result<Vec<(String, i32, i64)>> {
-    let rows = sqlx::query!(
-        r#"SELECT asked.topic AS "topic!", asked.partition AS "partition!", asked."offset" AS "offset!"
-           FROM UNNEST($1::text[], $2::int[], $3::bigint[]) AS asked (topic, partition, "offset")
-           WHERE NOT EXISTS (
-               SELECT FROM parked_records AS parked
-               WHERE parked.topic = asked.topic AND parked.partition = asked.partition
-                 AND parked."offset" = asked."offset"
-           )"#,
-        topics as &[&str],
-        partitions,
-        offsets,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.topic, row.partition, row.offset)).collect())
-}
-
 /// A record that waits or waited, with what stands for it elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns of the table")]

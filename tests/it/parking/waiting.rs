@@ -103,5 +103,6 @@ impl Waiting {
         assert_eq!(self.scene.number("SELECT count(*) FROM parked_names").await, 0);
         let waiting = "SELECT count(*) FROM parked_records WHERE state = 'WAITING'";
         assert_eq!(self.scene.number(waiting).await, 0);
+        crate::reconcile::proves(&self.scene).await;
     }
 }

@@ -34,6 +34,12 @@ pub(crate) async fn offline(scene: &Scene) -> Report {
     run(scene, &Settings::default(), Options { offline: true, full: false }).await
 }
 
+/// `reconcile` has nothing to say against what stands in the tables.
+pub(crate) async fn proves(scene: &Scene) {
+    let report = offline(scene).await;
+    assert!(report.proved(), "{:#}", report.to_json());
+}
+
 async fn execute(scene: &Scene, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&scene.pool).await.expect(sql);
 }
