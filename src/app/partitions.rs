@@ -12,7 +12,7 @@ use crate::store::partitions::Deed;
 use crate::store::status::Partition;
 use crate::store::{self, leases, partitions as stored};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::{Message as _, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 use sqlx::{Connection as _, PgConnection};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -49,8 +49,8 @@ pub enum Refusal {
     NoRecord(i64),
     /// Records are gone, and nobody said that this is accepted.
     #[error(
-        "{count} offsets from {first} on are gone from Kafka and were never applied; --accept-loss enters them as lost, \
-         for ever"
+        "{count} offsets from {first} on are gone from Kafka and were never applied; `partitions resume --accept-loss` \
+         enters them as lost, for ever"
     )]
     Lost {
         /// The position.
@@ -268,29 +268,39 @@ pub async fn skip(
 ) -> Result<Skipped, Refusal> {
     let found = find(settings, connection, (topic, partition)).await?;
     let position = found.position.or(found.low).unwrap_or_default();
-    if let Some(offset) = offset.filter(|offset| *offset != position) {
-        let topic = topic.to_owned();
-        return Err(Refusal::OtherOffset { topic, partition, position, offset });
-    }
     if !matches!(found.state.as_str(), "STOPPED" | "PAUSED") {
         return Err(Refusal::Running(topic.to_owned(), partition));
     }
     if let Some(halt) = store::status::halts(connection).await?.first() {
         return Err(Refusal::Stopped(format!("nothing is applied while `{}` stands", halt.name)));
     }
+    if let Some(count) = found.low.map(|low| low - position).filter(|count| *count > 0) {
+        return Err(Refusal::Lost { first: position, count });
+    }
     let at = TopicPartition { topic: topic.into(), partition };
     let own = settings.clone();
     let record = kafka::blocking(move || fetch(&own, &at, position)).await?;
+    if let Some(offset) = offset {
+        // Before the record may be offsets that Kafka never delivers; who names the position means the record too.
+        let is_next = record.as_ref().is_some_and(|record| record.offset == offset);
+        if offset != position && !is_next {
+            let topic = topic.to_owned();
+            return Err(Refusal::OtherOffset { topic, partition, position, offset });
+        }
+    }
     let record = record.ok_or(Refusal::NoRecord(position))?;
+    let offset = record.offset;
     let applier = desk(settings).await?.applier;
-    let letter_id = apply(&applier, connection, record, wish).await?;
-    Ok(Skipped { letter_id, offset: position })
+    let letter_id = apply(&applier, connection, position, record, wish).await?;
+    Ok(Skipped { letter_id, offset })
 }
 
-/// Enters the record as skipped, as a batch of its own under a fence of its own.
+/// Enters the record as skipped, with what was never delivered from the position to it, as a batch of its own under a
+/// fence of its own.
 async fn apply(
     applier: &Applier,
     connection: &mut PgConnection,
+    position: i64,
     record: Record,
     wish: &Wish,
 ) -> Result<Uuid, Refusal> {
@@ -303,7 +313,8 @@ async fn apply(
         }
         tx.commit().await?;
         let (taken, letter_id) = applier.skipped(record.clone());
-        let slice = Slice { at: at.clone(), fence, first_offset: offset, next_offset: offset + 1 };
+        let (first_offset, next_offset) = (position, offset + 1);
+        let slice = Slice { at: at.clone(), fence, first_offset, next_offset };
         let Wish { actor, reason } = wish.clone();
         let passing = Some(Passing { letter_id, actor, reason });
         let batch =
@@ -325,11 +336,11 @@ async fn apply(
     Err(Refusal::Taken)
 }
 
-/// The record with this offset, if there is one.
+/// The first record from this position on, if there is one.
 fn fetch(
     settings: &Settings,
     at: &TopicPartition,
-    offset: i64,
+    position: i64,
 ) -> Result<Option<Record>, Unreachable> {
     let away = |error| Unreachable::new(settings, &error);
     let consumer: BaseConsumer = kafka::client(settings)
@@ -337,16 +348,18 @@ fn fetch(
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .set("isolation.level", "read_committed")
+        // Never a record behind some that are lost.
+        .set("auto.offset.reset", "error")
         .create()
         .map_err(away)?;
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(&at.topic, at.partition, Offset::Offset(offset)).map_err(away)?;
+    list.add_partition_offset(&at.topic, at.partition, Offset::Offset(position)).map_err(away)?;
     consumer.assign(&list).map_err(away)?;
     let until = Instant::now() + FETCH;
     loop {
         match consumer.poll(Duration::from_millis(200)) {
             Some(Ok(message)) => {
-                return Ok((message.offset() == offset).then(|| consume::record_of(at, &message)));
+                return Ok(Some(consume::record_of(at, &message)));
             }
             Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => return Ok(None),
             Some(Err(error)) if Instant::now() >= until => return Err(away(error)),

@@ -35,7 +35,7 @@ impl Broker {
             .set("auto.offset.reset", "earliest")
             // Only what is there is read. A fetch that waits at a partition's end would hold up the next partition.
             .set("fetch.wait.max.ms", "10")
-            .set("queued.max.messages.kbytes", "16384");
+            .set("queued.max.messages.kbytes", "4096");
         let consumer: BaseConsumer = config.create().map_err(away)?;
         let metadata = consumer.fetch_metadata(None, PATIENCE).map_err(away)?;
         let topics = metadata

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::shown;
 use crate::stage::{REQUESTS, Stage, record, request};
-use crate::support::{NewRecord, PATIENCE, Worker, eventually};
+use crate::support::{NewRecord, PATIENCE, Transaction, Worker, eventually};
 
 fn garbage() -> NewRecord {
     NewRecord { partition: Some(0), value: Some(b"garbage".to_vec()), ..NewRecord::default() }
@@ -35,6 +35,12 @@ async fn in_state(stage: &Stage, number: i32, state: &str) -> Value {
     .await
 }
 
+/// The bytes of the ledger of one partition.
+async fn ledger(stage: &Stage) -> String {
+    let ledger = "SELECT string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY first_offset) FROM intake_ledger";
+    sqlx::query_scalar(ledger).fetch_one(&stage.db.pool).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_stops_its_partition_is_passed_over() {
     let mut stage = Stage::new().await;
@@ -57,9 +63,7 @@ async fn a_record_that_stops_its_partition_is_passed_over() {
     let (code, skipped) = stage.json(&[&skip[..], &because].concat()).await;
     assert_eq!((code, &skipped["skipped"], &skipped["position"]), (0, &json!(2), &json!(3)));
     stage.decided(5).await;
-    let ledger = "SELECT string_agg(convert_from(outcomes, 'UTF8'), '' ORDER BY first_offset) FROM intake_ledger";
-    let ledger: String = sqlx::query_scalar(ledger).fetch_one(&stage.db.pool).await.unwrap();
-    assert_eq!(ledger, "LLSLA");
+    assert_eq!(ledger(&stage).await, "LLSLA");
     let letter = shown(&stage, skipped["letter_id"].as_str().unwrap()).await;
     assert_eq!(
         [&letter["class"], &letter["offset"], &letter["actions"][0]["action"]],
@@ -70,6 +74,38 @@ async fn a_record_that_stops_its_partition_is_passed_over() {
     assert_eq!(stage.number(audit).await, 1);
     in_state(&stage, 0, "RUNNING").await;
     stage.prove(5).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_behind_offsets_that_are_never_delivered_is_passed_over() {
+    let mut stage = Stage::new().await;
+    stage.setup = stage.setup.with("ROLLCALL_DEAD_LETTER__MAX_CONSECUTIVE", "1");
+    for number in [1, 5] {
+        stage.topics.produce(REQUESTS, &[garbage()]).await;
+        // A record that is taken back, and the marker that says so.
+        stage.topics.transact(REQUESTS, &[good(0, number)], Transaction::Aborted).await;
+        stage.topics.produce(REQUESTS, &[garbage()]).await;
+    }
+    stage.topics.produce(REQUESTS, &[good(0, 8)]).await;
+    let worker = Worker::start(&stage.setup);
+    let because = ["--reason", "never mind"];
+    // Its own offset is told, or the position.
+    for (position, told, record, then) in [(1, 3, 3, 4), (5, 5, 7, 8)] {
+        let stopped = in_state(&stage, 0, "STOPPED").await;
+        let places = [&stopped["position"], &stopped["offset"]];
+        assert_eq!(places, [&json!(position), &json!(record)], "{stopped:#}");
+        let between = ["partitions", "skip", REQUESTS, "0", "2"];
+        assert_eq!(stage.command(&[&between[..], &because].concat()).await.0, 1);
+        let told = told.to_string();
+        let skip = ["partitions", "skip", REQUESTS, "0", &told];
+        let (code, skipped) = stage.json(&[&skip[..], &because].concat()).await;
+        let places = [&skipped["skipped"], &skipped["position"]];
+        assert_eq!((code, places), (0, [&json!(record), &json!(then)]), "{skipped:#}");
+    }
+    stage.decided(9).await;
+    assert_eq!(ledger(&stage).await, "L--SL--SA");
+    stage.prove(9).await;
     worker.stop().await;
 }
 
