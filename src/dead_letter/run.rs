@@ -78,15 +78,27 @@ impl Desk {
     ) -> Result<(), Refusal> {
         let begun = Instant::now();
         let mut pace = Pace { run, holder, hard, progress, begun, looked_at: 0.0 };
-        let (state, cause) = match self.rounds(&mut pace).await? {
-            Ok(()) => ("DONE", None),
-            Err(Interrupted(cause)) => ("INTERRUPTED", cause),
-        };
-        // Not where somebody has cancelled it meanwhile.
-        let mut connection = self.pool.acquire().await?;
-        let (now, from) = (Some(self.clock.now()), ["RUNNING"]);
-        letters_runs::set_state(&mut connection, run.run_id, &from, state, cause.as_deref(), now)
-            .await?;
+        let outcome = self.rounds(&mut pace).await?;
+        let (mut connection, now) = (self.pool.acquire().await?, self.clock.now());
+        match outcome {
+            Ok(()) => {
+                // Not where somebody has cancelled it meanwhile.
+                let from = ["RUNNING"];
+                letters_runs::set_state(
+                    &mut connection,
+                    run.run_id,
+                    &from,
+                    "DONE",
+                    None,
+                    Some(now),
+                )
+                .await?;
+            }
+            Err(Interrupted(cause)) => {
+                letters_runs::release(pace.holder, run.run_id).await;
+                letters_runs::interrupt(&mut connection, run.run_id, cause.as_deref(), now).await?;
+            }
+        }
         Ok(())
     }
 

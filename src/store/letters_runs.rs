@@ -68,6 +68,38 @@ pub async fn hold(connection: &mut PgConnection, run_id: Uuid) -> Result<bool> {
     .await?)
 }
 
+/// Gives a run up that this session holds, as far as it still can.
+pub async fn release(connection: &mut PgConnection, run_id: Uuid) {
+    let released = sqlx::query_scalar!(
+        r#"SELECT pg_advisory_unlock(hashtextextended($1::text, 0)) AS "released!""#,
+        run_id.to_string(),
+    )
+    .fetch_one(connection);
+    if !matches!(tokio::time::timeout(ANSWER, released).await, Ok(Ok(true))) {
+        tracing::debug!(%run_id, "the run was not held any more");
+    }
+}
+
+/// Says why a run was left, unless it has ended, or somebody else has it by now.
+pub async fn interrupt(
+    connection: &mut PgConnection,
+    run_id: Uuid,
+    cause: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query!(
+        "UPDATE dead_letter_runs SET state = 'INTERRUPTED', cause = $2, ended_at = $3
+         WHERE run_id = $1 AND state = 'RUNNING'
+           AND pg_try_advisory_xact_lock(hashtextextended(run_id::text, 0))",
+        run_id,
+        cause,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Whether this session holds a run: it was not cut, and the lock is its own.
 pub async fn is_held(connection: &mut PgConnection, run_id: Uuid) -> bool {
     let held = sqlx::query_scalar!(

@@ -68,22 +68,55 @@ async fn a_database_that_is_away_is_said_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_whose_session_is_cut_is_interrupted() {
-    let scene = staged().await;
-    let setup = setup(&scene);
-    let replay =
-        ["dead-letters", "replay", "--class", "undecodable", "--rate", "1", "--reason", "x"];
-    let mut process = Worker::start_with(&setup, &replay);
-    let cut = "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON oid = database
-               WHERE locktype = 'advisory' AND datname = current_database()";
-    eventually(PATIENCE, "the run is held", async || {
-        let ended = sqlx::query(cut).fetch_all(&scene.pool).await.unwrap();
-        ended.first().filter(|row| row.get::<bool, _>(0)).map(|_| ())
+async fn a_run_whose_session_is_cut_is_interrupted_unless_somebody_has_taken_it() {
+    for is_taken in [false, true] {
+        let scene = staged().await;
+        let setup = setup(&scene);
+        let replay =
+            ["dead-letters", "replay", "--class", "undecodable", "--rate", "1", "--reason", "x"];
+        let mut process = Worker::start_with(&setup, &replay);
+        let mut other = scene.pool.acquire().await.unwrap();
+        let cut =
+            "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON oid = database
+                   WHERE locktype = 'advisory' AND datname = current_database() AND granted";
+        eventually(PATIENCE, "the run is held", async || {
+            if is_taken {
+                // Whoever resumes it waits for the lock, and has it in the moment in which it is free.
+                let run =
+                    scene.text("SELECT coalesce(max(run_id::text), '') FROM dead_letter_runs");
+                let run = Some(run.await).filter(|run| !run.is_empty())?;
+                let take = "SELECT pg_advisory_lock(hashtextextended($1, 0))";
+                let take = sqlx::query(take).bind(run).execute(&mut *other);
+                let (taken, ended) = tokio::join!(take, async {
+                    waits_for_a_run(&scene).await;
+                    sqlx::query(cut).fetch_all(&scene.pool).await.unwrap()
+                });
+                taken.unwrap();
+                return ended.first().filter(|row| row.get::<bool, _>(0)).map(|_| ());
+            }
+            let ended = sqlx::query(cut).fetch_all(&scene.pool).await.unwrap();
+            ended.first().filter(|row| row.get::<bool, _>(0)).map(|_| ())
+        })
+        .await;
+        assert_eq!(process.exit(PATIENCE).await.code(), Some(3));
+        let run = "SELECT state || ': ' || coalesce(cause, '-') FROM dead_letter_runs";
+        let expected = if is_taken {
+            "RUNNING: -"
+        } else {
+            "INTERRUPTED: the session that held the run was cut"
+        };
+        assert_eq!(scene.text(run).await, expected);
+    }
+}
+
+/// Waits until somebody waits for a run that another session holds.
+async fn waits_for_a_run(scene: &Scene) {
+    let waiting = "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database
+                   WHERE locktype = 'advisory' AND datname = current_database() AND NOT granted";
+    eventually(PATIENCE, "somebody waits for the run", async || {
+        (scene.number(waiting).await == 1).then_some(())
     })
     .await;
-    assert_eq!(process.exit(PATIENCE).await.code(), Some(3));
-    let run = scene.text("SELECT state || ': ' || cause FROM dead_letter_runs").await;
-    assert_eq!(run, "INTERRUPTED: the session that held the run was cut");
 }
 
 #[tokio::test(flavor = "multi_thread")]
