@@ -3,6 +3,7 @@
 use super::replay::{OfLetter, Replay};
 use super::reply::Reply;
 use crate::contract::{Identity, Intake};
+use crate::domain::MembershipId;
 use bytes::Bytes;
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -10,6 +11,9 @@ use uuid::Uuid;
 
 /// The log under which requests that come over HTTP are known where coordinates must be: partition 0, by their numbers.
 pub(super) const HTTP: &str = "http";
+/// The header by which an action over HTTP keeps the id of the membership that its path named, where it waits and as a
+/// letter too: the message names registrant and program, who may have another one by then.
+pub(super) const MEMBERSHIP: &str = "rollcall.membership-id";
 
 /// A partition of a request topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +51,12 @@ impl Record {
     /// Whether it came over HTTP: then its coordinates are a number of its own, and no place in Kafka.
     pub fn is_http(&self) -> bool {
         &*self.at.topic == HTTP
+    }
+
+    /// The membership that it acts on, if it came over HTTP and its path named one.
+    pub(super) fn membership_id(&self) -> Option<MembershipId> {
+        let id = self.header(MEMBERSHIP).filter(|_| self.is_http())?;
+        Uuid::try_parse_ascii(id).ok().map(MembershipId)
     }
 
     /// Where it stands in Kafka, if it does: topic, partition and offset.

@@ -114,5 +114,5 @@ pub(super) fn enroll(mut body: Map<String, Value>) -> Write {
         fixed.insert("program_memberships".to_owned(), json!([item]));
         MessageType::EnrollmentRequest
     };
-    Write { kind, body, fixed, made: Made::Membership, of_path: false }
+    Write { kind, body, fixed, made: Made::Membership, of: None }
 }

@@ -50,7 +50,7 @@ async fn registrant(
         body,
         fixed: Map::new(),
         made: Made::Registrant,
-        of_path: false,
+        of: None,
     };
     write.send(&face, &caller, &key, &headers).await
 }
@@ -76,7 +76,7 @@ async fn group(
         body,
         fixed: Map::new(),
         made: Made::Group,
-        of_path: false,
+        of: None,
     };
     write.send(&face, &caller, &key, &headers).await
 }
@@ -194,7 +194,7 @@ async fn on_membership(
         first
     };
     fixed.insert("registrant".to_owned(), registrant);
-    let write = Write { kind, body, fixed, made: Made::Membership, of_path: true };
+    let write = Write { kind, body, fixed, made: Made::Membership, of: Some(membership_id) };
     write.send(face, caller, &key, headers).await
 }
 
