@@ -1,6 +1,6 @@
 //! Requests for whose answer somebody waits: those that come over HTTP.
 
-use super::answer::Answer;
+use super::answer::{Answer, Walk};
 use super::batch::{HTTP, MEMBERSHIP, Record, Taken, TopicPartition};
 use crate::contract::{Request, Unfit};
 use bytes::Bytes;
@@ -62,6 +62,20 @@ pub(super) fn answer(records: &[&Taken], answers: &[Answer<'_>]) {
         {
             reply.send(Replied { result: result.clone(), created: answer.created });
         }
+    }
+}
+
+impl Walk<'_> {
+    /// How many registrants this batch has created so far; counted only for who waits for the answer.
+    pub(super) fn registrants_created(&self, record: &Record) -> usize {
+        if record.is_http() { self.set.created().count() } else { 0 }
+    }
+
+    /// Whether something came into being by a request over HTTP, where `before` registrants had been created.
+    pub(super) fn has_created(&self, answer: &Answer<'_>, before: usize) -> bool {
+        answer.record.is_http()
+            && (self.registrants_created(answer.record) > before
+                || answer.events.iter().any(|event| event.membership.version == 1))
     }
 }
 

@@ -302,12 +302,8 @@ fn what_is_named_by_its_id_is_no_other_in_its_place() {
         }
         let before = set.clone();
         for action in Action::ALL {
-            let decision = decide(
-                &meta("u-2"),
-                &Command::Update(of(action, id)),
-                &mut set,
-                Patience::Waits,
-            );
+            let decision =
+                decide(&meta("u-2"), &Command::Update(of(action, id)), &mut set, Patience::Waits);
             let Verdict::Decided(decision) = decision else { panic!("{action:?} waits") };
             assert_eq!(faults(&decision), [("", Reason::MembershipNotFound)], "{action:?}");
             let first = Update { expected_version: Some(1), ..of(action, id) };

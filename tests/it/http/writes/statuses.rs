@@ -235,7 +235,8 @@ async fn an_action_does_not_meet_the_successor_that_came_while_it_was_on_its_way
         sqlx::query("LOCK TABLE names IN SHARE MODE").execute(&mut *lock).await.unwrap();
         let key = body["action"].as_str().unwrap().to_owned();
         let meanwhile = async {
-            let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'names'::regclass AND NOT granted";
+            let waits =
+                "SELECT count(*) FROM pg_locks WHERE relation = 'names'::regclass AND NOT granted";
             crate::support::eventually(crate::support::PATIENCE, "the lane waits", async || {
                 (scene.number(waits).await > 0).then_some(())
             })
