@@ -162,7 +162,8 @@ struct Headers {
 ///
 /// The selection is frozen as a run, which goes on in the server after the answer. It can be cancelled; if the server ends
 /// before it, it is interrupted, and can be resumed. A letter whose registrant has changed since it failed is refused
-/// unless `force` says otherwise, and stays a letter, as does one that fails again.
+/// unless `force` says otherwise, and stays a letter, as does one that fails again; one that somebody else has put right
+/// meanwhile counts as `not_open`.
 #[utoipa::path(post, path = "/v1/dead-letters/replay", operation_id = "replayDeadLetters", tag = "Operations",
     params(Headers), request_body = Replay,
     responses((status = 202, description = "The run", body = Object,

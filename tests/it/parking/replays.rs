@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rollcall::apply::{Deed, Record, Replay};
 use rollcall::contract::wire::{Action, BatchRef, IdentifierRef};
-use rollcall::dead_letter::{How, Wish};
+use rollcall::dead_letter::{How, Wish, left_of_run};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -154,6 +154,22 @@ async fn a_lost_answer_to_the_commit_of_a_discard_is_no_refusal() {
     w.scene.applier.apply(batch, &CancellationToken::new()).await;
     assert_eq!(replay.take_done().letters[0].fate.code(), Some("not_open"));
     assert_eq!(w.deeds().await, "DISCARDED R rjct.request.discarded, REFUSED not_open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_put_right_while_the_run_is_under_way_is_not_left() {
+    let mut w = Waiting::new().await;
+    w.enroll("enroll", "r1").await;
+    w.unreadable_act("pause", "r1", Action::Pause).await;
+    w.unreadable_act("resume", "r1", Action::Resume).await;
+    let mut holder = w.scene.pool.acquire().await.unwrap();
+    let run = w.begin(&mut holder, How { force: true, ..How::default() }).await;
+    w.later_act("pause", Action::Pause).await;
+    assert_eq!(w.letters().await, "RESOLVED A 1, OPEN 1", "sent again");
+    assert_eq!(w.go_on(&run, &mut holder).await, json!({"applied": 1, "not_open": 1}));
+    assert!(left_of_run(&mut holder, run.run_id, 10).await.unwrap().is_empty());
+    assert_eq!(w.history().await, "enroll:ENROLLED:1 pause:PAUSED:2 resume:RESUMED:3");
+    w.proved().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
