@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::headers::{Headers, Precondition};
-use super::message::{enroll, is_draft_of_known};
+use super::message::{enroll, is_draft_of_known, without_null};
 use super::{Made, Write, drafts, said};
 use crate::contract::MessageType;
 use crate::http::Face;
@@ -99,6 +99,7 @@ async fn membership(
     Json(body): Body,
 ) -> Result<Answer, Problem> {
     let key = idempotency_key(&headers)?;
+    let body = without_null(body);
     if is_draft_of_known(&body) {
         let said = said(&face, &caller, &key, &headers)?;
         return match drafts::named(&face, &said, body).await? {
