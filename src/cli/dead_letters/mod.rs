@@ -52,7 +52,7 @@ pub(super) enum Command {
     ///
     /// The selection is frozen as a run, which can be cancelled, and resumed if it is interrupted (Ctrl-C, a crash).
     /// A letter whose registrant has changed since it failed is refused unless --force says otherwise, and stays a
-    /// letter, as does one that fails again. One that somebody else has put right meanwhile counts as not_open, and is
+    /// letter, as does one that fails again. One that somebody else has put right meanwhile counts as `not_open`, and is
     /// not left. Exit code 1 if letters are left, or none was meant.
     Replay(replay::Replay),
     /// Give open letters up: their requests are refused, finally, and what waits behind them goes on

@@ -35,7 +35,7 @@ macro_rules! orders {
             $(#[$meta])*
             struct $order {
                 $( $(#[$about])* $field: $type, )*
-                /// This letter, and no other.
+                /// This letter, and no other; then nothing else says which.
                 letter_id: Option<Uuid>,
                 /// Those of this class.
                 #[schema(pattern = "^(undecodable|unknown_schema|empty_payload|too_large|failed|skipped)$")]
@@ -227,11 +227,11 @@ async fn discard(
     let desk = &face.office()?.desk;
     let wish = wish(&caller, order.reason.clone())?;
     let stop = CancellationToken::new();
+    let meant = order.meant(&face)?;
     if let Some(letter_id) = order.letter_id.filter(|_| order.digest.is_none()) {
         let outcome = Box::pin(desk.discard(letter_id, &wish, &stop)).await?;
         return Ok(axum::Json(discarded(letter_id, outcome)));
     }
-    let meant = order.meant(&face)?;
     let selection = desk.select(meant.filter()).await?;
     are_sure(&meant, &selection, order.digest.as_deref(), order.yes)?;
     let counts = Box::pin(desk.discard_all(&selection, &wish, &stop, |_letters| {})).await?;
