@@ -144,10 +144,19 @@ pub struct Batch {
     pub slices: Vec<Slice>,
     /// The records: of each partition in the order of their offsets, each within its slice.
     pub records: Vec<Taken>,
+    /// How many of the records, from the first on, were rehearsed before: they go before the others once more.
+    pub rehearsed: usize,
     /// Where the records are those of letters, and there are no slices: what is done to them.
     pub replay: Option<Arc<Replay>>,
     /// Where an operator has its one record passed over: who, and why.
     pub passing: Option<Passing>,
+}
+
+impl Batch {
+    /// The records of which it is not known yet whether they can be applied.
+    pub(super) fn to_judge(&self) -> &[Taken] {
+        self.records.get(self.rehearsed..).unwrap_or_default()
+    }
 }
 
 /// Who has a record passed over; the audit keeps it with what is done.

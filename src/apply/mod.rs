@@ -20,6 +20,7 @@ mod mentioned;
 mod outbound;
 mod outcome;
 mod park;
+mod parts;
 mod queue;
 mod queues;
 mod receipts;

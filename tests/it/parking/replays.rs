@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rollcall::apply::{Deed, Record, Replay};
 use rollcall::contract::wire::{Action, BatchRef, IdentifierRef};
-use rollcall::dead_letter::{How, Wish, left_of_run};
+use rollcall::dead_letter::{Filter, How, Wish, left_of_run};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -231,6 +231,32 @@ async fn a_letter_is_closed_by_its_resend_in_the_same_batch() {
     assert_eq!(w.letters().await, "RESOLVED A 1");
     assert_eq!(w.deeds().await, "SUPERSEDED A");
     w.proved().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preflight_with_a_letter_that_fails_counts_what_the_replay_does() {
+    let mut w = Waiting::new().await;
+    w.unreadable_enrollment("k", &enrollment("enroll", "r1", "CASH")).await;
+    for (message_id, action) in [
+        ("exit", Action::Exit),
+        ("again", Action::Reenroll),
+        ("pause", Action::Pause),
+        ("last", Action::Exit),
+    ] {
+        w.unreadable_act(message_id, "k", action).await;
+    }
+    // Whoever is divided from those before it would meet nobody.
+    w.poison().await;
+    let desk = w.desk();
+    let meant = desk.select(Filter::default()).await.unwrap();
+    let stop = CancellationToken::new();
+    let preview = desk.preflight(&meant, false, &stop, |_| {}).await.unwrap();
+    let expected = json!({"applied": 3, "dead_lettered": 1, "refused": 1});
+    assert_eq!(json!(preview.counts), expected);
+    assert_eq!(w.letters().await, ["OPEN 1"; 5].join(", "));
+    assert_eq!(w.replay().await, expected);
+    let history = "enroll:ENROLLED:1 exit:EXITED:2 again:REENROLLED:3";
+    assert_eq!(w.history().await, history);
 }
 
 #[tokio::test(flavor = "multi_thread")]
