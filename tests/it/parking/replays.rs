@@ -251,7 +251,7 @@ async fn a_preflight_with_a_letter_that_fails_counts_what_the_replay_does() {
     let meant = desk.select(Filter::default()).await.unwrap();
     let stop = CancellationToken::new();
     let preview = desk.preflight(&meant, false, &stop, |_| {}).await.unwrap();
-    let expected = json!({"applied": 3, "dead_lettered": 1, "refused": 1});
+    let expected = json!({"applied": 3, "dead_lettered": 1, "parked": 1});
     assert_eq!(json!(preview.counts), expected);
     assert_eq!(w.letters().await, ["OPEN 1"; 5].join(", "));
     assert_eq!(w.replay().await, expected);
