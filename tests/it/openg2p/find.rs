@@ -105,6 +105,7 @@ async fn registrants_are_searched_by_integer_and_name() {
     }
     // Of whom no name was told but its parts, these are the name.
     let mut parts = enrollment("m4", "r4", "CASH");
+    parts.registrant.name = None;
     parts.registrant.given_name = Some("Luz".to_owned());
     parts.registrant.family_name = Some("Reyes".to_owned());
     read.apply(&parts).await;
