@@ -50,8 +50,10 @@ pub(super) async fn get(
     };
     let mut connection = face.connection().await?;
     let batch = (source.as_str(), batch_id.as_str());
-    find(&mut connection, batch).await?;
     let (found, next) = results(&mut connection, batch, &asked).await?;
+    if found.is_empty() {
+        find(&mut connection, batch).await?;
+    }
     let next = next.map(|place| seal(&name, &place));
     let mut response = match accepted(&headers) {
         Form::Json => {
