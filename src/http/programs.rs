@@ -242,10 +242,11 @@ async fn counts(
     State(face): State<Face>,
 ) -> Result<axum::Json<Counts>, Problem> {
     let mut connection = face.connection().await?;
-    let found = programs::counts(&mut connection, &code).await?.ok_or_else(unknown)?;
+    let program = programs::find(&mut connection, &code).await?.ok_or_else(unknown)?;
+    let found = programs::counts(&mut connection, program.program_id).await?;
     let mut counts: BTreeMap<_, _> = STATES.iter().map(|state| ((*state).to_owned(), 0)).collect();
     counts.extend(found);
-    Ok(axum::Json(Counts { program: code, counts }))
+    Ok(axum::Json(Counts { program: program.code, counts }))
 }
 
 fn unknown() -> Problem {

@@ -95,27 +95,18 @@ pub async fn find(connection: &mut PgConnection, code: &str) -> Result<Option<Pr
         .transpose()
 }
 
-/// How many memberships of the program with this code are in each state; states without any are not named. None if there
-/// is no such program.
+/// How many memberships of a program are in each state; states without any are not named.
 pub async fn counts(
     connection: &mut PgConnection,
-    code: &str,
-) -> Result<Option<Vec<(String, i64)>>> {
+    program_id: ProgramId,
+) -> Result<Vec<(String, i64)>> {
     let rows = sqlx::query!(
-        r#"SELECT counted.state AS "state?", counted.members AS "members?"
-           FROM programs
-           LEFT JOIN LATERAL (
-               SELECT state, count(*) AS members FROM memberships
-               WHERE memberships.program_id = programs.program_id GROUP BY state
-           ) AS counted ON true
-           WHERE code = $1"#,
-        code,
+        r#"SELECT state, count(*) AS "members!" FROM memberships WHERE program_id = $1 GROUP BY state"#,
+        program_id.0,
     )
     .fetch_all(connection)
     .await?;
-    let is_known = !rows.is_empty();
-    let counts = rows.into_iter().filter_map(|row| row.state.zip(row.members));
-    Ok(is_known.then(|| counts.collect()))
+    Ok(rows.into_iter().map(|row| (row.state, row.members)).collect())
 }
 
 /// What an import did.
