@@ -222,18 +222,11 @@ impl<'a> Walk<'a> {
         let meta = command.map(|(meta, _)| meta);
         let mut answer =
             self.decision(record, (identity, content.fingerprint), decision, write, meta)?;
-        answer.created = record.is_http()
-            && (self.registrants_created(record) > registrants
-                || answer.events.iter().any(|event| event.membership.version == 1));
+        answer.created = self.has_created(&answer, registrants);
         if write != Write::Keep {
             self.remember(key, &answer);
         }
         Ok(answer)
-    }
-
-    /// How many registrants this batch has created so far; counted only for who waits for the answer.
-    fn registrants_created(&self, record: &Record) -> usize {
-        if record.is_http() { self.set.created().count() } else { 0 }
     }
 
     /// The answer that a decision is.

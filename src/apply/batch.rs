@@ -3,6 +3,7 @@
 use super::replay::{OfLetter, Replay};
 use super::reply::Reply;
 use crate::contract::{Identity, Intake};
+use crate::domain::MembershipId;
 use bytes::Bytes;
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -10,6 +11,9 @@ use uuid::Uuid;
 
 /// The log under which requests that come over HTTP are known where coordinates must be: partition 0, by their numbers.
 pub(super) const HTTP: &str = "http";
+/// The header by which an action over HTTP keeps the id of the membership that its path named, where it waits and as a
+/// letter too: the message names registrant and program, who may have another one by then.
+pub(super) const MEMBERSHIP: &str = "rollcall.membership-id";
 
 /// A partition of a request topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +51,12 @@ impl Record {
     /// Whether it came over HTTP: then its coordinates are a number of its own, and no place in Kafka.
     pub fn is_http(&self) -> bool {
         &*self.at.topic == HTTP
+    }
+
+    /// The membership that it acts on, if it came over HTTP and its path named one.
+    pub(super) fn membership_id(&self) -> Option<MembershipId> {
+        let id = self.header(MEMBERSHIP).filter(|_| self.is_http())?;
+        Uuid::try_parse_ascii(id).ok().map(MembershipId)
     }
 
     /// Where it stands in Kafka, if it does: topic, partition and offset.
@@ -134,10 +144,19 @@ pub struct Batch {
     pub slices: Vec<Slice>,
     /// The records: of each partition in the order of their offsets, each within its slice.
     pub records: Vec<Taken>,
+    /// How many of the records, from the first on, were rehearsed before: they go before the others once more.
+    pub rehearsed: usize,
     /// Where the records are those of letters, and there are no slices: what is done to them.
     pub replay: Option<Arc<Replay>>,
     /// Where an operator has its one record passed over: who, and why.
     pub passing: Option<Passing>,
+}
+
+impl Batch {
+    /// The records of which it is not known yet whether they can be applied.
+    pub(super) fn to_judge(&self) -> &[Taken] {
+        self.records.get(self.rehearsed..).unwrap_or_default()
+    }
 }
 
 /// Who has a record passed over; the audit keeps it with what is done.

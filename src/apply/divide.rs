@@ -1,10 +1,13 @@
 //! The retry loop: outages are waited for, races run again, and a batch that fails is divided until the one record is
 //! found whose fault it is, or it is clear that it is nobody's.
 
-use super::batch::{Batch, Slice, SliceOutcome, Taken};
+use super::batch::{Batch, Slice, SliceOutcome};
 use super::caps::CAP;
 use super::disposition::{Disposition, Failure};
 use super::load::Also;
+use super::parts::{
+    drop_slices, halves, is_divisible, is_reducible, rehearse_before, settle, stop,
+};
 use super::transaction::Ran;
 use super::{Applier, letter, queue};
 use crate::lifecycle::retry;
@@ -39,6 +42,7 @@ impl Applier {
                 Ok(ran) => {
                     self.tallies.count(&part, &ran, &self.options.caps);
                     settle(&mut outcomes, ran, &mut parts);
+                    rehearse_before(parts.last_mut(), part);
                 }
                 Err(Stop::Cancelled) => {
                     parts.push(part);
@@ -206,10 +210,10 @@ impl Applier {
         hard: &CancellationToken,
     ) -> Result<Batch, String> {
         let code = failure.code();
-        if part.records.is_empty() {
+        if part.to_judge().is_empty() {
             return Err(format!("apply_failed: {code}: not even the ledger can be written"));
         }
-        if part.records.iter().all(letter::is_letter) {
+        if part.to_judge().iter().all(letter::is_letter) {
             return Err(format!("apply_failed: {code}: not even its letter can be stored"));
         }
         match self.attempt(&part, patience, hard).await {
@@ -228,7 +232,7 @@ impl Applier {
             return Err(format!("{CAP} ({code})"));
         }
         tracing::error!(%failure, "a record fails for good: it becomes a dead letter");
-        for taken in &mut part.records {
+        for taken in part.records.iter_mut().skip(part.rehearsed) {
             letter::condemn(taken);
         }
         Ok(part)
@@ -240,160 +244,4 @@ enum Stop {
     Fault(Failure),
     /// For `apply.stall_after`.
     Stalled(Failure),
-}
-
-/// Whether there is a smaller transaction to try: of fewer records, or without those that it frees.
-fn is_reducible(part: &Batch) -> bool {
-    is_divisible(part) || !(part.alone || part.waiting)
-}
-
-/// Whether a failure may be of one part of a batch and not of another: what is stopped for it must be one partition.
-fn is_divisible(part: &Batch) -> bool {
-    part.records.len() > 1 || part.slices.len() > 1
-}
-
-/// Splits a batch in the middle of its records; each part has its own piece of every slice. Slices without a record go
-/// apart from the last record.
-fn halves(mut batch: Batch) -> (Batch, Batch) {
-    if batch.records.is_empty() {
-        let slices = batch.slices.split_off(batch.slices.len() / 2);
-        return (Batch { alone: true, ..batch }, Batch { slices, alone: true, ..Batch::default() });
-    }
-    let second_records = batch.records.split_off(batch.records.len() / 2);
-    let (waiting, replay) = (batch.waiting, batch.replay);
-    let part = |records| {
-        let replay = replay.clone();
-        Batch { waiting, alone: true, replay, records, ..Batch::default() }
-    };
-    let mut first = part(batch.records);
-    let mut second = part(second_records);
-    for slice in batch.slices {
-        let last = |records: &[Taken]| {
-            records.iter().rev().find(|taken| taken.record.at == slice.at).map(|t| t.record.offset)
-        };
-        match (last(&first.records), last(&second.records)) {
-            (None, Some(_)) => second.slices.push(slice),
-            (_, None) => first.slices.push(slice),
-            (Some(end), Some(_)) => {
-                first.slices.push(Slice { next_offset: end + 1, ..slice.clone() });
-                second.slices.push(Slice { first_offset: end + 1, ..slice });
-            }
-        }
-    }
-    (first, second)
-}
-
-/// Notes what became of a part. A partition that was not committed keeps its later pieces from being tried.
-fn settle(
-    outcomes: &mut Vec<(Slice, SliceOutcome)>,
-    ran: Vec<(Slice, SliceOutcome)>,
-    parts: &mut [Batch],
-) {
-    for (slice, outcome) in ran {
-        if outcome != SliceOutcome::Committed {
-            remove(parts, &slice);
-        }
-        record(outcomes, slice, outcome);
-    }
-}
-
-/// One entry a partition: the pieces of a divided slice join.
-fn record(outcomes: &mut Vec<(Slice, SliceOutcome)>, slice: Slice, outcome: SliceOutcome) {
-    match outcomes.iter_mut().find(|(known, _)| known.at == slice.at) {
-        Some((known, stands)) => {
-            known.next_offset = known.next_offset.max(slice.next_offset);
-            *stands = outcome;
-        }
-        None => outcomes.push((slice, outcome)),
-    }
-}
-
-fn remove(parts: &mut [Batch], slice: &Slice) {
-    for part in parts {
-        part.slices.retain(|other| other.at != slice.at);
-        part.records.retain(|taken| taken.record.at != slice.at);
-    }
-}
-
-fn drop_slices(outcomes: &mut Vec<(Slice, SliceOutcome)>, slices: Vec<Slice>) {
-    for slice in slices {
-        record(outcomes, slice, SliceOutcome::Dropped);
-    }
-}
-
-/// Stops the partitions of a part; other partitions go on.
-fn stop(
-    outcomes: &mut Vec<(Slice, SliceOutcome)>,
-    parts: &mut [Batch],
-    slices: Vec<Slice>,
-    cause: &str,
-) {
-    for slice in slices {
-        remove(parts, &slice);
-        let offset = slice.first_offset;
-        tracing::error!(
-            topic = &*slice.at.topic,
-            partition = slice.at.partition,
-            offset,
-            cause,
-            "a partition stops; see `rollcall status`"
-        );
-        record(outcomes, slice, SliceOutcome::Stopped { offset, cause: cause.to_owned() });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::apply::{Record, TopicPartition};
-    use crate::contract::Intake;
-    use time::OffsetDateTime;
-    use uuid::Uuid;
-
-    fn at(partition: i32) -> TopicPartition {
-        TopicPartition { topic: "t".into(), partition }
-    }
-
-    fn slice(partition: i32, first_offset: i64, next_offset: i64) -> Slice {
-        Slice { at: at(partition), fence: Uuid::nil(), first_offset, next_offset }
-    }
-
-    fn taken(partition: i32, offset: i64) -> Taken {
-        let timestamp = OffsetDateTime::UNIX_EPOCH;
-        let (key, value, headers) = (None, None, Vec::new());
-        let record = Record { at: at(partition), offset, timestamp, key, value, headers };
-        let intake = Intake::Letter(letter::PANICKED);
-        Taken { record, intake, waiting: None, reply: None, letter: None }
-    }
-
-    type Part = (Vec<(i32, i64)>, Vec<(i32, i64, i64)>);
-
-    /// Divides to the end, as if everything failed.
-    fn atoms(batch: Batch) -> Vec<Part> {
-        if is_divisible(&batch) {
-            let (first, second) = halves(batch);
-            return [atoms(first), atoms(second)].concat();
-        }
-        let records = batch.records.iter().map(|t| (t.record.at.partition, t.record.offset));
-        let slices = batch.slices.iter().map(|s| (s.at.partition, s.first_offset, s.next_offset));
-        vec![(records.collect(), slices.collect())]
-    }
-
-    #[test]
-    fn what_is_left_of_a_division_is_of_one_partition() {
-        let records = vec![taken(0, 1), taken(2, 7), taken(0, 2)];
-        let slices = vec![slice(0, 0, 4), slice(1, 5, 9), slice(2, 7, 8), slice(3, 0, 2)];
-        let mut left = atoms(Batch { slices, records, ..Batch::default() });
-        left.sort();
-        let of = |partition, first, next| (vec![], vec![(partition, first, next)]);
-        let with = |offset, (_, slices): Part| (vec![(slices[0].0, offset)], slices);
-        let expected = [
-            of(1, 5, 9),
-            of(3, 0, 2),
-            with(1, of(0, 0, 2)),
-            with(2, of(0, 2, 4)),
-            with(7, of(2, 7, 8)),
-        ];
-        assert_eq!(left, expected);
-    }
 }

@@ -115,6 +115,7 @@ impl<'a> Walk<'a> {
             }
             self.moves.woken.remove(&parked_id);
         }
+        let registrants = self.registrants_created(record);
         let (identity, content, decision, meta) = match &taken.intake {
             Intake::Letter(cause) => {
                 let identity = taken.waiting.as_ref().and_then(|waiting| waiting.identity.clone());
@@ -166,6 +167,7 @@ impl<'a> Walk<'a> {
             self.decision(record, (identity, content.fingerprint), decision, write, meta)?;
         answer.parking = Parking::Through(place);
         answer.of_letter = of_letter;
+        answer.created = self.has_created(&answer, registrants);
         self.remember(key, &answer);
         Ok(Some(answer))
     }

@@ -20,6 +20,7 @@ mod mentioned;
 mod outbound;
 mod outcome;
 mod park;
+mod parts;
 mod queue;
 mod queues;
 mod receipts;
@@ -47,6 +48,7 @@ pub use reply::{Replied, Reply, request};
 use disposition::Failure;
 
 use crate::contract::{self, Dates, Intake, Schemas};
+use crate::domain::Command;
 use crate::lifecycle::clock::Clock;
 use crate::lifecycle::health::Health;
 use sqlx::PgPool;
@@ -173,13 +175,16 @@ impl Applier {
     /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.
     pub fn take(&self, record: Record) -> Taken {
         let take = || {
-            let intake = contract::take(
+            let mut intake = contract::take(
                 &self.schemas,
                 (record.value.as_deref(), record.is_http()),
                 self.options.max_record_bytes,
                 record.timestamp,
                 &self.dates,
             );
+            if let Intake::Command { command: Command::Update(update), .. } = &mut intake {
+                update.membership_id = record.membership_id();
+            }
             #[cfg(debug_assertions)]
             fault::strike("decode", &intake);
             intake

@@ -115,6 +115,7 @@ fn brings(
         Awaits::Membership(program) => match command {
             Command::Update(update) => {
                 update.action == Action::Enroll
+                    && update.membership_id.is_none()
                     && update.program == *program
                     && means(update.registrant.names(meta), key, set)
             }

@@ -1,7 +1,7 @@
 //! Requests for whose answer somebody waits: those that come over HTTP.
 
-use super::answer::Answer;
-use super::batch::{HTTP, Record, Taken, TopicPartition};
+use super::answer::{Answer, Walk};
+use super::batch::{HTTP, MEMBERSHIP, Record, Taken, TopicPartition};
 use crate::contract::{Request, Unfit};
 use bytes::Bytes;
 use std::collections::HashMap;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 /// What was answered, once it is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,18 +65,32 @@ pub(super) fn answer(records: &[&Taken], answers: &[Answer<'_>]) {
     }
 }
 
+impl Walk<'_> {
+    /// How many registrants this batch has created so far; counted only for who waits for the answer.
+    pub(super) fn registrants_created(&self, record: &Record) -> usize {
+        if record.is_http() { self.set.created().count() } else { 0 }
+    }
+
+    /// Whether something came into being by a request over HTTP, where `before` registrants had been created.
+    pub(super) fn has_created(&self, answer: &Answer<'_>, before: usize) -> bool {
+        answer.record.is_http()
+            && (self.registrants_created(answer.record) > before
+                || answer.events.iter().any(|event| event.membership.version == 1))
+    }
+}
+
 /// Numbers of requests: microseconds, then a count, so that they follow time and no two are alike.
 const COUNT_BITS: u32 = 12;
 /// From when they are counted: 63 bits last for seventy years.
 const BEGIN: i64 = 1_577_836_800_000_000;
 
-/// A request that came over HTTP, as a record.
+/// A request that came over HTTP, as a record. `of`: the membership that its path names.
 ///
 /// # Errors
 /// When it does not fit its schema.
 pub fn request(
     request: &Request,
-    (source, message_id): (&str, &str),
+    (source, message_id, of): (&str, &str, Option<Uuid>),
     traceparent: Option<Bytes>,
     now: OffsetDateTime,
 ) -> Result<Record, Unfit> {
@@ -88,6 +103,7 @@ pub fn request(
         (Bytes::from_static(name.as_bytes()), Some(Bytes::copy_from_slice(value.as_bytes())))
     };
     let mut headers = vec![header("ce_id", message_id), header("ce_source", source)];
+    headers.extend(of.map(|id| header(MEMBERSHIP, &id.to_string())));
     headers.extend(traceparent.map(|value| (Bytes::from_static(b"traceparent"), Some(value))));
     Ok(Record {
         at: TopicPartition { topic: Arc::clone(&LOG), partition: 0 },
@@ -114,7 +130,7 @@ mod tests {
         let said = request_from_json(MessageType::EnrollmentRequest, value).unwrap();
         let at = |seconds| {
             let now = OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(seconds);
-            request(&said, ("s", "m"), None, now).unwrap()
+            request(&said, ("s", "m", None), None, now).unwrap()
         };
         let (first, same, later) = (at(1_800_000_000), at(1_800_000_000), at(1_800_000_001));
         assert!(first.offset > 0 && first.offset != same.offset);

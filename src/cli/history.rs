@@ -102,7 +102,7 @@ fn text(items: &[HistoryItem]) -> String {
             item.source.clone(),
             or_dash(item.actor.as_ref()),
             or_dash(reason),
-            or_dash(item.payee.as_ref().map(|payee| payee.registrant_id)),
+            or_dash(item.payee.as_ref().map(|payee| payee.named.registrant_id)),
             item.message_id.clone(),
             or_dash(record),
         ]);

@@ -103,6 +103,16 @@ impl Settings {
                 mistakes.push(mistake(key, "\"\"".to_owned(), &allowed));
             }
         }
+        let auth = &self.auth;
+        for (key, value, other, there) in [
+            ("auth.jwks_file", &auth.jwks_file, "auth.jwks_url", &auth.jwks_url),
+            ("auth.jwks_url", &auth.jwks_url, "auth.jwks_file", &auth.jwks_file),
+        ] {
+            if !value.is_empty() && !there.is_empty() {
+                let allowed = format!("nothing, as {other} is set: keys come from one of the two");
+                mistakes.push(mistake(key, format!("{value:?}"), &allowed));
+            }
+        }
         mistakes
     }
 

@@ -188,9 +188,9 @@ sections! {
     }
     /// `[auth]`: who may call over HTTP. Nothing set means no authentication, and loopback only.
     auth: Auth {
-        /// A file with the JSON Web Key Set of the issuer.
+        /// A file with the JSON Web Key Set of the issuer; not beside `jwks_url`.
         jwks_file: String = String::new(), Text(is_path, "a file with a JSON Web Key Set, or nothing");
-        /// Where the issuer serves its JSON Web Key Set.
+        /// Where the issuer serves its JSON Web Key Set; not beside `jwks_file`.
         jwks_url: String = String::new(),
             Text(is_key_url, "an https URL (http on loopback only), or nothing");
         /// The set is looked for again when a key is not in it, but no more often than this.

@@ -132,6 +132,18 @@ fn every_mistake_is_reported_at_once() {
 }
 
 #[test]
+fn keys_of_callers_come_from_one_place() {
+    let text = "[auth]\njwks_file = \"/keys.json\"\n";
+    let url = ("ROLLCALL_AUTH__JWKS_URL", "https://example.org/keys");
+    let found = mistakes(text, &[url]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("auth.jwks_file = \"/keys.json\" (from "), "{found:?}");
+    let second = "auth.jwks_url = \"https://example.org/keys\" (from ROLLCALL_AUTH__JWKS_URL): nothing, as auth.jwks_file";
+    assert!(found[1].starts_with(second), "{found:?}");
+    assert!(Settings::load(None, env(&[url]), &[]).is_ok());
+}
+
+#[test]
 fn a_file_that_is_no_toml_shows_no_line_of_it() {
     let found = mistakes("[database]\nurl = hunter2\n", &[("ROLLCALL_BATCH__LINGER", "soon")]);
     assert_eq!(found.len(), 2, "{found:?}");

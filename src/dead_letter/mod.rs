@@ -22,5 +22,5 @@ pub use advice::Advice;
 pub use desk::{Desk, Selection};
 pub use preview::Preview;
 pub use refusal::Refusal;
-pub use show::{Shown, discarded, group_object, object, run_object, show};
+pub use show::{Shown, discarded, group_object, object, outcome_word, run_object, show};
 pub use wish::{How, Wish};

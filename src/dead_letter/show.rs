@@ -2,6 +2,7 @@
 
 use super::mask::{MASKED, is_open_header, mask};
 use super::{Advice, Alike, Filter, Listed};
+use crate::apply::Fate;
 use crate::contract::is_source;
 use crate::contract::lines::is_batch_id;
 use crate::contract::wire::Millis;
@@ -26,6 +27,11 @@ fn id(bytes: Option<&Vec<u8>>, rule: fn(&str) -> bool) -> Option<&str> {
     bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).filter(|text| rule(text))
 }
 
+/// What a letter came to, as everybody reads it: the tables have a letter for it.
+pub fn outcome_word(stored: &str) -> &'static str {
+    Fate::word_of(stored.bytes().next().unwrap_or_default())
+}
+
 /// A letter in a list.
 pub fn object(letter: &Listed) -> Value {
     json!({
@@ -35,7 +41,7 @@ pub fn object(letter: &Listed) -> Value {
         "code": letter.code,
         "detail": letter.detail,
         "state": letter.state,
-        "outcome": letter.outcome,
+        "outcome": letter.outcome.as_deref().map(outcome_word),
         "attempts": letter.attempts,
         "topic": letter.topic,
         "partition": letter.partition,
@@ -78,17 +84,7 @@ pub fn discarded(letter_id: Uuid, outcome: &str) -> Value {
 pub fn run_object(run: &Run, counts: &[(Uuid, String, i64)]) -> Value {
     let mut by_outcome = Map::new();
     for (_, outcome, count) in counts.iter().filter(|(run_id, ..)| *run_id == run.run_id) {
-        let word = match outcome.as_str() {
-            "A" => "applied",
-            "U" => "unchanged",
-            "P" => "partial",
-            "R" => "rejected",
-            "D" => "duplicate",
-            "K" => "parked",
-            "L" => "dead_lettered",
-            _ => "refused",
-        };
-        by_outcome.insert(word.to_owned(), (*count).into());
+        by_outcome.insert(outcome_word(outcome).to_owned(), (*count).into());
     }
     json!({
         "run_id": run.run_id,
@@ -273,7 +269,7 @@ fn action(action: &Action) -> Value {
     json!({
         "action": action.action,
         "run_id": action.run_id,
-        "outcome": action.outcome,
+        "outcome": action.outcome.as_deref().map(outcome_word),
         "class": action.class,
         "stage": action.stage,
         "code": action.code,

@@ -1,6 +1,6 @@
 //! Commands: decoded requests that keep the limits of the contract.
 
-use super::{RegistrantKind, State};
+use super::{MembershipId, RegistrantKind, State};
 use std::borrow::Cow;
 use time::{Date, OffsetDateTime};
 
@@ -123,6 +123,9 @@ pub struct Update {
     pub reason: Option<(String, Option<String>)>,
     /// The version that the membership must have; 0 means that there must be none.
     pub expected_version: Option<i32>,
+    /// The membership that it must be: over HTTP it is named by its id. What was made in the place of a removed one is
+    /// another.
+    pub membership_id: Option<MembershipId>,
 }
 
 /// What can be done to a membership.

@@ -36,16 +36,23 @@ pub(super) fn decide(
         };
     };
     let registrant = overlay.now(who);
-    let stands = registrant.memberships.iter().position(|m| m.program_id == program.program_id);
+    let is_meant = |m: &Membership| {
+        let id = update.membership_id;
+        m.program_id == program.program_id && id.is_none_or(|id| id == m.membership_id)
+    };
+    let stands = registrant.memberships.iter().position(is_meant);
     let version = stands.map_or(0, |index| registrant.memberships[index].version);
     let target = target_fits(program, registrant.kind, || "/program".to_owned());
-    let waits = patience == Patience::Waits && update.action != Action::Enroll;
+    // One that is named by its id was there: it does not come any more.
+    let waits = patience == Patience::Waits
+        && update.action != Action::Enroll
+        && update.membership_id.is_none();
     if stands.is_none() && target.is_ok() && waits {
         return Verdict::Waits(Missing::Membership(id));
     }
     let decided = expect(update, version).and(target).and_then(|()| {
         let change = match (update.action, stands) {
-            (Action::Enroll, _) => {
+            (Action::Enroll, stands) if stands.is_some() || update.membership_id.is_none() => {
                 let asked = Asked { state: RequestedState::Enrolled, date: update.enrollment_date };
                 enroll(meta, asked, At::Update, program, registrant)?
             }

@@ -156,7 +156,8 @@ pub async fn open_groups(connection: &mut PgConnection, limit: i64) -> Result<Ve
     .await?)
 }
 
-/// Groups of letters that are alike, the largest first, from the `skip`th on.
+/// Groups of letters that are alike, the largest first, from the `skip`th on. A key would be no firmer than their number: it
+/// would begin with the count, which moves, and all letters are counted for each page either way.
 pub async fn groups(
     connection: &mut PgConnection,
     filter: Filter<'_>,

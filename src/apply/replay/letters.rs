@@ -207,6 +207,11 @@ impl<'a> Letters<'a> {
     pub(in crate::apply) fn did(self) {
         if let Some(replay) = self.replay {
             let mut done = replay.lock();
+            if replay.deed == Deed::Rehearse {
+                // Those that came before once more come to the same, or to what is known by now.
+                let again: HashSet<_> = self.replayed.iter().map(|of| of.letter_id).collect();
+                done.letters.retain(|known| !again.contains(&known.letter_id));
+            }
             done.letters.extend(self.noted);
             done.letters.extend(self.replayed);
         }

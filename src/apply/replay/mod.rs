@@ -97,19 +97,26 @@ pub enum Fate {
 }
 
 impl Fate {
-    /// A byte for it: the ledger's, or F for what was refused.
-    pub const fn byte(&self) -> u8 {
+    /// A byte for it: the ledger's, F for what was refused, N for what was no open letter any more.
+    pub fn byte(&self) -> u8 {
         match self {
             Self::Decided { outcome, .. } => *outcome,
             Self::Failed(_) => b'L',
+            Self::Refused(code) if *code == NOT_OPEN => b'N',
             Self::Refused(_) => b'F',
         }
     }
 
     /// The same as a word.
-    pub const fn word(&self) -> &'static str {
-        match self.byte() {
+    pub fn word(&self) -> &'static str {
+        Self::word_of(self.byte())
+    }
+
+    /// The word for such a byte: as those who read letters and runs see it.
+    pub const fn word_of(byte: u8) -> &'static str {
+        match byte {
             b'F' => "refused",
+            b'N' => NOT_OPEN,
             byte => outcome_word(byte),
         }
     }

@@ -156,6 +156,7 @@ pub(super) const fn symbol(byte: u8) -> &'static str {
         b'K' => "K",
         b'L' => "L",
         b'F' => "F",
+        b'N' => "N",
         _ => "R",
     }
 }

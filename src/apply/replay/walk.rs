@@ -6,7 +6,7 @@ use crate::apply::batch::Taken;
 use crate::apply::disposition::Failure;
 use crate::apply::ids::attributed;
 use crate::apply::park::named;
-use crate::apply::queues::Place;
+use crate::apply::queues::{Awaits, Place};
 use crate::contract::wire::{HeldWhy, RequestResult};
 use crate::contract::{ContentFingerprint, Intake, decode_own};
 use crate::domain::{Decision, Fault, Reason, refused_at_once};
@@ -57,7 +57,12 @@ impl<'a> Walk<'a> {
                 if number.is_some() {
                     return Ok(Err((failed, None)));
                 }
-                self.letters.occupy.push((letter.letter_id, named(names, &self.set)));
+                let occupied = named(names, &self.set);
+                // In a rehearsal others follow, who are behind it.
+                let who = (identity.source.as_bytes(), identity.message_id.as_bytes());
+                let awaits = Awaits::Replay(who.0.to_vec(), who.1.to_vec());
+                self.queues.join(Place::New(self.answers.len()), &occupied, &awaits);
+                self.letters.occupy.push((letter.letter_id, occupied));
                 // It could not be read before: now its sender is known, and hears that it is held.
                 let id = Some(letter.letter_id);
                 let held = self.held(record, identity.clone(), HeldWhy::DeadLettered, id)?;

@@ -11,7 +11,7 @@ use super::{Context, database};
 use crate::app::worker;
 use crate::contract::Schemas;
 use crate::dead_letter::words::place_text;
-use crate::dead_letter::{self, Filter, Shown, group_object, object};
+use crate::dead_letter::{self, Filter, Shown, group_object, object, outcome_word};
 use crate::lifecycle::clock::{Clock as _, SystemClock};
 use crate::store::operator::By;
 use sqlx::PgConnection;
@@ -52,7 +52,8 @@ pub(super) enum Command {
     ///
     /// The selection is frozen as a run, which can be cancelled, and resumed if it is interrupted (Ctrl-C, a crash).
     /// A letter whose registrant has changed since it failed is refused unless --force says otherwise, and stays a
-    /// letter, as does one that fails again. Exit code 1 if letters are left, or none was meant.
+    /// letter, as does one that fails again. One that somebody else has put right meanwhile counts as `not_open`, and is
+    /// not left. Exit code 1 if letters are left, or none was meant.
     Replay(replay::Replay),
     /// Give open letters up: their requests are refused, finally, and what waits behind them goes on
     ///
@@ -277,7 +278,7 @@ fn text(shown: &Shown, schemas: &Schemas) -> String {
     for action in shown.actions() {
         table.row(vec![
             action.action.clone(),
-            or_dash(action.outcome.as_ref()),
+            or_dash(action.outcome.as_deref().map(outcome_word)),
             or_dash(action.code.as_ref()),
             or_dash(action.actor.as_ref()),
             or_dash(action.reason.as_ref()),

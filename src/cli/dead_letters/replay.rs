@@ -320,7 +320,7 @@ pub(super) async fn discard(settings: &Settings, args: Discard, context: &Contex
         }
         text
     })?;
-    Ok(Exit::answer(!counts.contains_key("refused")))
+    Ok(Exit::answer(!counts.contains_key("not_open")))
 }
 
 pub(super) async fn runs(settings: &Settings, command: Runs, context: &Context) -> Result<Exit> {

@@ -56,6 +56,7 @@ pub(super) fn update(
             effective_date,
             reason: request.reason.map(|reason| (reason.code, reason.note)),
             expected_version: request.expected_version,
+            membership_id: None,
         })
     });
     (meta, sent, command)

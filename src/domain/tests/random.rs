@@ -206,6 +206,7 @@ fn update() -> impl Strategy<Value = Command> {
                 effective_date: said.as_ref().map(|said| said.0),
                 reason: said.map(|said| ("moved".to_owned(), said.1)),
                 expected_version,
+                membership_id: None,
             })
         },
     )

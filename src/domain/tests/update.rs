@@ -26,6 +26,7 @@ fn update(action: Action) -> Update {
         effective_date: None,
         reason: None,
         expected_version: None,
+        membership_id: None,
     }
 }
 
@@ -284,6 +285,32 @@ fn expected_versions() {
     for program in ["none", "homes"] {
         let asked = Update { program: program.to_owned(), ..expecting(Action::Pause, 1) };
         assert_eq!(faults(&done(&mut standing(State::Enrolled), asked)), conflict, "{program}");
+    }
+}
+
+#[test]
+fn what_is_named_by_its_id_is_no_other_in_its_place() {
+    let mut set = standing(State::Draft);
+    let id = membership(&set, "P-1", "cash").unwrap().membership_id;
+    let of = |action, id| Update { membership_id: Some(id), ..update(action) };
+    assert_eq!(done(&mut set, of(Action::Enroll, id)).status, Status::Applied);
+    assert_eq!(done(&mut set, of(Action::Pause, id)).status, Status::Applied);
+    assert_eq!(done(&mut set, of(Action::Remove, id)).status, Status::Applied);
+    for there in [false, true] {
+        if there {
+            request(&mut set, "m-2", person("P-1"), &[item("cash")]);
+        }
+        let before = set.clone();
+        for action in Action::ALL {
+            let decision =
+                decide(&meta("u-2"), &Command::Update(of(action, id)), &mut set, Patience::Waits);
+            let Verdict::Decided(decision) = decision else { panic!("{action:?} waits") };
+            assert_eq!(faults(&decision), [("", Reason::MembershipNotFound)], "{action:?}");
+            let first = Update { expected_version: Some(1), ..of(action, id) };
+            let conflict = [("/expected_version", Reason::VersionConflict)];
+            assert_eq!(faults(&done(&mut set, first)), conflict, "{action:?}: of the other one");
+        }
+        assert_eq!(set, before);
     }
 }
 

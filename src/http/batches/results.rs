@@ -19,6 +19,9 @@ const COLUMNS: [&str; 8] =
     ["message_id", "outcome", "status", "final", "registrant_id", "recorded_at", "pointer", "code"];
 
 /// The results of a batch, in the order in which they were recorded
+///
+/// A message whose outcome changes while somebody pages comes once more, further on: what was told last counts. While the
+/// batch is under way, what commits behind a page that was read may be missed.
 #[utoipa::path(get, path = "/v1/batches/{source}/{batch_id}/results", operation_id = "listResults", tag = "Batches",
     params(
         Listing,
@@ -47,8 +50,10 @@ pub(super) async fn get(
     };
     let mut connection = face.connection().await?;
     let batch = (source.as_str(), batch_id.as_str());
-    find(&mut connection, batch).await?;
     let (found, next) = results(&mut connection, batch, &asked).await?;
+    if found.is_empty() {
+        find(&mut connection, batch).await?;
+    }
     let next = next.map(|place| seal(&name, &place));
     let mut response = match accepted(&headers) {
         Form::Json => {

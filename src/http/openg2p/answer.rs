@@ -330,7 +330,7 @@ impl Read {
     }
 }
 
-/// The name; of one of whom only its parts are known, these.
+/// The name; of one of whom only its parts are known, these. A search looks in the same.
 fn name(row: &Row) -> String {
     let parts = [&row.given_name, &row.addl_name, &row.family_name];
     let parts = || parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");

@@ -230,7 +230,7 @@ impl Post<'_> {
         let lane = self.face.lane()?;
         let traceparent =
             self.headers.get("traceparent").map(|v| Bytes::copy_from_slice(v.as_bytes()));
-        let named = (self.caller.source()?, message_id);
+        let named = (self.caller.source()?, message_id, None);
         // What fits its type fits its schema.
         let record =
             apply::request(request, named, traceparent, now).map_err(|_unfit| internal())?;

@@ -62,6 +62,9 @@ async fn list(
 }
 
 /// Open dead letters that are alike, counted: by class, stage, code, topic, schema and source
+///
+/// They are counted anew for each page: a group that grows or shrinks meanwhile may change its place, and be on two pages or
+/// on none.
 #[utoipa::path(get, path = "/v1/dead-letters/groups", operation_id = "groupDeadLetters", tag = "Operations",
     params(Choice, Part), responses((status = 200, description = "A page of groups, the largest first", body = Object)))]
 async fn groups(

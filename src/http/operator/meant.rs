@@ -48,6 +48,9 @@ impl Said {
     /// What is meant by it; the topic by its full name, as `full` gives it.
     fn meant(self, full: impl Fn(&str) -> String) -> Result<Meant, Vec<Fault>> {
         let mut faults = Vec::new();
+        if self.letter_id.is_some() && self.is_chosen() {
+            faults.push(("letter_id", "nothing, where something else says which".to_owned()));
+        }
         if self.partition.is_some() && self.topic.is_none() {
             faults.push(("partition", "it needs a topic".to_owned()));
         }
@@ -71,6 +74,22 @@ impl Said {
             until: read("until", self.until, words::moment, &mut faults),
         };
         if faults.is_empty() { Ok(meant) } else { Err(faults) }
+    }
+
+    /// Whether anything but an id says which letters are meant.
+    fn is_chosen(&self) -> bool {
+        let texts = [
+            &self.class,
+            &self.stage,
+            &self.code,
+            &self.source,
+            &self.topic,
+            &self.schema,
+            &self.since,
+            &self.until,
+        ];
+        let numbered = self.partition.is_some() || self.offset.is_some();
+        numbered || texts.iter().any(|text| text.is_some())
     }
 
     /// What the body of an order means.

@@ -35,7 +35,7 @@ macro_rules! orders {
             $(#[$meta])*
             struct $order {
                 $( $(#[$about])* $field: $type, )*
-                /// This letter, and no other.
+                /// This letter, and no other; then nothing else says which.
                 letter_id: Option<Uuid>,
                 /// Those of this class.
                 #[schema(pattern = "^(undecodable|unknown_schema|empty_payload|too_large|failed|skipped)$")]
@@ -162,7 +162,8 @@ struct Headers {
 ///
 /// The selection is frozen as a run, which goes on in the server after the answer. It can be cancelled; if the server ends
 /// before it, it is interrupted, and can be resumed. A letter whose registrant has changed since it failed is refused
-/// unless `force` says otherwise, and stays a letter, as does one that fails again.
+/// unless `force` says otherwise, and stays a letter, as does one that fails again; one that somebody else has put right
+/// meanwhile counts as `not_open`.
 #[utoipa::path(post, path = "/v1/dead-letters/replay", operation_id = "replayDeadLetters", tag = "Operations",
     params(Headers), request_body = Replay,
     responses((status = 202, description = "The run", body = Object,
@@ -226,11 +227,11 @@ async fn discard(
     let desk = &face.office()?.desk;
     let wish = wish(&caller, order.reason.clone())?;
     let stop = CancellationToken::new();
+    let meant = order.meant(&face)?;
     if let Some(letter_id) = order.letter_id.filter(|_| order.digest.is_none()) {
         let outcome = Box::pin(desk.discard(letter_id, &wish, &stop)).await?;
         return Ok(axum::Json(discarded(letter_id, outcome)));
     }
-    let meant = order.meant(&face)?;
     let selection = desk.select(meant.filter()).await?;
     are_sure(&meant, &selection, order.digest.as_deref(), order.yes)?;
     let counts = Box::pin(desk.discard_all(&selection, &wish, &stop, |_letters| {})).await?;

@@ -185,14 +185,10 @@ async fn lookup(
 ) -> Result<axum::Json<Registrant>, Problem> {
     let (kind, scopes, values) = lookup.names(asking(&caller))?;
     let mut connection = face.connection().await?;
-    let found = registrants::named(&mut connection, kind, &scopes, &values).await?;
-    match found.as_slice() {
-        [] => Err(refused(StatusCode::NOT_FOUND, Reason::RegistrantNotFound)),
-        [_] => {
-            let row = registrants::by_ids(&mut connection, &found).await?.pop();
-            let row = row.ok_or_else(|| missing(UNKNOWN))?;
-            Ok(axum::Json(Registrant::told(row, asking(&caller))))
-        }
-        _ => Err(refused(StatusCode::CONFLICT, Reason::RegistrantAmbiguous)),
+    let mut found = registrants::named(&mut connection, kind, &scopes, &values).await?;
+    match (found.pop(), found.is_empty()) {
+        (None, _) => Err(refused(StatusCode::NOT_FOUND, Reason::RegistrantNotFound)),
+        (Some(row), true) => Ok(axum::Json(Registrant::told(row, asking(&caller)))),
+        (Some(_), false) => Err(refused(StatusCode::CONFLICT, Reason::RegistrantAmbiguous)),
     }
 }

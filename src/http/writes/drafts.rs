@@ -112,14 +112,11 @@ async fn find(
     if scopes.is_empty() {
         return Ok(Err(Reason::RegistrantUnnamed));
     }
-    let found = registrants::named(connection, kind, &scopes, &values).await?;
-    Ok(match found.as_slice() {
-        [] => Err(Reason::RegistrantNotFound),
-        [_] => {
-            let row = registrants::by_ids(connection, &found).await?.pop();
-            row.ok_or(Reason::RegistrantNotFound)
-        }
-        _ => Err(Reason::RegistrantAmbiguous),
+    let mut found = registrants::named(connection, kind, &scopes, &values).await?;
+    Ok(match (found.pop(), found.is_empty()) {
+        (None, _) => Err(Reason::RegistrantNotFound),
+        (Some(row), true) => Ok(row),
+        (Some(_), false) => Err(Reason::RegistrantAmbiguous),
     })
 }
 

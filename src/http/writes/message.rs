@@ -84,6 +84,16 @@ fn flaw(misfit: Misfit) -> Flaw {
     Flaw::of(misfit.pointer, misfit.reason, misfit.detail)
 }
 
+/// A body of `POST /v1/memberships` whose registrant has no `kind` where that is null: as if it were left out.
+pub(super) fn without_null(mut body: Map<String, Value>) -> Map<String, Value> {
+    if let Some(Value::Object(registrant)) = body.get_mut("registrant")
+        && registrant.get("kind").is_some_and(Value::is_null)
+    {
+        registrant.remove("kind");
+    }
+    body
+}
+
 /// Whether a body of `POST /v1/memberships` tells of its registrant.
 fn tells(body: &Map<String, Value>) -> bool {
     body.get("registrant").is_some_and(|registrant| registrant.get("kind").is_some())
@@ -114,5 +124,5 @@ pub(super) fn enroll(mut body: Map<String, Value>) -> Write {
         fixed.insert("program_memberships".to_owned(), json!([item]));
         MessageType::EnrollmentRequest
     };
-    Write { kind, body, fixed, made: Made::Membership, of_path: false }
+    Write { kind, body, fixed, made: Made::Membership, of: None }
 }

@@ -19,6 +19,7 @@ use axum::http::HeaderMap;
 use bytes::Bytes;
 use message::{Said, outward};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 /// What a request makes: whose place the answer names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub(super) struct Write {
     pub(super) fixed: Map<String, Value>,
     /// What it makes.
     pub(super) made: Made,
-    /// Whether the path names the membership: then what is not there is 404.
-    pub(super) of_path: bool,
+    /// The membership that the path names: if it is not there, the answer is 404.
+    pub(super) of: Option<Uuid>,
 }
 
 impl Write {
@@ -61,11 +62,11 @@ impl Write {
         let request = said.request(self.kind, self.body, self.fixed, &face.dates);
         let request = request.map_err(|problem| problem.pointing(own))?;
         let traceparent = headers.get("traceparent").map(|v| Bytes::copy_from_slice(v.as_bytes()));
-        let record = apply::request(&request, (said.source, message_id), traceparent, said.now)
+        let record = apply::request(&request, (said.source, message_id, self.of), traceparent, said.now)
             // What fits its type fits its schema.
             .map_err(|_unfit| Problem::of(Code::InternalError))?;
         let replied = lane.ask(record).await?;
-        Ok(Answer::of(&replied, self.made, self.of_path)?.pointing(own))
+        Ok(Answer::of(&replied, self.made, self.of.is_some())?.pointing(own))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::headers::{Headers, Precondition};
-use super::message::{enroll, is_draft_of_known};
+use super::message::{enroll, is_draft_of_known, without_null};
 use super::{Made, Write, drafts, said};
 use crate::contract::MessageType;
 use crate::http::Face;
@@ -50,7 +50,7 @@ async fn registrant(
         body,
         fixed: Map::new(),
         made: Made::Registrant,
-        of_path: false,
+        of: None,
     };
     write.send(&face, &caller, &key, &headers).await
 }
@@ -76,7 +76,7 @@ async fn group(
         body,
         fixed: Map::new(),
         made: Made::Group,
-        of_path: false,
+        of: None,
     };
     write.send(&face, &caller, &key, &headers).await
 }
@@ -99,6 +99,7 @@ async fn membership(
     Json(body): Body,
 ) -> Result<Answer, Problem> {
     let key = idempotency_key(&headers)?;
+    let body = without_null(body);
     if is_draft_of_known(&body) {
         let said = said(&face, &caller, &key, &headers)?;
         return match drafts::named(&face, &said, body).await? {
@@ -194,7 +195,7 @@ async fn on_membership(
         first
     };
     fixed.insert("registrant".to_owned(), registrant);
-    let write = Write { kind, body, fixed, made: Made::Membership, of_path: true };
+    let write = Write { kind, body, fixed, made: Made::Membership, of: Some(membership_id) };
     write.send(face, caller, &key, headers).await
 }
 

@@ -115,7 +115,7 @@ pub struct Search<'a> {
     pub kind: &'a str,
     /// With this integer.
     pub id: Option<i64>,
-    /// With this in the name: a pattern of SQL's LIKE, case counts.
+    /// With this in the name, or in its parts where only these are known: a pattern of SQL's LIKE, case counts.
     pub name: Option<&'a str>,
 }
 
@@ -130,10 +130,12 @@ pub async fn search(
         r#"(SELECT registrant_id AS "registrant_id!"
             FROM openg2p_ids AS given JOIN registrants ON registrants.registrant_id = given.key
             WHERE given.id = $2 AND given.kind = 'REGISTRANT' AND registrants.kind = $1
-              AND ($3::text IS NULL OR name LIKE '%' || $3 || '%') AND registrant_id > $4)
+              AND ($3::text IS NULL OR coalesce(name, concat_ws(' ', given_name, addl_name, family_name)) LIKE '%' || $3 || '%')
+              AND registrant_id > $4)
            UNION ALL
            (SELECT registrant_id FROM registrants
-            WHERE $2::bigint IS NULL AND kind = $1 AND ($3::text IS NULL OR name LIKE '%' || $3 || '%')
+            WHERE $2::bigint IS NULL AND kind = $1
+              AND ($3::text IS NULL OR coalesce(name, concat_ws(' ', given_name, addl_name, family_name)) LIKE '%' || $3 || '%')
               AND registrant_id > $4
             ORDER BY registrant_id LIMIT $5)
            ORDER BY 1"#,

@@ -42,8 +42,33 @@ impl std::fmt::Debug for Row {
     }
 }
 
+/// Which registrants are read.
+#[derive(Debug, Default)]
+struct Asked<'a> {
+    registrant_ids: &'a [Uuid],
+    /// Of names, whose owners are read too.
+    kind: &'a str,
+    scopes: &'a [String],
+    values: &'a [String],
+}
+
 /// These registrants, by id.
 pub async fn by_ids(connection: &mut PgConnection, registrant_ids: &[Uuid]) -> Result<Vec<Row>> {
+    rows(connection, Asked { registrant_ids, ..Asked::default() }).await
+}
+
+/// The registrants that have one of these names: kinds, scopes and values. By id, each once.
+pub async fn named(
+    connection: &mut PgConnection,
+    kind: &str,
+    scopes: &[String],
+    values: &[String],
+) -> Result<Vec<Row>> {
+    rows(connection, Asked { kind, scopes, values, ..Asked::default() }).await
+}
+
+/// One statement for both.
+async fn rows(connection: &mut PgConnection, asked: Asked<'_>) -> Result<Vec<Row>> {
     let rows = sqlx::query!(
         r#"SELECT registrants.registrant_id, registrants.kind, name, given_name, family_name, addl_name, gender,
                   birthdate, birth_place, email, address, registration_date, payment_address, disabled, group_kind,
@@ -65,9 +90,18 @@ pub async fn by_ids(connection: &mut PgConnection, registrant_ids: &[Uuid]) -> R
                       array_agg(date_collected ORDER BY phone_no) AS collected
                FROM phone_numbers WHERE phone_numbers.registrant_id = registrants.registrant_id
            ) AS phones
-           WHERE registrants.registrant_id = ANY($1)
+           WHERE registrants.registrant_id IN (
+               SELECT UNNEST($1::uuid[])
+               UNION
+               SELECT names.registrant_id
+               FROM UNNEST($3::text[], $4::text[]) AS asked (scope, value)
+               JOIN names ON names.kind = $2 AND names.scope = asked.scope AND names.value = asked.value
+           )
            ORDER BY registrants.registrant_id"#,
-        registrant_ids,
+        asked.registrant_ids,
+        asked.kind,
+        asked.scopes,
+        asked.values,
     )
     .fetch_all(connection)
     .await?;
@@ -117,26 +151,5 @@ pub async fn exists(connection: &mut PgConnection, registrant_id: Uuid) -> Resul
         registrant_id,
     )
     .fetch_one(connection)
-    .await?)
-}
-
-/// The registrants that have one of these names: kinds, scopes and values. By id, each once.
-pub async fn named(
-    connection: &mut PgConnection,
-    kind: &str,
-    scopes: &[String],
-    values: &[String],
-) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT DISTINCT names.registrant_id AS "registrant_id!"
-           FROM UNNEST($2::text[], $3::text[]) AS asked (scope, value)
-           JOIN names ON names.kind = $1 AND names.scope = asked.scope AND names.value = asked.value
-           WHERE names.registrant_id IS NOT NULL
-           ORDER BY 1"#,
-        kind,
-        scopes,
-        values,
-    )
-    .fetch_all(connection)
     .await?)
 }

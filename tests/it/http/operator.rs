@@ -189,6 +189,16 @@ async fn letters_are_tried_replayed_and_given_up() {
     let gone = order(&client, "discard", &one).await.json();
     assert_eq!(gone, json!({"letter_id": letter, "state": "DISCARDED", "outcome": "rejected"}));
     order(&client, "discard", &one).await.problem(409, "conflict");
+    // Who names one letter says nothing else of which: it would be left aside.
+    for of in ["preflight", "replay", "discard"] {
+        let mut both = json!({"letter_id": open["items"][1]["letter_id"], "class": "failed"});
+        if of != "preflight" {
+            both["reason"] = json!("x");
+        }
+        let refused = order(&client, of, &both).await;
+        let problem = refused.problem(422, "rjct.field.invalid");
+        assert_eq!(problem["errors"][0]["pointer"], "/letter_id", "{problem}");
+    }
     order(&client, "discard", &json!({"reason": "all"})).await.problem(422, "rjct.field.invalid");
     let rest = order(&client, "discard", &json!({"reason": "all", "class": "undecodable"})).await;
     assert_eq!(rest.json(), json!({"selected": 2, "counts": {"rejected": 2}}));

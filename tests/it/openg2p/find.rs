@@ -103,6 +103,12 @@ async fn registrants_are_searched_by_integer_and_name() {
         request.registrant.name = Some(name.to_owned());
         read.apply(&request).await;
     }
+    // Of whom no name was told but its parts, these are the name.
+    let mut parts = enrollment("m4", "r4", "CASH");
+    parts.registrant.name = None;
+    parts.registrant.given_name = Some("Luz".to_owned());
+    parts.registrant.family_name = Some("Reyes".to_owned());
+    read.apply(&parts).await;
     let ask = async |query: &str| read.client.get(&format!("{INDIVIDUAL}/search?{query}")).await;
     let names = |answer: &Answer| {
         let list = answer.json();
@@ -113,14 +119,15 @@ async fn registrants_are_searched_by_integer_and_name() {
     };
     assert_eq!(names(&ask("name=Cruz").await), ["Maria Cruz", "Mario Cruz"]);
     assert_eq!(names(&ask("name=Maria").await), ["Maria Cruz"]);
+    assert_eq!(names(&ask("name=uz%20Rey").await), ["Luz Reyes"]);
     let id = ask("name=Maria").await.json()[0]["id"].clone();
     assert_eq!(names(&ask(&format!("id={id}")).await), ["Maria Cruz"]);
     assert_eq!(names(&ask(&format!("id={id}&name=Cruz")).await), ["Maria Cruz"]);
     // A pattern of LIKE.
     assert_eq!(names(&ask("name=Ana_1").await), ["Ana_1", "Anax1"]);
-    assert_eq!(names(&ask("").await).len(), 4);
+    assert_eq!(names(&ask("").await).len(), 5);
     for empty in ["name=", "id=", "id=&name="] {
-        assert_eq!(names(&ask(empty).await).len(), 4);
+        assert_eq!(names(&ask(empty).await).len(), 5);
     }
     assert_eq!(names(&ask("id=&name=Maria").await), ["Maria Cruz"]);
 

@@ -56,7 +56,7 @@ async fn a_letter_is_given_up_and_the_queue_behind_it_drains() {
         (ReceiptStatus::Complete, 1, 0)
     );
     let shown = shown(&stage, letter).await;
-    assert_eq!((&shown["state"], &shown["outcome"]), (&json!("DISCARDED"), &json!("R")));
+    assert_eq!((&shown["state"], &shown["outcome"]), (&json!("DISCARDED"), &json!("rejected")));
     let action = &shown["actions"][0];
     assert_eq!(
         [&action["action"], &action["actor"], &action["reason"]],
@@ -85,7 +85,7 @@ async fn what_nobody_can_read_is_given_up_too() {
     assert_eq!(left.len(), 2);
     let again = open.iter().find(|letter| !left.contains(letter)).unwrap();
     let again = shown(&stage, again).await;
-    assert_eq!((&again["state"], &again["outcome"]), (&json!("RESOLVED"), &json!("A")));
+    assert_eq!((&again["state"], &again["outcome"]), (&json!("RESOLVED"), &json!("applied")));
     assert_eq!(actions(&again), ["SUPERSEDED"]);
     for letter in &left {
         let (code, done) = stage.json(&["dead-letters", "discard", letter, "--reason", "x"]).await;

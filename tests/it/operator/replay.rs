@@ -78,7 +78,7 @@ async fn a_letter_is_tried_replayed_and_the_queue_behind_it_drains_in_order() {
     assert_eq!((said.status, said.duplicate), (ResultStatus::Succeeded, false));
     assert_eq!(result(&stage, "u2").await.status, ResultStatus::Succeeded);
     let done = shown(&stage, letter).await;
-    assert_eq!((&done["state"], &done["outcome"]), (&json!("RESOLVED"), &json!("A")));
+    assert_eq!((&done["state"], &done["outcome"]), (&json!("RESOLVED"), &json!("applied")));
     assert_eq!(actions(&done), ["FAILED", "REPLAYED"]);
     let versions = "SELECT count(*) FROM membership_history
                     WHERE (version, change, channel) IN ((1, 'ENROLLED', 'REPLAY'), (2, 'PAUSED', 'KAFKA'),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rollcall::apply::{Deed, Record, Replay};
 use rollcall::contract::wire::{Action, BatchRef, IdentifierRef};
-use rollcall::dead_letter::{How, Wish};
+use rollcall::dead_letter::{Filter, How, Wish, left_of_run};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -157,6 +157,22 @@ async fn a_lost_answer_to_the_commit_of_a_discard_is_no_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_put_right_while_the_run_is_under_way_is_not_left() {
+    let mut w = Waiting::new().await;
+    w.enroll("enroll", "r1").await;
+    w.unreadable_act("pause", "r1", Action::Pause).await;
+    w.unreadable_act("resume", "r1", Action::Resume).await;
+    let mut holder = w.scene.pool.acquire().await.unwrap();
+    let run = w.begin(&mut holder, How { force: true, ..How::default() }).await;
+    w.later_act("pause", Action::Pause).await;
+    assert_eq!(w.letters().await, "RESOLVED A 1, OPEN 1", "sent again");
+    assert_eq!(w.go_on(&run, &mut holder).await, json!({"applied": 1, "not_open": 1}));
+    assert!(left_of_run(&mut holder, run.run_id, 10).await.unwrap().is_empty());
+    assert_eq!(w.history().await, "enroll:ENROLLED:1 pause:PAUSED:2 resume:RESUMED:3");
+    w.proved().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_while_the_run_is_under_way_is_a_change() {
     let mut w = Waiting::new().await;
     w.enroll("enroll", "r1").await;
@@ -215,6 +231,32 @@ async fn a_letter_is_closed_by_its_resend_in_the_same_batch() {
     assert_eq!(w.letters().await, "RESOLVED A 1");
     assert_eq!(w.deeds().await, "SUPERSEDED A");
     w.proved().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preflight_with_a_letter_that_fails_counts_what_the_replay_does() {
+    let mut w = Waiting::new().await;
+    w.unreadable_enrollment("k", &enrollment("enroll", "r1", "CASH")).await;
+    for (message_id, action) in [
+        ("exit", Action::Exit),
+        ("again", Action::Reenroll),
+        ("pause", Action::Pause),
+        ("last", Action::Exit),
+    ] {
+        w.unreadable_act(message_id, "k", action).await;
+    }
+    // Whoever is divided from those before it would meet nobody.
+    w.poison().await;
+    let desk = w.desk();
+    let meant = desk.select(Filter::default()).await.unwrap();
+    let stop = CancellationToken::new();
+    let preview = desk.preflight(&meant, false, &stop, |_| {}).await.unwrap();
+    let expected = json!({"applied": 3, "dead_lettered": 1, "parked": 1});
+    assert_eq!(json!(preview.counts), expected);
+    assert_eq!(w.letters().await, ["OPEN 1"; 5].join(", "));
+    assert_eq!(w.replay().await, expected);
+    let history = "enroll:ENROLLED:1 exit:EXITED:2 again:REENROLLED:3";
+    assert_eq!(w.history().await, history);
 }
 
 #[tokio::test(flavor = "multi_thread")]

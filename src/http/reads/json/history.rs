@@ -36,21 +36,16 @@ impl From<history::Named> for Named {
 #[derive(Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the names are those of the contract")]
 pub struct Payee {
-    pub registrant_id: Uuid,
-    #[schema(schema_with = symbols::kind)]
-    pub kind: String,
-    pub source: Option<String>,
-    pub reference: Option<String>,
-    pub ids: Vec<Identifier>,
+    #[serde(flatten)]
+    pub named: Named,
     pub payment_address: Option<String>,
     pub disabled: bool,
 }
 
 impl From<history::Payee> for Payee {
     fn from(payee: history::Payee) -> Self {
-        let Named { registrant_id, kind, source, reference, ids } = payee.named.into();
         let (payment_address, disabled) = (payee.payment_address, payee.disabled);
-        Self { registrant_id, kind, source, reference, ids, payment_address, disabled }
+        Self { named: payee.named.into(), payment_address, disabled }
     }
 }
 
@@ -136,20 +131,16 @@ fn mask<'a>(texts: impl IntoIterator<Item = &'a mut String>) {
     texts.into_iter().for_each(|text| MASK.clone_into(text));
 }
 
-fn values(ids: &mut [Identifier]) -> impl Iterator<Item = &mut String> {
-    ids.iter_mut().map(|id| &mut id.value)
-}
-
 impl Named {
     fn mask(&mut self) {
-        mask(self.reference.iter_mut().chain(values(&mut self.ids)));
+        mask(self.reference.iter_mut().chain(self.ids.iter_mut().map(|id| &mut id.value)));
     }
 }
 
 impl Payee {
     fn mask(&mut self) {
-        let own = self.reference.iter_mut().chain(&mut self.payment_address);
-        mask(own.chain(values(&mut self.ids)));
+        self.named.mask();
+        mask(&mut self.payment_address);
     }
 }
 

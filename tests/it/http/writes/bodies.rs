@@ -110,6 +110,15 @@ async fn somebody_known_is_drafted_without_saying_what_they_are() {
     wrong.problem(422, "rjct.program.target_type_mismatch");
     assert_eq!(pointers(&wrong), ["/program"]);
 
+    // What is null is not said.
+    let null = post("d6", &draft(json!({"reference": "R1", "kind": null}), "CASH")).await;
+    assert_eq!((null.status, &null.json()["items"][0]["outcome"]), (200, &json!("UNCHANGED")));
+    let mut null = known("R1", "FOOD");
+    null["registrant"]["kind"] = Value::Null;
+    null["state"] = Value::Null;
+    let enrolled = post("d7", &null).await;
+    assert_eq!((enrolled.status, &enrolled.json()["items"][0]["state"]), (200, &json!("ENROLLED")));
+
     post("d5", &draft(json!({}), "CASH")).await.problem(422, "rjct.registrant.unnamed");
     post("d1", &draft(json!({"reference": "NOBODY"}), "CASH"))
         .await

@@ -1,7 +1,11 @@
 //! Requests that wait behind an earlier one are held; those that fail for good become letters.
 
-use rollcall::contract::wire::Action;
+use rollcall::apply::{self, Batch, Reply, Taken};
+use rollcall::contract::wire::{Action, RequestResult, ResultStatus};
+use rollcall::contract::{MessageType, decode_own, request_from_json};
+use rollcall::lifecycle::clock::Clock as _;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::{known, registrant};
 use crate::http::Served;
@@ -106,4 +110,52 @@ async fn one_that_fails_for_good_becomes_a_letter_and_others_wait_behind_it() {
     let asked = served.client.get("/v1/requests/http/poison").await;
     assert_eq!((asked.status, &asked.json()["status"]), (200, &json!("SUCCEEDED")));
     served.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_and_freed_in_one_transaction_says_what_it_made() {
+    let scene = Scene::new().await;
+    let ask = |message_id: &str, programs: &[&str]| {
+        let mut said = registrant("R1", programs);
+        for (field, value) in [
+            ("message_id", message_id),
+            ("source", "registry"),
+            ("sent_at", "2026-03-01T08:30:00Z"),
+        ] {
+            said[field] = json!(value);
+        }
+        let request = request_from_json(MessageType::EnrollmentRequest, said).unwrap();
+        let now = scene.clock.now();
+        let named = ("registry", message_id, None);
+        let record = apply::request(&request, named, None, now).unwrap();
+        let (reply, answer) = Reply::new();
+        (Taken { reply: Some(reply), ..scene.applier.take(record) }, answer)
+    };
+    let send = async |records: Vec<Taken>| {
+        let batch = Batch { records, ..Batch::default() };
+        scene.applier.apply(batch, &CancellationToken::new()).await;
+    };
+    send(vec![ask("known", &[]).0]).await;
+    let at = partition_of("membership-updates", 0);
+    let fence = scene.lease(&at).await;
+    let pause = update("pause", "R1", "CASH", Action::Pause);
+    scene.apply(fence, vec![carrying(&at, 0, Some("R1"), &pause)]).await;
+
+    let ((behind, of_behind), (brings, of_brings)) =
+        (ask("behind", &["FOOD"]), ask("brings", &["CASH"]));
+    let ((again, of_again), (last, of_last)) =
+        (ask("again", &["FOOD"]), ask("last", &["FOOD", "OLD"]));
+    send(vec![behind, again, last, brings]).await;
+    for (answer, status, created) in [
+        (of_brings, ResultStatus::Succeeded, true),
+        (of_behind, ResultStatus::Succeeded, true),
+        (of_again, ResultStatus::Succeeded, false),
+        (of_last, ResultStatus::Partial, false),
+    ] {
+        let replied = answer.await.unwrap();
+        let result: RequestResult = decode_own(&replied.result).unwrap();
+        assert_eq!((result.status, replied.created), (status, created), "{}", result.message_id);
+    }
+    let waited = "SELECT string_agg(message_id || ' ' || outcome, ',' ORDER BY parked_id) FROM parked_records";
+    assert_eq!(scene.text(waited).await, "pause A,behind A,again U,last P");
 }

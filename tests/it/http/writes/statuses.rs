@@ -223,6 +223,45 @@ async fn another_attempt_does_not_act_on_the_successor_of_a_removed_membership()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_action_does_not_meet_the_successor_that_came_while_it_was_on_its_way() {
+    let scene = Scene::new().await;
+    let served = Served::beside(&scene, &[]).await;
+    let made = served.post("/v1/registrants", "k1", &registrant("R1", &["CASH"])).await;
+    let path = format!("/v1/memberships/{}", membership(&made));
+    let actions = format!("{path}/actions");
+    let ask = async |body: Value| {
+        // The names can be read, as the look-up does, but not claimed, as apply does.
+        let mut lock = scene.pool.begin().await.unwrap();
+        sqlx::query("LOCK TABLE names IN SHARE MODE").execute(&mut *lock).await.unwrap();
+        let key = body["action"].as_str().unwrap().to_owned();
+        let meanwhile = async {
+            let waits =
+                "SELECT count(*) FROM pg_locks WHERE relation = 'names'::regclass AND NOT granted";
+            crate::support::eventually(crate::support::PATIENCE, "the lane waits", async || {
+                (scene.number(waits).await > 0).then_some(())
+            })
+            .await;
+            let successor = "UPDATE memberships SET membership_id = 'cafe0000-0000-8000-8000-000000000001', version = 1,
+                                    state = 'DRAFT'";
+            sqlx::query(successor).execute(&mut *lock).await.unwrap();
+            lock.commit().await.unwrap();
+        };
+        tokio::join!(served.post(&actions, &key, &body), meanwhile).0
+    };
+    let id: uuid::Uuid = membership(&made).parse().unwrap();
+    for action in ["ENROLL", "EXIT"] {
+        let gone = ask(json!({ "action": action })).await;
+        gone.problem(404, "rjct.membership.not_found");
+        assert_eq!(codes(&gone), [(String::new(), "rjct.membership.not_found".to_owned())]);
+        let stands = "SELECT state || ' ' || version FROM memberships";
+        assert_eq!(scene.text(stands).await, "DRAFT 1", "{action}");
+        let back = sqlx::query("UPDATE memberships SET membership_id = $1").bind(id);
+        back.execute(&scene.pool).await.unwrap();
+    }
+    served.worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn groups_come_with_their_members() {
     let scene = Scene::new().await;
     let served = Served::beside(&scene, &[]).await;
