@@ -231,9 +231,8 @@ impl Applier {
         if part.replay.is_none() && !self.tallies.accept(&part, &self.options.caps) {
             return Err(format!("{CAP} ({code})"));
         }
-        tracing::error!(%failure, "a record fails for good: it becomes a dead letter");
         for taken in part.records.iter_mut().skip(part.rehearsed) {
-            letter::condemn(taken);
+            letter::condemn(taken, failure);
         }
         Ok(part)
     }

@@ -115,8 +115,13 @@ impl Tallies {
 }
 
 /// Makes a record a letter of class `failed`. Its code is the same for all: what Postgres said is in the log, reduced
-/// to SQLSTATE and constraint.
-pub(super) fn condemn(taken: &mut Taken) {
+/// to SQLSTATE and constraint, with the coordinates by which the letter is found.
+pub(super) fn condemn(taken: &mut Taken, failure: &Failure) {
+    let Record { at, offset, .. } = &taken.record;
+    tracing::error!(
+        %failure, topic = &*at.topic, at.partition, offset,
+        "a record fails for good: it becomes a dead letter"
+    );
     let cause = Unreadable {
         class: LetterClass::Failed,
         stage: LetterStage::Apply,

@@ -7,7 +7,7 @@ use super::{Context, database};
 use crate::apply;
 use crate::apply::batches::{self, Outcome, Query};
 use crate::domain::{BatchOutcome, BatchState};
-use crate::lifecycle::clock::{Clock as _, SystemClock};
+use crate::lifecycle::clock::{Clock as _, SystemClock, moment};
 use crate::store::batches::{Batch, Cursor, Filter, Place, by_id, list as stored_list};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -188,7 +188,7 @@ async fn list(
                 row.tally.seen().to_string(),
                 or_dash(row.total_count),
                 row.tally.count(BatchOutcome::Held).to_string(),
-                row.first_at.to_string(),
+                moment(row.first_at),
             ]);
         }
         let text = table.text("No batches.");
@@ -207,14 +207,14 @@ fn text(batch: &Batch) -> String {
     if row.total_count_conflict {
         text.push_str("The total does not fit: another was said, or more messages came.\n");
     }
-    push(&mut text, format_args!("First message: {}\n", row.first_at));
+    push(&mut text, format_args!("First message: {}\n", moment(row.first_at)));
     for (what, time) in [
         ("Complete or closed", row.completed_at),
         ("Closed", row.closed_at),
         ("Next receipt due", row.due_at),
     ] {
         if let Some(time) = time {
-            push(&mut text, format_args!("{what}: {time}\n"));
+            push(&mut text, format_args!("{what}: {}\n", moment(time)));
         }
     }
     push(&mut text, format_args!("Digest: {}\n", hex::encode(row.tally.digest.0)));

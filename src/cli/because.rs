@@ -2,7 +2,7 @@
 
 use super::exit::{Failure, Result};
 use crate::config::account;
-use crate::dead_letter::Wish;
+use crate::dead_letter::{Wish, words};
 use clap::builder::NonEmptyStringValueParser;
 
 /// Who does it.
@@ -30,7 +30,7 @@ impl Actor {
 #[derive(Debug, clap::Args)]
 pub(super) struct Because {
     /// Why; the audit keeps it
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "TEXT", value_parser = words::reason)]
     reason: String,
     #[command(flatten)]
     actor: Actor,

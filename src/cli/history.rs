@@ -5,8 +5,9 @@ use super::exit::{Exit, Failure, Result};
 use super::output::{List, Table, or_dash};
 use super::page::{Page, paged};
 use super::{Context, database};
+use crate::dead_letter::words;
 use crate::http::reads::json::HistoryItem;
-use crate::lifecycle::clock::{Clock as _, SystemClock};
+use crate::lifecycle::clock::{Clock as _, SystemClock, moment};
 use crate::store::operator::By;
 use crate::store::operator_actions;
 use crate::store::reads::history::{self, Of, Place};
@@ -24,7 +25,7 @@ pub(super) struct Args {
     #[arg(long)]
     reveal: bool,
     /// Why they are to be seen; kept in the audit
-    #[arg(long, value_name = "TEXT", requires = "reveal")]
+    #[arg(long, value_name = "TEXT", value_parser = words::reason, requires = "reveal")]
     reason: Option<String>,
     #[command(flatten)]
     actor: Actor,
@@ -97,7 +98,7 @@ fn text(items: &[HistoryItem]) -> String {
             item.change.clone(),
             or_dash(item.state.as_ref()),
             or_dash(item.effective_date.date()),
-            or_dash(item.recorded_at.time()),
+            or_dash(item.recorded_at.time().map(moment)),
             item.channel.clone(),
             item.source.clone(),
             or_dash(item.actor.as_ref()),

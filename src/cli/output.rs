@@ -4,8 +4,6 @@ use super::exit::{Failure, Result};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
-use time::macros::format_description;
-use time::{OffsetDateTime, UtcOffset};
 
 /// Where and how a command answers.
 #[derive(Clone, Copy, Debug)]
@@ -24,13 +22,25 @@ impl Output {
         object: &impl Serialize,
         text: impl FnOnce() -> String,
     ) -> Result<()> {
+        self.say(object, text).map(|_reader| ())
+    }
+
+    /// The same, for a command that answers again and again: whether anybody reads it still.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub(super) fn say(
+        self,
+        object: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<Reader> {
         if !self.json {
-            return Self::text(&text());
+            return Self::write(format!("{}\n", text().trim_end_matches('\n')).as_bytes());
         }
         let mut object = serde_json::to_vec(object)
             .map_err(|error| Failure::no("output", format!("the answer is no JSON: {error}")))?;
         object.push(b'\n');
-        Self::bytes(&object)
+        Self::write(&object)
     }
 
     /// Writes text on stdout, whatever the form; ends it with a line's end.
@@ -47,10 +57,15 @@ impl Output {
     /// # Errors
     /// When stdout cannot be written, except that a reader who has seen enough is none.
     pub(super) fn bytes(bytes: &[u8]) -> Result<()> {
+        Self::write(bytes).map(|_reader| ())
+    }
+
+    fn write(bytes: &[u8]) -> Result<Reader> {
         let mut stdout = std::io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
+            Ok(()) => Ok(Reader::Reads),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -59,6 +74,15 @@ impl Output {
         // Nobody is left to tell when stderr is gone.
         drop(writeln!(std::io::stderr().lock(), "{text}"));
     }
+}
+
+/// Whoever reads stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Reads on.
+    Reads,
+    /// Has seen enough, and closed it.
+    Gone,
 }
 
 /// A list as `--json` gives it.
@@ -138,13 +162,6 @@ pub(super) fn push(text: &mut String, words: fmt::Arguments<'_>) {
     debug_assert!(written.is_ok(), "a text can always grow");
 }
 
-/// A time for eyes, to the second.
-pub(super) fn moment(time: OffsetDateTime) -> String {
-    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
-    // The form has nothing that a time could lack.
-    time.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
-}
-
 /// The value, or a dash.
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
@@ -153,12 +170,6 @@ pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_is_said_in_utc_to_the_second() {
-        let time = time::macros::datetime!(2026-03-01 12:00:07.25 +02:00);
-        assert_eq!(moment(time), "2026-03-01 10:00:07Z");
-    }
 
     #[test]
     fn columns_are_aligned_and_numbers_stand_right() {

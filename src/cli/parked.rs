@@ -2,12 +2,12 @@
 
 use super::because::Because;
 use super::exit::{Exit, Failure, Result};
-use super::output::{List, Table, moment, or_dash, push};
+use super::output::{List, Table, or_dash, push};
 use super::page::{Page, paged};
 use super::{Context, database};
 use crate::app::parked::{self, Order};
 use crate::config::Settings;
-use crate::lifecycle::clock::{Clock as _, SystemClock};
+use crate::lifecycle::clock::{Clock as _, SystemClock, moment};
 use crate::store::parked_list::{self, Filter, Outcome};
 use serde_json::json;
 use sqlx::PgConnection;

@@ -91,7 +91,7 @@ pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
             let topic = settings.topics.full(&name.topic);
             let at = (topic.as_str(), name.partition);
             let paused = partitions::pause(&settings, connection, at, &because.wish()?).await?;
-            let words = if paused { "is paused" } else { "was paused before" };
+            let words = if paused { "is paused." } else { "was paused before." };
             say(&settings, connection, at, (words, &[]), context).await
         }
         Command::Resume { name, accept_loss, because } => {
@@ -99,7 +99,11 @@ pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
             let at = (topic.as_str(), name.partition);
             let wish = because.wish()?;
             let lost = partitions::resume(&settings, connection, at, *accept_loss, &wish).await?;
-            say(&settings, connection, at, ("goes on", &[("lost", lost.into())]), context).await
+            let words = match lost {
+                0 => "goes on.".to_owned(),
+                lost => format!("goes on; {lost} records are entered as lost."),
+            };
+            say(&settings, connection, at, (&words, &[("lost", lost.into())]), context).await
         }
         Command::Skip { name, offset, because } => {
             let topic = settings.topics.full(&name.topic);
@@ -110,7 +114,8 @@ pub(super) async fn main(command: &Command, context: &Context) -> Result<Exit> {
                 ("letter_id", skipped.letter_id.to_string().into()),
                 ("skipped", skipped.offset.into()),
             ];
-            let words = format!("has offset {} passed over", skipped.offset);
+            let words =
+                format!("passes over offset {}: letter {}.", skipped.offset, skipped.letter_id);
             say(&settings, connection, at, (&words, &more), context).await
         }
     }
@@ -129,10 +134,9 @@ async fn say(
     if let Some(fields) = object.as_object_mut() {
         fields.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     }
-    context.output.answer(&object, || {
-        let more: Vec<_> = more.iter().map(|(name, value)| format!(", {name} {value}")).collect();
-        format!("{} {} {words}{}.\n\n{}", at.0, at.1, more.concat(), text(&[partition]))
-    })?;
+    context
+        .output
+        .answer(&object, || format!("{} {} {words}\n\n{}", at.0, at.1, text(&[partition])))?;
     Ok(Exit::Done)
 }
 

@@ -3,6 +3,7 @@
 use super::Context;
 use super::exit::{Exit, Result};
 use super::output::{List, Table, push};
+use crate::app::worker;
 use crate::contract::{MessageType, Schemas, embedded_text, objections};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 /// List the Avro schemas, or check new versions of them
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// List every version of every message that this program can read
+    /// List every version of every message that this program can read: its own, and those of `schemas.directory`
     ///
     /// The fingerprint is the CRC-64-AVRO of the schema as it stands in the header of a message (little-endian, hex).
     List,
@@ -49,13 +50,17 @@ pub(super) fn main(command: &Command, context: &Context) -> Result<Exit> {
 }
 
 fn list(context: &Context) -> Result<Exit> {
-    let schemas = Schemas::embedded();
+    let embedded = Schemas::embedded();
+    let schemas = worker::schemas(&context.load()?.settings.schemas.directory)?;
     let items = schemas.versions().into_iter().map(|version| Listed {
         name: version.message.name(),
         version: version.number,
         fingerprint: hex::encode(version.fingerprint),
         request: version.message.is_request(),
-        from: "embedded",
+        from: match embedded.version(&version.fingerprint) {
+            Some(_) => "embedded",
+            None => "directory",
+        },
     });
     let list = List::whole(items.collect());
     context.output.answer(&list, || {

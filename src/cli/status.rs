@@ -1,12 +1,12 @@
 //! `rollcall status`.
 
 use super::exit::{Exit, Result};
-use super::output::{Table, moment, or_dash, push};
-use super::{Context, database, partitions};
+use super::output::{Reader, Table, or_dash, push};
+use super::{Context, database, partitions as listed};
 use crate::app::status::{Status, status};
 use crate::config::Settings;
-use crate::lifecycle::clock::{Clock as _, SystemClock};
-use crate::store::status::Cursor;
+use crate::lifecycle::clock::{Clock as _, SystemClock, moment};
+use crate::store::status::{Cursor, Partition};
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -29,7 +29,9 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 
 pub(super) async fn main(args: &Args, context: &Context) -> Result<Exit> {
     let settings = context.load()?.settings;
-    let Some(seconds) = args.watch else { return once(&settings, "", context).await };
+    let Some(seconds) = args.watch else {
+        return once(&settings, "", context).await.map(|(exit, _reader)| exit);
+    };
     let pause = Duration::from_secs(seconds.into());
     let clear = std::io::stdout().is_terminal() && !context.output.json;
     // Listened for from the beginning: what comes while the servers are asked counts too.
@@ -37,7 +39,13 @@ pub(super) async fn main(args: &Args, context: &Context) -> Result<Exit> {
     let mut last = Ok(Exit::Done);
     loop {
         tokio::select! {
-            said = once(&settings, if clear { CLEAR } else { "" }, context) => last = said,
+            said = once(&settings, if clear { CLEAR } else { "" }, context) => {
+                // `| head` ends the watch, as it ends every other command.
+                if let Ok((exit, Reader::Gone)) = said {
+                    return Ok(exit);
+                }
+                last = said.map(|(exit, _reader)| exit);
+            }
             _heard = &mut stop => return last,
         }
         // A server that is away is what is watched for.
@@ -51,11 +59,12 @@ pub(super) async fn main(args: &Args, context: &Context) -> Result<Exit> {
     }
 }
 
-async fn once(settings: &Settings, before: &str, context: &Context) -> Result<Exit> {
+async fn once(settings: &Settings, before: &str, context: &Context) -> Result<(Exit, Reader)> {
     let mut connection = database::open(settings).await?;
     let status = status(settings, &mut connection).await?;
-    context.output.answer(&status, || format!("{before}{}", text(&status)))?;
-    Ok(if status.kafka.reachable { Exit::answer(status.healthy) } else { Exit::Unreachable })
+    let reader = context.output.say(&status, || format!("{before}{}", text(&status)))?;
+    let reached = status.kafka.reachable;
+    Ok((if reached { Exit::answer(status.healthy) } else { Exit::Unreachable }, reader))
 }
 
 fn text(status: &Status) -> String {
@@ -76,7 +85,7 @@ fn text(status: &Status) -> String {
         }
     };
     section(&mut text, "Workers", &workers(status));
-    section(&mut text, "Partitions", &partitions::text(&status.partitions));
+    section(&mut text, "Partitions", &partitions(&status.partitions));
     section(&mut text, "Output", &output(status));
     let relay = status.relay.as_ref().map_or_else(
         || "no relay has led yet".to_owned(),
@@ -133,6 +142,29 @@ fn workers(status: &Status) -> String {
     table.text("None in the last day.")
 }
 
+/// The partitions by topic, then those that do not go on: between 36 lines of those that do they would not be seen.
+fn partitions(all: &[Partition]) -> String {
+    const STATES: [&str; 5] = ["RUNNING", "WAITING", "PAUSED", "STOPPED", "UNOWNED"];
+    let mut topics: BTreeMap<&str, Vec<&Partition>> = BTreeMap::new();
+    for partition in all {
+        topics.entry(&partition.topic).or_default().push(partition);
+    }
+    let mut table = Table::new(&[&["topic"], &STATES[..], &["lag"]].concat());
+    for (topic, partitions) in topics {
+        let counts = STATES
+            .map(|state| partitions.iter().filter(|one| one.state == state).count().to_string());
+        let lag: i64 = partitions.iter().filter_map(|one| one.lag).sum();
+        table.row([vec![topic.to_owned()], counts.to_vec(), vec![lag.to_string()]].concat());
+    }
+    let mut text = table.text("No worker has had one yet.");
+    let halted = |one: &&Partition| one.cause.is_some() || one.state == "PAUSED";
+    let halted: Vec<_> = all.iter().filter(halted).cloned().collect();
+    if !halted.is_empty() {
+        push(&mut text, format_args!("\n{}", listed::text(&halted)));
+    }
+    text
+}
+
 /// The streams by topic: 60 lines of shards would bury the rest; `--json` has them all.
 fn output(status: &Status) -> String {
     let mut topics: BTreeMap<&str, (i64, i64, Option<f64>)> = BTreeMap::new();
@@ -157,4 +189,41 @@ fn output(status: &Status) -> String {
         ]);
     }
     table.text("No streams.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(number: i32, state: &str, cause: Option<&str>) -> Partition {
+        Partition {
+            topic: "t".to_owned(),
+            partition: number,
+            state: state.to_owned(),
+            owner: None,
+            position: Some(7),
+            low: Some(0),
+            high: Some(9),
+            lag: Some(2),
+            cause: cause.map(str::to_owned),
+            offset: None,
+            since: None,
+            committed_at: None,
+        }
+    }
+
+    #[test]
+    fn of_many_partitions_those_that_do_not_go_on_are_named() {
+        let mut all: Vec<_> = (0..12).map(|number| partition(number, "RUNNING", None)).collect();
+        let going = partitions(&all);
+        assert_eq!(going.lines().count(), 2, "{going}");
+        let words = |text: &str| -> Vec<String> {
+            text.lines().last().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+        };
+        assert_eq!(words(&going), ["t", "12", "0", "0", "0", "0", "24"]);
+        all[5] = partition(5, "STOPPED", Some("records_lost"));
+        let stopped = partitions(&all);
+        assert_eq!(words(&stopped), ["t", "5", "STOPPED", "7", "9", "2", "-", "records_lost"]);
+        assert_eq!(partitions(&[]), "No worker has had one yet.");
+    }
 }

@@ -147,9 +147,14 @@ pub async fn show(
 }
 
 impl Shown {
-    /// What went wrong, and what to do about it.
+    /// What went wrong, and what to do about it: nothing, once it is put right.
     pub fn advice(&self) -> Advice {
-        Advice::of(&self.letter.class, &self.letter.code)
+        let advice = Advice::of(&self.letter.class, &self.letter.code);
+        match self.letter.state.as_str() {
+            "OPEN" => advice,
+            "DISCARDED" => Advice { what_to_do: "Nothing: it was given up.", ..advice },
+            _ => Advice { what_to_do: "Nothing: it was put right.", ..advice },
+        }
     }
 
     /// Its headers, in order; a value that is not shown is masked.

@@ -47,6 +47,20 @@ pub fn moment(text: &str) -> Result<OffsetDateTime, String> {
         .ok_or_else(|| "a time is written as 2026-01-31T12:00:00Z, or as a date".to_owned())
 }
 
+/// Why something is done: what the audit keeps says something.
+///
+/// # Errors
+/// It is none, or longer than 1,000 characters.
+pub fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().count() > MOST_OF_REASON {
+        return Err("why: a text of 1 to 1,000 characters, which the audit keeps".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The longest reason, in characters.
+const MOST_OF_REASON: usize = 1_000;
+
 /// How many letters a second.
 ///
 /// # Errors
@@ -83,6 +97,8 @@ mod tests {
         assert!(schema("07").is_err() && schema("0707070707070707").is_ok());
         assert_eq!(moment("2026-01-31"), moment("2026-01-31T00:00:00Z"));
         assert!(moment("yesterday").is_err());
+        assert!(reason("").is_err() && reason(" \t").is_err() && reason("x").is_ok());
+        assert!(reason(&"x".repeat(1_000)).is_ok() && reason(&"x".repeat(1_001)).is_err());
         assert!(rate(0.0).is_err() && rate(f64::NAN).is_err() && rate(0.5).is_ok());
     }
 

@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use time::{Duration, OffsetDateTime};
+use time::macros::format_description;
+use time::{Duration, OffsetDateTime, UtcOffset};
 
 /// Tells the time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
@@ -45,6 +46,13 @@ impl Clock for ManualClock {
     }
 }
 
+/// A time for eyes, to the second.
+pub fn moment(time: OffsetDateTime) -> String {
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
+    // The form has nothing that a time could lack.
+    time.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +63,11 @@ mod tests {
         assert_eq!(clock.now(), clock.now());
         clock.advance(Duration::days(1));
         assert_eq!(clock.now() - OffsetDateTime::UNIX_EPOCH, Duration::days(1));
+    }
+
+    #[test]
+    fn a_time_is_said_in_utc_to_the_second() {
+        let time = time::macros::datetime!(2026-03-01 12:00:07.25 +02:00);
+        assert_eq!(moment(time), "2026-03-01 10:00:07Z");
     }
 }

@@ -1,6 +1,7 @@
 //! What to do, by what was found.
 
 use super::Status;
+use crate::lifecycle::clock::moment;
 use crate::store::status::{Cursor, GONE_AFTER_SECONDS};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -22,7 +23,9 @@ pub(super) fn add(status: &mut Status, grace: Duration, now: OffsetDateTime) {
         healthy = false;
         advice.push(format!(
             "Nothing is applied or published since {}: {} ({}). Find out why before anything else.",
-            halt.since, halt.cause, halt.name
+            moment(halt.since),
+            halt.cause,
+            halt.name
         ));
     }
     if !status.kafka.missing_topics.is_empty() {
@@ -68,7 +71,8 @@ fn partitions(status: &Status, advice: &mut Vec<String>) -> bool {
             ));
         }
         if partition.state == "PAUSED" {
-            let since = partition.since.map(|since| format!(" since {since}")).unwrap_or_default();
+            let since = partition.since.map(|since| format!(" since {}", moment(since)));
+            let since = since.unwrap_or_default();
             let reason = partition.cause.as_deref().unwrap_or_default();
             advice.push(format!(
                 "{topic} {number} is paused{since} ({reason}). When that is over: rollcall partitions resume {topic} \

@@ -5,14 +5,14 @@ mod which;
 
 use super::because::Actor;
 use super::exit::{Exit, Failure, Result};
-use super::output::{List, Table, moment, or_dash, push};
+use super::output::{List, Table, or_dash, push};
 use super::page::{Page, paged};
 use super::{Context, database};
 use crate::app::worker;
 use crate::contract::Schemas;
-use crate::dead_letter::words::place_text;
+use crate::dead_letter::words::{self, place_text};
 use crate::dead_letter::{self, Filter, Shown, group_object, object, outcome_word};
-use crate::lifecycle::clock::{Clock as _, SystemClock};
+use crate::lifecycle::clock::{Clock as _, SystemClock, moment};
 use crate::store::operator::By;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -95,7 +95,7 @@ pub(super) struct Show {
     #[arg(long)]
     reveal: bool,
     /// Why they are to be seen; kept in the audit
-    #[arg(long, value_name = "TEXT", requires = "reveal")]
+    #[arg(long, value_name = "TEXT", value_parser = words::reason, requires = "reveal")]
     reason: Option<String>,
     #[command(flatten)]
     actor: Actor,

@@ -4,7 +4,7 @@ use super::which::{Which, place};
 use crate::app::letters::desk;
 use crate::cli::because::Because;
 use crate::cli::exit::{Exit, Failure, Result};
-use crate::cli::output::{List, Table, moment, or_dash, push};
+use crate::cli::output::{List, Table, or_dash, push};
 use crate::cli::page::{Page, paged};
 use crate::cli::{Context, database};
 use crate::config::Settings;
@@ -12,6 +12,7 @@ use crate::dead_letter::{
     Desk, Filter, How, Preview, Refusal, Run, Selection, discarded, left_of_run, run_counts,
     run_object, runs as stored_runs, words,
 };
+use crate::lifecycle::clock::moment;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -41,10 +42,15 @@ pub(in crate::cli) struct Force {
 }
 
 impl Meant {
+    /// Those that are open; a letter that is named must be.
     async fn select(&self, settings: &Settings, desk: &Desk) -> Result<Selection> {
         let topic = self.which.topic(settings);
         let filter = Filter { letter_id: self.letter_id, ..self.which.filter(topic.as_deref()) };
-        Ok(desk.select(filter).await?)
+        let selection = desk.select(filter).await?;
+        match self.letter_id {
+            Some(letter_id) if selection.is_empty() => Err(desk.not_open(letter_id).await.into()),
+            _ => Ok(selection),
+        }
     }
 }
 
@@ -198,9 +204,6 @@ pub(super) async fn preflight(
 ) -> Result<Exit> {
     let desk = desk(settings).await?;
     let selection = args.meant.select(settings, &desk).await?;
-    if let (Some(letter_id), true) = (args.meant.letter_id, selection.is_empty()) {
-        return Err(desk.not_open(letter_id).await.into());
-    }
     let bar = bar(selection.len());
     let stop = CancellationToken::new();
     let work = desk.preflight(&selection, args.force.force, &stop, |n| bar.inc(n));
@@ -274,15 +277,24 @@ async fn say(desk: &Desk, run_id: Uuid, context: &Context) -> Result<(Value, Run
             push(&mut text, format_args!("Go on: rollcall dead-letters runs resume {run_id}\n"));
         }
         if !left.is_empty() {
-            text.push_str("Left as letters, among others:\n");
+            text.push_str("Not put right by this run, among others:\n");
             for item in &left {
                 let code = item.code.as_deref().unwrap_or_default();
-                push(&mut text, format_args!("  {} {code}\n", item.letter_id));
+                push(&mut text, format_args!("  {} {code}{}\n", item.letter_id, means(code)));
             }
         }
         text
     })?;
     Ok((object, run))
+}
+
+/// What is to be known of a letter that a run left for this reason; its own code is explained by `show`.
+fn means(code: &str) -> &'static str {
+    match code {
+        "not_open" => " (it was not open any more)",
+        "registrant_changed" => " (look at it; --force has it applied all the same)",
+        _ => "",
+    }
 }
 
 pub(super) async fn discard(settings: &Settings, args: Discard, context: &Context) -> Result<Exit> {

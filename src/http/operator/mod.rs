@@ -19,7 +19,7 @@ use super::auth::{Caller, Scope};
 use super::problem::{Code, Flaw, Problem};
 use crate::apply::is_outage;
 use crate::contract::Reason;
-use crate::dead_letter::{Refusal, Wish};
+use crate::dead_letter::{Refusal, Wish, words};
 use crate::store;
 use serde::Serialize;
 use serde_json::Value;
@@ -47,16 +47,11 @@ impl From<(String, Value)> for Item {
 
 /// Who wants something, and why: the audit keeps it. Without authentication whoever it is speaks for a source, and is known
 /// by that.
-fn wish<S: Scope>(caller: &Caller<S>, reason: String) -> Result<Wish, Problem> {
-    if reason.trim().is_empty() || reason.chars().count() > MOST_OF_REASON {
-        let detail = "why: a text of 1 to 1,000 characters, which the audit keeps";
-        return Err(Problem::misfit(vec![Flaw::of("/reason", Reason::FieldInvalid, detail)]));
-    }
+fn wish<S: Scope>(caller: &Caller<S>, reason: &str) -> Result<Wish, Problem> {
+    let misfit = |detail| Problem::misfit(vec![Flaw::of("/reason", Reason::FieldInvalid, detail)]);
+    let reason = words::reason(reason).map_err(misfit)?;
     Ok(Wish { actor: actor(caller)?, reason })
 }
-
-/// The longest reason, in characters.
-const MOST_OF_REASON: usize = 1_000;
 
 fn actor<S: Scope>(caller: &Caller<S>) -> Result<String, Problem> {
     match &caller.actor {
@@ -67,14 +62,14 @@ fn actor<S: Scope>(caller: &Caller<S>) -> Result<String, Problem> {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let words = refusal.to_string();
+        let said = refusal.to_string();
         match refusal {
-            Refusal::NoLetter(_) | Refusal::NoRun(_) => Self::of(Code::NotFound).because(words),
-            Refusal::OtherSelection { .. } => Self::of(Code::PreconditionFailed).because(words),
+            Refusal::NoLetter(_) | Refusal::NoRun(_) => Self::of(Code::NotFound).because(said),
+            Refusal::OtherSelection { .. } => Self::of(Code::PreconditionFailed).because(said),
             Refusal::NotOpen(_) | Refusal::Nothing | Refusal::Running(_) | Refusal::Ended(..) => {
-                Self::of(Code::Conflict).because(words)
+                Self::of(Code::Conflict).because(said)
             }
-            Refusal::Stopped(_) => Self::of(Code::Unavailable).because(words),
+            Refusal::Stopped(_) => Self::of(Code::Unavailable).because(said),
             Refusal::Store(error) => error.into(),
         }
     }

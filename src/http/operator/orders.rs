@@ -176,7 +176,7 @@ async fn replay(
     Json(mut order): Json<Replay>,
 ) -> Result<Response, Problem> {
     let office = face.office()?;
-    let wish = wish(&caller, order.reason.clone())?;
+    let wish = wish(&caller, &order.reason)?;
     let rate = order.rate.map(words::rate).transpose();
     let rate = rate.map_err(|allowed| invalid("/rate", allowed))?;
     let run_id = if headers.contains_key("idempotency-key") {
@@ -225,7 +225,7 @@ async fn discard(
     Json(mut order): Json<Discard>,
 ) -> Result<axum::Json<Value>, Problem> {
     let desk = &face.office()?.desk;
-    let wish = wish(&caller, order.reason.clone())?;
+    let wish = wish(&caller, &order.reason)?;
     let stop = CancellationToken::new();
     let meant = order.meant(&face)?;
     if let Some(letter_id) = order.letter_id.filter(|_| order.digest.is_none()) {

@@ -84,7 +84,7 @@ async fn cancel(
     Json(RunOrder { reason }): Json<RunOrder>,
 ) -> Result<axum::Json<Value>, Problem> {
     let desk = &face.office()?.desk;
-    desk.cancel(run_id, &wish(&caller, reason)?).await?;
+    desk.cancel(run_id, &wish(&caller, &reason)?).await?;
     Ok(axum::Json(desk.run_as_it_stands(run_id).await?))
 }
 
@@ -100,7 +100,7 @@ async fn resume(
     State(face): State<Face>,
     Json(RunOrder { reason }): Json<RunOrder>,
 ) -> Result<Response, Problem> {
-    let (office, wish) = (face.office()?, wish(&caller, reason)?);
+    let (office, wish) = (face.office()?, wish(&caller, &reason)?);
     let room = office.room()?;
     let mut holder = holder(office).await?;
     let run = office.desk.resume(&mut holder, run_id, &wish).await?;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::nowhere;
 use crate::stage::{command, file, path, request};
-use rollcall::contract::encode;
+use rollcall::contract::{MessageType, embedded_text, encode};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_decoded_can_be_encoded_to_the_same_bytes() {
@@ -32,6 +32,22 @@ async fn what_is_decoded_can_be_encoded_to_the_same_bytes() {
     let one = file(list["items"][0].to_string());
     let (code, _, stderr) = command(&setup, &["encode", path(&one), "--output", path(&back)]).await;
     assert_eq!((code, std::fs::read(back.path()).unwrap()), (0, requests[0].clone()), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_of_the_folder_are_listed_beside_our_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = embedded_text(MessageType::EnrollmentRequest).replacen("\"atomic\"", "\"whole\"", 1);
+    std::fs::write(folder.path().join("EnrollmentRequest.v2.avsc"), text).unwrap();
+    let setup = nowhere().with("ROLLCALL_SCHEMAS__DIRECTORY", folder.path().to_str().unwrap());
+    let (code, stdout, stderr) = command(&setup, &["schemas", "list", "--json"]).await;
+    assert_eq!(code, 0, "{stderr}");
+    let list: Value = serde_json::from_str(&stdout).unwrap();
+    let versions = list["items"].as_array().unwrap().iter();
+    let from = |version: &Value| (version["version"].clone(), version["from"].clone());
+    let enrollments: Vec<_> =
+        versions.filter(|version| version["name"] == "EnrollmentRequest").map(from).collect();
+    assert_eq!(enrollments, [(1.into(), "embedded".into()), (2.into(), "directory".into())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

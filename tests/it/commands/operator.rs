@@ -1,8 +1,11 @@
 //! What an operator types, on a database without Kafka.
 
+use std::process::Stdio;
+
 use rollcall::config::account;
 use serde_json::{Value, json};
 use sqlx::Row as _;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::http::operator::staged;
 use crate::scene::Scene;
@@ -154,6 +157,55 @@ async fn status_is_watched_until_it_is_enough() {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_ends_with_its_reader() {
+    let scene = staged().await;
+    let mut watch = setup(&scene).command(&["status", "--watch", "1", "--json"]);
+    let mut watch =
+        watch.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let page = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("a page").unwrap();
+    assert!(page.is_some_and(|page| page.contains("\"healthy\":false")));
+    drop(lines);
+    let ended =
+        tokio::time::timeout(PATIENCE, watch.wait()).await.expect("nobody reads it").unwrap();
+    assert_eq!(ended.code(), Some(3), "the brokers are away, as in every page");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_is_named_must_be_open() {
+    let scene = staged().await;
+    let setup = setup(&scene);
+    let (_, list) = json_of(&setup, &["dead-letters", "list", "--class", "failed"]).await;
+    let letter = list["items"][0]["letter_id"].as_str().unwrap().to_owned();
+    let (_, open) = json_of(&setup, &["dead-letters", "show", &letter]).await;
+    assert!(open["what_to_do"].as_str().unwrap().starts_with("Remove the cause"), "{open:#}");
+    // What the audit keeps must say something.
+    for blank in [" ", "\t\n"] {
+        for verb in ["replay", "discard"] {
+            let (code, ..) =
+                command(&setup, &["dead-letters", verb, &letter, "--reason", blank]).await;
+            assert_eq!(code, 2, "{verb}");
+        }
+    }
+    assert_eq!(scene.number("SELECT count(*) FROM dead_letter_actions").await, 0);
+    let because = ["--reason", "it is mended"];
+    let (code, _) =
+        json_of(&setup, &[&["dead-letters", "replay", &letter], &because[..]].concat()).await;
+    assert_eq!(code, 0);
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    for verb in ["preflight", "replay", "discard"] {
+        let because = if verb == "preflight" { &[][..] } else { &because[..] };
+        for (named, why) in [(letter.as_str(), "not-open"), (nobody, "not-found")] {
+            let (code, said) =
+                json_of(&setup, &[&["dead-letters", verb, named], because].concat()).await;
+            assert_eq!((code, &said["error"]["code"]), (1, &json!(why)), "{verb}: {said}");
+        }
+    }
+    let (_, closed) = json_of(&setup, &["dead-letters", "show", &letter]).await;
+    assert_eq!(closed["what_to_do"], "Nothing: it was put right.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,8 @@ impl Setup {
         self
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The program with these arguments, not yet started.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.around(env!("CARGO_BIN_EXE_rollcall"));
         command.args(arguments);
         command
