@@ -13,7 +13,8 @@ use tracing::instrument::WithSubscriber;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::scene::{
-    SENT, Scene, applier_with, batch, enrollment, identifier, item, partition, raw, record,
+    SENT, Scene, applier_patient, applier_with, batch, enrollment, identifier, item, partition,
+    raw, record,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -335,7 +336,8 @@ async fn an_identifier_that_changes_frees_the_old_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_takes_as_many_statements_whatever_its_size() {
-    let scene = Scene::new().await;
+    let mut scene = Scene::new().await;
+    scene.applier = applier_patient(scene.pool.clone(), scene.clock.clone());
     let at = partition(0);
     let fence = scene.lease(&at).await;
     let mut offset = 0;

@@ -153,6 +153,11 @@ pub(crate) fn applier_stalling(pool: PgPool, clock: Arc<dyn Clock>, after: Durat
     applier_of(pool, clock, Options { stall_after: after, retry_max_delay, ..options() })
 }
 
+/// One that never looks who stands in its way.
+pub(crate) fn applier_patient(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
+    applier_of(pool, clock, Options { takeover_after: Duration::from_hours(1), ..options() })
+}
+
 fn options() -> Options {
     Options {
         inbox_retention: time::Duration::days(400),
