@@ -3,7 +3,7 @@
 use super::kafka::{self, PATIENCE, Unreachable};
 use super::letters::desk;
 use super::{status, topics, worker};
-use crate::apply::{Applier, Batch, Passing, Record, Slice, SliceOutcome, TopicPartition};
+use crate::apply::{Applier, Batch, Doing, Passing, Record, Slice, SliceOutcome, TopicPartition};
 use crate::config::Settings;
 use crate::consume;
 use crate::dead_letter::Wish;
@@ -255,7 +255,8 @@ pub struct Skipped {
 }
 
 /// Makes the next record of a partition, which does not go on, a letter of class `skipped`; the partition then goes on
-/// behind it, unless it is paused.
+/// behind it, unless it is paused. One at which processes died while they decoded it is not decoded here either: nobody
+/// waits for such a letter.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -282,8 +283,15 @@ pub async fn skip(
     let own = settings.clone();
     let record = kafka::blocking(move || fetch(&own, &at, position)).await?;
     let record = record.ok_or(Refusal::NoRecord(position))?;
+    let mut tx = connection.begin().await?;
+    let crashes = store::crashes::find(&mut tx, topic, partition).await?;
+    tx.rollback().await?;
+    let kills = crashes.is_some_and(|known| {
+        let is_here = known.offset == found.position.unwrap_or(store::crashes::NOTHING_YET);
+        is_here && known.times > 0 && known.stage.as_deref() == Some(Doing::Decode.as_str())
+    });
     let applier = desk(settings).await?.applier;
-    let letter_id = apply(&applier, connection, record, wish).await?;
+    let letter_id = apply(&applier, connection, (record, kills), wish).await?;
     Ok(Skipped { letter_id, offset: position })
 }
 
@@ -291,7 +299,7 @@ pub async fn skip(
 async fn apply(
     applier: &Applier,
     connection: &mut PgConnection,
-    record: Record,
+    (record, kills): (Record, bool),
     wish: &Wish,
 ) -> Result<Uuid, Refusal> {
     let (at, offset) = (record.at.clone(), record.offset);
@@ -302,7 +310,7 @@ async fn apply(
             return Err(Refusal::NoPartition(at.topic.to_string(), at.partition));
         }
         tx.commit().await?;
-        let (taken, letter_id) = applier.skipped(record.clone());
+        let (taken, letter_id) = applier.skipped(record.clone(), kills);
         let slice = Slice { at: at.clone(), fence, first_offset: offset, next_offset: offset + 1 };
         let Wish { actor, reason } = wish.clone();
         let passing = Some(Passing { letter_id, actor, reason });

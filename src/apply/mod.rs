@@ -10,6 +10,7 @@ mod caps;
 mod crash;
 mod disposition;
 mod divide;
+mod drain;
 #[cfg(debug_assertions)]
 mod fault;
 mod freed;
@@ -38,7 +39,7 @@ pub use crate::store::crashes;
 pub use crate::store::leases;
 pub use batch::{Batch, Passing, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
-pub use crash::Doing;
+pub use crash::{Doing, Verdict};
 pub use disposition::is_outage;
 pub use receipts::{Closed, Receipts, close};
 pub use replay::{Deed, Done, Fate, Replay, Replayed};
