@@ -172,7 +172,10 @@ impl Applier {
             if !self.accepts_crashed(&record.at, stop).await? {
                 return Ok(Vec::new());
             }
-            tracing::error!(parked_id, "the process dies at a waiting record: it becomes a dead letter");
+            tracing::error!(
+                parked_id,
+                "the process dies at a waiting record: it becomes a dead letter"
+            );
             let intake = Intake::Letter(cause(Doing::Apply));
             let waiting = Some(waiting);
             letters.push(Taken { record, intake, waiting, reply: None, letter: None });

@@ -73,7 +73,7 @@ impl Passing {
 }
 
 /// Whether the record already is a letter.
-pub(super) const fn is_letter(taken: &Taken) -> bool {
+pub const fn is_letter(taken: &Taken) -> bool {
     matches!(taken.intake, Intake::Letter(_) | Intake::Condemned { .. })
 }
 

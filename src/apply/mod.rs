@@ -41,6 +41,7 @@ pub use batch::{Batch, Passing, Record, Slice, SliceOutcome, Taken, TopicPartiti
 pub use caps::{CAP, Caps, Tally};
 pub use crash::{Doing, Verdict};
 pub use disposition::is_outage;
+pub use letter::is_letter;
 pub use receipts::{Closed, Receipts, close};
 pub use replay::{Deed, Done, Fate, Replay, Replayed};
 pub use reply::{Replied, Reply, request};
