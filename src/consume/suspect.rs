@@ -143,7 +143,9 @@ impl Lane {
                 let cause = "crashed: the process died whenever it worked on this record, and when it made a letter of it";
                 return self.halt(Halt { at, fence, stop: stop(cause.to_owned(), first) });
             }
-            if !self.note(&at, fence, (count, next), Doing::Decode).await {
+            // Of a letter, what its record died of: should that not be all, it is known.
+            let doing = if verdict == Verdict::Letter { doing } else { Doing::Decode };
+            if !self.note(&at, fence, (count, next), doing).await {
                 return;
             }
         }
@@ -174,6 +176,7 @@ impl Lane {
             apart.cutter.extend([Decoded::Gap { at: at.clone(), fence, end }]);
         }
         if let Some(next) = next
+            && verdict != Verdict::Letter
             && !self.note(&at, fence, (count, next), Doing::Apply).await
         {
             return;
