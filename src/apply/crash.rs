@@ -33,8 +33,6 @@ impl Doing {
 const CRASHES: i32 = 3;
 /// How often of these, in a row, the record was alone: once may have been another's doing.
 const ALONE: i32 = 2;
-/// With so many, the letter made it die too.
-const HOPELESS: i32 = 4;
 
 /// What becomes of a record at which processes died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +46,13 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// With so many while it was alone, the letter made it die too.
+    pub const HOPELESS: i32 = 4;
+
     /// Of one at which processes died so many `times`, the last so many while it was worked on `alone`.
     pub const fn of(times: i32, alone: i32) -> Self {
         match alone {
-            HOPELESS.. => Self::Hopeless,
+            Self::HOPELESS.. => Self::Hopeless,
             ALONE.. if times >= CRASHES => Self::Letter,
             _ => Self::Try,
         }

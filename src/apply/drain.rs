@@ -21,6 +21,7 @@ use crate::contract::{Identity, Intake};
 use crate::lifecycle::retry;
 use crate::store::drains::{self, Suspect};
 use crate::store::{self, parked};
+use crate::telemetry::metrics;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use sqlx::{Connection as _, PgConnection};
@@ -92,6 +93,7 @@ impl Applier {
         if drains::any(&mut session).await? {
             let records = drains::count(&mut session).await?;
             if records > 0 {
+                metrics::crashed();
                 tracing::warn!(
                     records,
                     "a process was gone, or cut off, while it took records out of the queue: each of them is looked at alone"

@@ -122,3 +122,19 @@ pub async fn take_suspect(
     .fetch_optional(&mut **tx)
     .await?)
 }
+
+/// Has records tried anew at which processes died so often `alone`, or more.
+pub async fn forgive(
+    tx: &mut Transaction<'_, Postgres>,
+    parked_ids: &[i64],
+    alone: i32,
+) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM parked_crashes WHERE parked_id = ANY($1) AND alone >= $2",
+        parked_ids,
+        alone,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

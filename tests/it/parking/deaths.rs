@@ -231,6 +231,25 @@ async fn where_others_fail_too_it_goes_on_waiting() {
     worker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_which_not_even_a_letter_can_be_made_waits_for_an_operator() {
+    let mut w = waiting().await;
+    w.act("p0", "r0", Action::Pause).await;
+    w.free_later(&["r0"]).await;
+    w.sql("INSERT INTO parked_crashes SELECT parked_id, 5, 4 FROM parked_records").await;
+    w.scene.drain().await;
+    assert_eq!(w.parked().await, "p0 WAITING BEHIND -");
+    // With a release that mends it.
+    let own = Setup::new("127.0.0.1:1", "rollcall.", &w.scene.database.url);
+    let release = ["parked", "release", "--source", "registry", "--reason", "mended", "--yes"];
+    let (code, stdout, stderr) = command(&own, &release).await;
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    w.scene.clock.advance(time::Duration::seconds(1));
+    w.scene.drain().await;
+    assert_eq!(w.changes().await, "p0");
+    w.all_trusted().await;
+}
+
 /// Somebody else's doing: sessions that end while records are taken out of the queue.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_killed_blames_nobody_for_good() {
