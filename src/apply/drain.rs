@@ -24,9 +24,10 @@ use crate::store::{self, parked};
 use crate::telemetry::metrics;
 use bytes::Bytes;
 use futures::FutureExt as _;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::AtomicI32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -38,9 +39,34 @@ const PUT_OFF: time::Duration = time::Duration::minutes(1);
 
 /// What is being taken out of the queue, noted for whoever comes after this process.
 struct Noted {
-    /// Beside the pool: the note is a living process's as long as it lasts.
-    session: PgConnection,
+    /// Beside the pool: the note is a living process's as long as it lasts. None once it is taken back.
+    session: Option<PgConnection>,
     drain_id: Uuid,
+    cut: Arc<Cut>,
+}
+
+/// Notes of work that was cut off while the process lives, as by a time-out: nobody has died. They are taken back with the
+/// next look at the queue, and keep their sessions until then.
+#[derive(Debug, Default)]
+pub(super) struct Cut(Mutex<Vec<(PgConnection, Uuid)>>);
+
+impl Cut {
+    fn lock(&self) -> MutexGuard<'_, Vec<(PgConnection, Uuid)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(cut: &Arc<Self>) -> Option<Noted> {
+        let (session, drain_id) = cut.lock().pop()?;
+        Some(Noted { session: Some(session), drain_id, cut: Arc::clone(cut) })
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.cut.lock().push((session, self.drain_id));
+        }
+    }
 }
 
 /// What one transaction takes out of the queue.
@@ -86,9 +112,11 @@ impl Applier {
 
     /// What is looked at next, noted; none if nothing is due.
     async fn turn(&self) -> store::Result<Option<Turn>> {
+        while let Some(noted) = Cut::next(&self.cut) {
+            self.end(noted, false).await;
+        }
         let now = self.clock.now();
         let mut session = self.sessions.take(&self.pool).await?;
-        let drain_id = Uuid::new_v4();
         let mut suspect = None;
         if drains::any(&mut session).await? {
             let records = drains::count(&mut session).await?;
@@ -99,12 +127,7 @@ impl Applier {
                     "a process was gone, or cut off, while it took records out of the queue: each of them is looked at alone"
                 );
             }
-            let mut tx = session.begin().await.map_err(store::Error::from)?;
-            suspect = drains::take_suspect(&mut tx, now).await?;
-            if let Some(Suspect { parked_id, .. }) = suspect {
-                drains::begin(&mut tx, drain_id, &[parked_id], true).await?;
-            }
-            tx.commit().await.map_err(store::Error::from)?;
+            suspect = drains::take_suspect(&mut session, now).await?;
         }
         let (parked_ids, verdict) = match suspect {
             Some(Suspect { parked_id, crashes, alone }) => {
@@ -116,10 +139,25 @@ impl Applier {
             self.sessions.put(session);
             return Ok(None);
         }
-        if suspect.is_none() {
-            drains::begin(&mut session, drain_id, &parked_ids, parked_ids.len() == 1).await?;
+        let noted = self.note(session, &parked_ids, parked_ids.len() == 1).await?;
+        Ok(Some(Turn { noted, parked_ids, verdict }))
+    }
+
+    async fn note(
+        &self,
+        session: PgConnection,
+        parked_ids: &[i64],
+        alone: bool,
+    ) -> store::Result<Noted> {
+        let (drain_id, cut) = (Uuid::new_v4(), Arc::clone(&self.cut));
+        let mut noted = Noted { session: Some(session), drain_id, cut };
+        if let Some(session) = &mut noted.session
+            && let Err(error) = drains::begin(session, drain_id, parked_ids, alone).await
+        {
+            noted.session = None;
+            return Err(error);
         }
-        Ok(Some(Turn { noted: Noted { session, drain_id }, parked_ids, verdict }))
+        Ok(noted)
     }
 
     async fn take_out(
@@ -213,32 +251,31 @@ impl Applier {
             return self.run(batch, also, pid).await;
         }
         let parked_ids: Vec<_> = also.parked.iter().copied().collect();
-        let mut session = self.sessions.take(&self.pool).await?;
-        let drain_id = Uuid::new_v4();
-        drains::begin(&mut session, drain_id, &parked_ids, false).await?;
+        let session = self.sessions.take(&self.pool).await?;
+        let noted = self.note(session, &parked_ids, false).await?;
         // A panic is no death.
         let run = AssertUnwindSafe(self.run(batch, also, pid)).catch_unwind().await;
         let ran = run.unwrap_or(Err(Failure::Panicked));
-        self.end(Noted { session, drain_id }, true).await;
+        self.end(noted, true).await;
         ran
     }
 
     /// Takes a note back. Where the database is away, it may count against the records: then they are looked at alone.
-    async fn end(&self, noted: Noted, tried: bool) {
-        let Noted { mut session, drain_id } = noted;
-        let mut ended = drains::end(&mut session, drain_id, tried).await;
-        if ended.is_ok() {
-            self.sessions.put(session);
+    async fn end(&self, mut noted: Noted, tried: bool) {
+        let drain_id = noted.drain_id;
+        if let Some(session) = &mut noted.session
+            && drains::end(session, drain_id, tried).await.is_ok()
+        {
+            noted.session.take().into_iter().for_each(|session| self.sessions.put(session));
             return;
         }
-        drop(session);
+        noted.session = None;
         for pause in retry::limited(3, self.options.retry_max_delay) {
             let again = async {
                 let mut connection = self.pool.acquire().await?;
                 drains::end(&mut connection, drain_id, tried).await
             };
-            ended = again.await;
-            let Err(error) = &ended else { return };
+            let Err(error) = again.await else { return };
             tracing::warn!(%error, "a note of the drain could not be taken back yet");
             tokio::time::sleep(pause).await;
         }

@@ -100,6 +100,8 @@ pub struct Applier {
     options: Arc<Options>,
     sessions: Arc<Sessions>,
     tallies: Arc<letter::Tallies>,
+    /// What was noted of the queue by work that was cut off.
+    cut: Arc<drain::Cut>,
     /// Poked when records may be ready that waited.
     parked: Arc<Notify>,
     /// After how long an outage ends the batch, because who waits for its answer asks again; none: it is waited for (P6).
@@ -132,6 +134,7 @@ impl Applier {
             options: Arc::new(options),
             sessions: Arc::default(),
             tallies: Arc::default(),
+            cut: Arc::default(),
             parked: Arc::default(),
             gives_up_after: None,
         }

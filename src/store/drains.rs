@@ -103,7 +103,7 @@ pub async fn count(connection: &mut PgConnection) -> Result<u64> {
 /// A record that is due, at which processes died, and which nobody has taken within the last minute (who has it longer may
 /// be stopped, or gone with the whole machine). First those at which they died while it was looked at alone.
 pub async fn take_suspect(
-    tx: &mut Transaction<'_, Postgres>,
+    connection: &mut PgConnection,
     now: time::OffsetDateTime,
 ) -> Result<Option<Suspect>> {
     Ok(sqlx::query_as!(
@@ -119,7 +119,7 @@ pub async fn take_suspect(
          RETURNING parked_id, crashes, alone",
         now,
     )
-    .fetch_optional(&mut **tx)
+    .fetch_optional(connection)
     .await?)
 }
 
