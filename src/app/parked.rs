@@ -1,8 +1,9 @@
 //! Records that wait, as commands say them, and their release.
 
+use crate::apply::Verdict;
 use crate::contract::wire::Millis;
-use crate::store::Result;
 use crate::store::parked_list::{self, Filter, Listed, Outcome};
+use crate::store::{Result, drains};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use time::OffsetDateTime;
@@ -40,7 +41,8 @@ pub struct Order<'a> {
     pub at: OffsetDateTime,
 }
 
-/// Releases these records, as far as they wait.
+/// Releases these records, as far as they wait. One that was given up, because processes died even of making it a letter,
+/// is tried anew.
 ///
 /// # Errors
 /// When the database fails; what was released before stays so.
@@ -88,6 +90,7 @@ async fn release_some(
 ) -> Result<Vec<i64>> {
     let mut tx = connection.begin().await?;
     let (done, others) = parked_list::release(&mut tx, parked_ids, actor, reason, at).await?;
+    drains::forgive(&mut tx, parked_ids, Verdict::HOPELESS).await?;
     tx.commit().await?;
     all.released += done.released;
     all.behind += done.behind;

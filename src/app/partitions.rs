@@ -3,7 +3,7 @@
 use super::kafka::{self, PATIENCE, Unreachable};
 use super::letters::desk;
 use super::{status, topics, worker};
-use crate::apply::{Applier, Batch, Passing, Record, Slice, SliceOutcome, TopicPartition};
+use crate::apply::{Applier, Batch, Doing, Passing, Record, Slice, SliceOutcome, TopicPartition};
 use crate::config::Settings;
 use crate::consume;
 use crate::dead_letter::Wish;
@@ -255,7 +255,8 @@ pub struct Skipped {
 }
 
 /// Makes the next record of a partition, which does not go on, a letter of class `skipped`; the partition then goes on
-/// behind it, unless it is paused.
+/// behind it, unless it is paused. One at which processes died while they decoded it is not decoded here either: nobody
+/// waits for such a letter.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -290,8 +291,15 @@ pub async fn skip(
     }
     let record = record.ok_or(Refusal::NoRecord(position))?;
     let offset = record.offset;
+    let mut tx = connection.begin().await?;
+    let crashes = store::crashes::find(&mut tx, topic, partition).await?;
+    tx.rollback().await?;
+    let kills = crashes.is_some_and(|known| {
+        let is_here = known.offset == found.position.unwrap_or(store::crashes::NOTHING_YET);
+        is_here && known.times > 0 && known.stage.as_deref() == Some(Doing::Decode.as_str())
+    });
     let applier = desk(settings).await?.applier;
-    let letter_id = apply(&applier, connection, position, record, wish).await?;
+    let letter_id = apply(&applier, connection, position, (record, kills), wish).await?;
     Ok(Skipped { letter_id, offset })
 }
 
@@ -301,7 +309,7 @@ async fn apply(
     applier: &Applier,
     connection: &mut PgConnection,
     position: i64,
-    record: Record,
+    (record, kills): (Record, bool),
     wish: &Wish,
 ) -> Result<Uuid, Refusal> {
     let (at, offset) = (record.at.clone(), record.offset);
@@ -312,7 +320,7 @@ async fn apply(
             return Err(Refusal::NoPartition(at.topic.to_string(), at.partition));
         }
         tx.commit().await?;
-        let (taken, letter_id) = applier.skipped(record.clone());
+        let (taken, letter_id) = applier.skipped(record.clone(), kills);
         let (first_offset, next_offset) = (position, offset + 1);
         let slice = Slice { at: at.clone(), fence, first_offset, next_offset };
         let Wish { actor, reason } = wish.clone();

@@ -1,4 +1,5 @@
-//! Records at which the process itself died: what the consumer asks for that looks for them.
+//! Records at which the process itself died: when they are at fault, and the letters that they become. The consumer looks
+//! for them among those that arrive, the drain among those that wait.
 
 use super::Applier;
 use super::batch::{Record, Taken, TopicPartition};
@@ -26,6 +27,51 @@ impl Doing {
             Self::Apply => LetterStage::Apply.as_str(),
         }
     }
+}
+
+/// How often the process dies at a record before that is at fault.
+const CRASHES: i32 = 3;
+/// How often of these, in a row, the record was alone: once may have been another's doing.
+const ALONE: i32 = 2;
+
+/// What becomes of a record at which processes died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is tried.
+    Try,
+    /// It becomes a letter: the process died while it was worked on alone.
+    Letter,
+    /// Not even a letter can be made of it.
+    Hopeless,
+}
+
+impl Verdict {
+    /// With so many while it was alone, the letter made it die too.
+    pub const HOPELESS: i32 = 4;
+
+    /// Of one at which processes died so many `times`, the last so many while it was worked on `alone`.
+    pub const fn of(times: i32, alone: i32) -> Self {
+        match alone {
+            Self::HOPELESS.. => Self::Hopeless,
+            ALONE.. if times >= CRASHES => Self::Letter,
+            _ => Self::Try,
+        }
+    }
+}
+
+/// Why it is a letter then.
+pub(super) const fn cause(doing: Doing) -> Unreadable {
+    let (stage, detail) = match doing {
+        Doing::Decode => (
+            LetterStage::Decode,
+            "the process died every time it decoded the record; report it with the letter",
+        ),
+        Doing::Apply => (
+            LetterStage::Apply,
+            "the process died every time it applied the record; report it with the letter",
+        ),
+    };
+    Unreadable { class: LetterClass::Failed, stage, code: "crashed", detail }
 }
 
 impl Applier {
@@ -68,35 +114,36 @@ impl Applier {
         doing: Doing,
         stop: &CancellationToken,
     ) -> Result<Option<Taken>, String> {
-        let (stage, detail) = match doing {
-            Doing::Decode => (
-                LetterStage::Decode,
-                "the process died every time it decoded the record; report it with the letter",
-            ),
-            Doing::Apply => (
-                LetterStage::Apply,
-                "the process died every time it applied the record; report it with the letter",
-            ),
-        };
-        let cause = Unreadable { class: LetterClass::Failed, stage, code: "crashed", detail };
+        if !self.accepts_crashed(&record.at, stop).await? {
+            return Ok(None);
+        }
+        Ok(Some(match doing {
+            Doing::Decode => {
+                let (intake, waiting) = (Intake::Letter(cause(doing)), None);
+                Taken { record, intake, waiting, reply: None, letter: None }
+            }
+            Doing::Apply => with_cause(self.take(record), cause(doing)),
+        }))
+    }
+
+    /// Whether a record of this log, at which the process died, may become a letter: others can be written, and the caps
+    /// allow it. An outage is waited for (P6); false if `stop` ends that early.
+    pub(super) async fn accepts_crashed(
+        &self,
+        at: &TopicPartition,
+        stop: &CancellationToken,
+    ) -> Result<bool, String> {
         while let Err(error) = self.canary().await {
             if !self.waits_out(&error, stop).await {
                 return Err(format!("crashed: and a canary write fails too: {error}"));
             }
             if stop.is_cancelled() {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        let taken = match doing {
-            Doing::Decode => {
-                let (waiting, reply, letter) = (None, None, None);
-                Taken { record, intake: Intake::Letter(cause), waiting, reply, letter }
-            }
-            Doing::Apply => with_cause(self.take(record), cause),
-        };
-        if !self.tallies.accepts(&taken.record.at, &self.options.caps) {
+        if !self.tallies.accepts(at, &self.options.caps) {
             return Err(format!("{CAP} (crashed)"));
         }
-        Ok(Some(taken))
+        Ok(true)
     }
 }

@@ -172,7 +172,7 @@ impl Applier {
         let pid = AtomicI32::new(0);
         // A panic is a failure like any other: it is divided down to the record that causes it, instead of taking the
         // process down at the same offset again and again.
-        let run = Box::pin(AssertUnwindSafe(self.run(part, also, &pid)).catch_unwind());
+        let run = Box::pin(AssertUnwindSafe(self.run_noted(part, also, &pid)).catch_unwind());
         let watch = async {
             tokio::time::sleep(self.options.takeover_after).await;
             loop {

@@ -3,6 +3,8 @@
 use super::answer::{Answer, Walk, Write};
 use super::batch::{Taken, Waiting};
 use super::disposition::Failure;
+#[cfg(debug_assertions)]
+use super::fault;
 use super::park::{Parking, PutOff, occupied};
 use super::queue::is_unknown;
 use super::queues::{Awaits, Occupied, Place};
@@ -140,7 +142,11 @@ impl<'a> Walk<'a> {
                 let over = released || record.is_http() || since + self.grace <= self.recorded_at;
                 let patience = if over { Patience::Over } else { Patience::Waits };
                 match self.turn(meta, command, place, patience) {
-                    Ok(decision) => (Identity::of(meta), *content, decision, Some(meta)),
+                    Ok(decision) => {
+                        #[cfg(debug_assertions)]
+                        fault::strike("drain", &taken.intake);
+                        (Identity::of(meta), *content, decision, Some(meta))
+                    }
                     Err(awaits) => {
                         let due = awaits.end_of_grace(since, self.grace);
                         let occupied = occupied(meta, command, &self.set);

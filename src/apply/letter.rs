@@ -32,9 +32,14 @@ const SKIPPED: Unreadable = Unreadable {
 };
 
 impl Applier {
-    /// A record that is to be passed over, with the id of its letter.
-    pub fn skipped(&self, record: Record) -> (Taken, Uuid) {
+    /// A record that is to be passed over, with the id of its letter. It is decoded, so that later records of the same persons
+    /// wait for it (P8), unless that `kills` the process.
+    pub fn skipped(&self, record: Record, kills: bool) -> (Taken, Uuid) {
         let letter_id = letter_id(&record);
+        if kills {
+            let (intake, waiting, reply, letter) = (Intake::Letter(SKIPPED), None, None, None);
+            return (Taken { record, intake, waiting, reply, letter }, letter_id);
+        }
         let mut taken = self.take(record);
         taken.intake = match taken.intake {
             Intake::Letter(_) | Intake::Condemned { .. } => Intake::Letter(SKIPPED),
@@ -68,7 +73,7 @@ impl Passing {
 }
 
 /// Whether the record already is a letter.
-pub(super) const fn is_letter(taken: &Taken) -> bool {
+pub const fn is_letter(taken: &Taken) -> bool {
     matches!(taken.intake, Intake::Letter(_) | Intake::Condemned { .. })
 }
 

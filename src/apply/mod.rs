@@ -10,6 +10,7 @@ mod caps;
 mod crash;
 mod disposition;
 mod divide;
+mod drain;
 #[cfg(debug_assertions)]
 mod fault;
 mod freed;
@@ -39,8 +40,9 @@ pub use crate::store::crashes;
 pub use crate::store::leases;
 pub use batch::{Batch, Passing, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
-pub use crash::Doing;
+pub use crash::{Doing, Verdict};
 pub use disposition::is_outage;
+pub use letter::is_letter;
 pub use receipts::{Closed, Receipts, close};
 pub use replay::{Deed, Done, Fate, Replay, Replayed};
 pub use reply::{Replied, Reply, request};
@@ -100,6 +102,8 @@ pub struct Applier {
     options: Arc<Options>,
     sessions: Arc<Sessions>,
     tallies: Arc<letter::Tallies>,
+    /// What was noted of the queue by work that was cut off.
+    cut: Arc<drain::Cut>,
     /// Poked when records may be ready that waited.
     parked: Arc<Notify>,
     /// After how long an outage ends the batch, because who waits for its answer asks again; none: it is waited for (P6).
@@ -132,6 +136,7 @@ impl Applier {
             options: Arc::new(options),
             sessions: Arc::default(),
             tallies: Arc::default(),
+            cut: Arc::default(),
             parked: Arc::default(),
             gives_up_after: None,
         }

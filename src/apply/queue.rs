@@ -1,28 +1,19 @@
-//! The queue of records that wait: written with the batch that fills it or empties it; ends of graces have a lane of their own.
+//! The queue of records that wait: written with the batch that fills it or empties it.
 
-use super::Applier;
 use super::answer::Answer;
-use super::batch::{Batch, Record, Taken, TopicPartition, Waiting};
+use super::batch::Taken;
 use super::disposition::Failure;
 use super::outcome::outcome_symbol;
 use super::park::{Moves, Parking, rows};
 use super::queues::{Occupied, Place};
-use crate::contract::{Identity, Intake, LetterClass, Unreadable};
-use crate::lifecycle::retry;
-use crate::store::{self, inbox, parked, parked_names};
-use bytes::Bytes;
-use sqlx::{PgConnection, Postgres, Transaction};
+use crate::contract::{Intake, LetterClass, Unreadable};
+use crate::store::{inbox, parked, parked_names};
+use sqlx::{Postgres, Transaction};
 use std::collections::HashMap;
-use std::time::Duration;
 use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
 
 /// Records that are taken out of the queue in one transaction, at most.
 pub(super) const AT_ONCE: usize = 200;
-/// How often the queue is looked at when nobody pokes: graces end, and other workers' batches wake records too.
-const POLL: Duration = Duration::from_millis(500);
-/// When a record that cannot be applied, through no fault of its own, is looked at again.
-const PUT_OFF: time::Duration = time::Duration::minutes(1);
 
 /// Writes what a batch does to the queues. Its names are locked, so numbers follow the order of commits in each queue.
 pub(super) async fn save(
@@ -175,108 +166,4 @@ pub(super) const fn is_unknown(taken: &Taken) -> bool {
 /// The numbers of those that come out of the queue.
 pub(super) fn numbers<'t>(records: impl IntoIterator<Item = &'t Taken>) -> Vec<i64> {
     records.into_iter().filter_map(|taken| Some(taken.waiting.as_ref()?.parked_id)).collect()
-}
-
-impl Applier {
-    /// Takes records out of the queue when their turn has come, until `stop`. Any number of workers may do so at once.
-    pub async fn drain(&self, stop: CancellationToken, hard: CancellationToken) {
-        let mut pauses = retry::outage(self.options.retry_max_delay);
-        while !stop.is_cancelled() {
-            let pause = match self.drain_some(&hard).await {
-                Ok(0) => POLL,
-                Ok(_) => {
-                    pauses = retry::outage(self.options.retry_max_delay);
-                    continue;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the queue of waiting records cannot be looked at");
-                    pauses.next().unwrap_or(self.options.retry_max_delay)
-                }
-            };
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.parked.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
-    /// One transaction's worth of the queue; gives how many records it looked at.
-    pub async fn drain_some(&self, hard: &CancellationToken) -> store::Result<usize> {
-        let records = {
-            let mut connection = self.pool.acquire().await?;
-            let due = parked::due(&mut connection, self.clock.now(), AT_ONCE as i64).await?;
-            if due.is_empty() {
-                return Ok(0);
-            }
-            self.waiting(&mut connection, &due).await?
-        };
-        let looked_at = records.len();
-        let (unknown, records): (Vec<_>, Vec<_>) = records.into_iter().partition(is_unknown);
-        if !unknown.is_empty() {
-            self.postpone(
-                &numbers(&unknown),
-                "unknown_schema: the record's schema is not known here",
-            )
-            .await;
-        }
-        self.apply(Batch { waiting: true, records, ..Batch::default() }, hard).await;
-        Ok(looked_at)
-    }
-
-    /// Those of the records that wait, in order, decoded.
-    pub(super) async fn waiting(
-        &self,
-        connection: &mut PgConnection,
-        parked_ids: &[i64],
-    ) -> store::Result<Vec<Taken>> {
-        if parked_ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let stored = parked::read(connection, parked_ids).await?;
-        Ok(stored.into_iter().map(|waiting| self.taken(waiting)).collect())
-    }
-
-    fn taken(&self, stored: parked::Waiting) -> Taken {
-        let batch_id = stored.batch_id.as_deref().map(str::as_bytes);
-        let mut identity =
-            Identity::attributed(stored.source.as_bytes(), stored.message_id.as_bytes(), batch_id);
-        if let Some(identity) = &mut identity {
-            identity.attempt = stored.attempt;
-        }
-        let record = Record {
-            at: TopicPartition { topic: stored.topic.into(), partition: stored.partition },
-            offset: stored.offset,
-            timestamp: stored.record_timestamp,
-            key: stored.key.map(Bytes::from),
-            value: Some(Bytes::from(stored.value)),
-            headers: stored
-                .header_keys
-                .into_iter()
-                .zip(stored.header_values)
-                .map(|(name, value)| (Bytes::from(name), value.map(Bytes::from)))
-                .collect(),
-        };
-        let waiting = Waiting {
-            parked_id: stored.parked_id,
-            identity,
-            parked_at: stored.parked_at,
-            released: stored.released,
-            letter_id: stored.letter_id,
-        };
-        Taken { waiting: Some(waiting), ..self.take(record) }
-    }
-
-    /// Has records that failed, through no fault of their own, wait a while longer.
-    pub(super) async fn postpone(&self, numbers: &[i64], cause: &str) {
-        tracing::error!(cause, "a waiting record cannot be applied, and goes on waiting");
-        let until = self.clock.now() + PUT_OFF;
-        let done = async {
-            let mut connection = self.pool.acquire().await?;
-            parked::postpone(&mut connection, numbers, until).await
-        };
-        if let Err(error) = done.await {
-            tracing::warn!(%error, "waiting records could not be put off");
-        }
-    }
 }

@@ -376,7 +376,7 @@ async fn still_waiting(
 }
 
 /// All who wait in the queues that a batch frees, if it has not loaded them all; none if there are too many for one
-/// transaction: then the drain comes to them.
+/// transaction, or processes died at one of them: then the drain comes to them.
 async fn more_queues(
     tx: &mut Transaction<'_, Postgres>,
     loaded: &BTreeSet<i64>,

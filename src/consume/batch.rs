@@ -5,7 +5,6 @@ use super::board::Stop;
 use super::fences::Fences;
 use super::track::Slicer;
 use crate::apply::{self, Batch, CAP, Slice, Taken, Tally, TopicPartition};
-use crate::contract::Intake;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -111,7 +110,8 @@ impl Cutter {
                         self.pending.push_front(Decoded::Record { fence, taken });
                         break;
                     }
-                    let letter = matches!(taken.intake, Intake::Letter(_));
+                    // Of the other kinds here are only those at which processes died.
+                    let letter = apply::is_letter(&taken);
                     let tally = self.tallies.entry(at.clone()).or_default();
                     if !tally.accept(&self.config.caps, letter) {
                         let stop =

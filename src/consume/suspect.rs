@@ -18,7 +18,7 @@ use super::buffer::{Buffer, Entry, Room};
 use super::lane::Lane;
 use super::owner::Command;
 use crate::apply::crashes::{Crashes, NOTHING_YET};
-use crate::apply::{Doing, Record, TopicPartition};
+use crate::apply::{Batch, Doing, Record, TopicPartition, Verdict};
 use crate::lifecycle::retry;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,12 +26,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// How often the process dies at a position before its record is at fault.
-const CRASHES: i32 = 3;
-/// How often of these, in a row, the record was alone: once may have been another's doing.
-const ALONE: i32 = 2;
-/// With so many, the letter made it die too.
-const HOPELESS: i32 = 4;
 /// How long others wait for a record at which the process died, at most: its partition may be somebody else's by then.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many records wait so, at most.
@@ -77,18 +71,10 @@ pub(super) struct Suspect {
     left: usize,
     /// What becomes of the first record.
     first: Verdict,
+    /// What was done with it when the process died.
+    doing: Doing,
     /// Whether the process died while the first record was worked on alone.
     is_urgent: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// It is tried.
-    Try,
-    /// It becomes a letter: the process died while it was worked on so.
-    Letter(Doing),
-    /// Not even a letter can be made of it.
-    Stop,
 }
 
 impl Suspect {
@@ -99,17 +85,12 @@ impl Suspect {
         max_records: usize,
     ) -> Option<Self> {
         let crashes = crashes.filter(|crashes| crashes.times > 0 && position < high)?;
-        let first = match crashes.alone {
-            HOPELESS.. => Verdict::Stop,
-            ALONE.. if crashes.times >= CRASHES => {
-                let decodes = crashes.stage.as_deref() == Some(Doing::Decode.as_str());
-                Verdict::Letter(if decodes { Doing::Decode } else { Doing::Apply })
-            }
-            _ => Verdict::Try,
-        };
+        let first = Verdict::of(crashes.times, crashes.alone);
+        let decodes = crashes.stage.as_deref() == Some(Doing::Decode.as_str());
+        let doing = if decodes { Doing::Decode } else { Doing::Apply };
         let one_by_one = crashes.next_offset.unwrap_or(position);
         let is_urgent = crashes.alone > 0;
-        Some(Self { one_by_one, end: high, left: max_records, first, is_urgent })
+        Some(Self { one_by_one, end: high, left: max_records, first, doing, is_urgent })
     }
 
     /// Whether a record is gone through alone.
@@ -156,19 +137,21 @@ impl Lane {
         let Some(suspect) = apart.suspects.get_mut(&at) else { return };
         let (first, count) = (records.first().map(|record| record.offset), records.len());
         let next = records.last().map(|record| record.offset + 1);
-        let verdict = suspect.first;
+        let (verdict, doing) = (suspect.first, suspect.doing);
         if let Some(next) = next {
-            if verdict == Verdict::Stop {
+            if verdict == Verdict::Hopeless {
                 let cause = "crashed: the process died whenever it worked on this record, and when it made a letter of it";
                 return self.halt(Halt { at, fence, stop: stop(cause.to_owned(), first) });
             }
-            if !self.note(&at, fence, (count, next), Doing::Decode).await {
+            // Of a letter, what its record died of: should that not be all, it is known.
+            let doing = if verdict == Verdict::Letter { doing } else { Doing::Decode };
+            if !self.note(&at, fence, (count, next), doing).await {
                 return;
             }
         }
         for record in records {
             let taken = match verdict {
-                Verdict::Letter(doing) => {
+                Verdict::Letter => {
                     let (topic, partition, offset) = (&*at.topic, at.partition, record.offset);
                     tracing::error!(
                         topic,
@@ -185,7 +168,7 @@ impl Lane {
                         }
                     }
                 }
-                Verdict::Try | Verdict::Stop => (self.decode)(record),
+                Verdict::Try | Verdict::Hopeless => (self.decode)(record),
             };
             apart.cutter.extend([Decoded::Record { fence, taken: Box::new(taken) }]);
         }
@@ -193,6 +176,7 @@ impl Lane {
             apart.cutter.extend([Decoded::Gap { at: at.clone(), fence, end }]);
         }
         if let Some(next) = next
+            && verdict != Verdict::Letter
             && !self.note(&at, fence, (count, next), Doing::Apply).await
         {
             return;
@@ -220,7 +204,8 @@ impl Lane {
             let prepared = cutter.cut();
             is_done &= prepared.halts.is_empty();
             if !prepared.batch.slices.is_empty() {
-                is_done &= self.apply(prepared.batch).await;
+                // Whom it frees is left to the drain, so that a record is not blamed for one that waited.
+                is_done &= self.apply(Batch { alone: true, ..prepared.batch }).await;
             }
             for halt in prepared.halts {
                 self.halt(halt);

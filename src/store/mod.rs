@@ -3,6 +3,7 @@
 
 pub mod batches;
 pub mod crashes;
+pub mod drains;
 pub mod groups;
 pub mod inbox;
 pub mod intake;

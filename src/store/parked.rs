@@ -202,7 +202,7 @@ impl std::fmt::Debug for Waiting {
     }
 }
 
-/// Up to `limit` of the records that are to be looked at, and of those behind them.
+/// Up to `limit` of the records that are to be looked at, and of those behind them, but for those at which processes died.
 pub async fn due(
     connection: &mut PgConnection,
     now: OffsetDateTime,
@@ -210,7 +210,9 @@ pub async fn due(
 ) -> Result<Vec<i64>> {
     Ok(sqlx::query_scalar!(
         r#"WITH due AS MATERIALIZED (
-               SELECT parked_id FROM parked_records WHERE state = 'WAITING' AND due_at <= $1
+               SELECT parked_id FROM parked_records AS parked
+               WHERE state = 'WAITING' AND due_at <= $1
+                 AND NOT EXISTS (SELECT FROM parked_crashes AS suspect WHERE suspect.parked_id = parked.parked_id)
                ORDER BY parked_id LIMIT $2
            ), behind AS MATERIALIZED (
                SELECT DISTINCT others.parked_id
@@ -223,6 +225,7 @@ pub async fn due(
                ) AS others
            )
            SELECT parked_id AS "parked_id!" FROM (SELECT parked_id FROM due UNION SELECT parked_id FROM behind) AS chosen
+           WHERE NOT EXISTS (SELECT FROM parked_crashes AS suspect WHERE suspect.parked_id = chosen.parked_id)
            ORDER BY parked_id LIMIT $2"#,
         now,
         limit,
@@ -232,13 +235,13 @@ pub async fn due(
 }
 
 /// These and all who share a key with one of them, or with one of those, and so on: whole queues, with the letters in
-/// them. None if there are more than `limit`.
+/// them. None if there are more than `limit`, or processes died at one of them.
 pub async fn queues_of(
     connection: &mut PgConnection,
     parked_ids: &[i64],
     limit: usize,
 ) -> Result<Option<Vec<i64>>> {
-    let involved = sqlx::query_scalar!(
+    let involved = sqlx::query!(
         r#"WITH RECURSIVE involved (parked_id) AS (
                SELECT UNNEST($1::bigint[])
                UNION
@@ -248,13 +251,16 @@ pub async fn queues_of(
                JOIN parked_names AS other
                  ON other.kind = own.kind AND other.scope = own.scope AND other.value = own.value
            )
-           SELECT parked_id AS "parked_id!" FROM involved LIMIT $2"#,
+           SELECT parked_id AS "parked_id!",
+                  EXISTS (SELECT FROM parked_crashes AS suspect WHERE suspect.parked_id = involved.parked_id) AS "suspect!"
+           FROM involved LIMIT $2"#,
         parked_ids,
         limit as i64 + 1,
     )
     .fetch_all(connection)
     .await?;
-    Ok((involved.len() <= limit).then_some(involved))
+    let all = involved.len() <= limit && involved.iter().all(|row| !row.suspect);
+    Ok(all.then(|| involved.into_iter().map(|row| row.parked_id).collect()))
 }
 
 /// Those of the records that wait, in order.

@@ -7,7 +7,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 /// The version of the schema that this program was built for.
-pub const SCHEMA_VERSION: i32 = 12;
+pub const SCHEMA_VERSION: i32 = 13;
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 

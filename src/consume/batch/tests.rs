@@ -2,7 +2,7 @@ use super::*;
 use crate::apply::{Caps, Record};
 use crate::config::Properties;
 use crate::consume::track::LONGEST_SLICE;
-use crate::contract::{LetterClass, LetterStage, Unreadable};
+use crate::contract::{Intake, LetterClass, LetterStage, Unreadable};
 use std::time::Duration;
 use time::OffsetDateTime;
 

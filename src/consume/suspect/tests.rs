@@ -50,9 +50,9 @@ fn however_often_it_happens_only_what_was_worked_on_alone_is_at_fault() {
         culprit = died(Some(&noted(&culprit, 1, 6)), 5);
         verdicts.push(verdict(&culprit));
     }
-    let letter = Verdict::Letter(Doing::Apply);
+    let letter = Verdict::Letter;
     let tried = Verdict::Try;
-    assert_eq!(verdicts, [tried, tried, letter, letter, Verdict::Stop]);
+    assert_eq!(verdicts, [tried, tried, letter, letter, Verdict::Hopeless]);
 }
 
 #[test]

@@ -65,7 +65,7 @@ metrics! {
     LEASES_LOST: Counter "rollcall_leases_lost_total" []
         "Leases of partitions that another worker took." &[];
     CRASHES: Counter "rollcall_crashes_total" []
-        "Partitions with records to apply, taken over from a worker that was gone without a word." &[];
+        "Partitions with records to apply, and drains of the queue, whose worker was gone without a word." &[];
     HALTS: Gauge "rollcall_halts" []
         "Reasons for which nothing is applied or published." &[];
     OUTBOX_OLDEST: Gauge "rollcall_outbox_oldest_unpublished_seconds" []

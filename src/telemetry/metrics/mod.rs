@@ -156,7 +156,7 @@ pub fn lease_lost() {
     counter!(LEASES_LOST.name).increment(1);
 }
 
-/// Counts a partition with records to apply whose owner was gone without a word.
+/// Counts a partition with records to apply whose owner was gone without a word, or who was while it drained the queue.
 pub fn crashed() {
     counter!(CRASHES.name).increment(1);
 }

@@ -79,7 +79,7 @@ impl Waiting {
             first_offset: record.offset,
             next_offset: record.offset + 1,
         };
-        let (taken, _) = self.scene.applier.skipped(record);
+        let (taken, _) = self.scene.applier.skipped(record, false);
         let batch = Batch { slices: vec![slice], records: vec![taken], ..Batch::default() };
         self.scene.applier.apply(batch, &CancellationToken::new()).await;
     }
