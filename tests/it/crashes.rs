@@ -6,7 +6,7 @@ use crate::stage::{REQUESTS, Stage, record, request};
 use crate::support::{PATIENCE, Setup, Worker, eventually};
 
 /// Partitions of who is dead are given to others sooner than after 45 s.
-fn quick(stage: &Stage) -> Setup {
+pub(crate) fn quick(stage: &Stage) -> Setup {
     stage.setup.clone().with("ROLLCALL_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", "6000")
 }
 
@@ -17,7 +17,7 @@ async fn send(stage: &Stage, partition: i32, numbers: std::ops::Range<usize>) {
 }
 
 /// Starts workers until one lives to see so many offsets decided; gives it, and how many died.
-async fn survivor(stage: &Stage, setup: &Setup, offsets: i64) -> (Worker, usize) {
+pub(crate) async fn survivor(stage: &Stage, setup: &Setup, offsets: i64) -> (Worker, usize) {
     for died in 0..10 {
         let mut worker = Worker::start(setup);
         let decided = eventually(PATIENCE, "it dies or decides", async || {
