@@ -3,10 +3,10 @@
 use hyper::Method;
 use serde_json::json;
 
-use super::{Reader, enrollments, healthy, waits_for};
+use super::{Reader, enrollments, healthy, in_state, waits_for};
 use crate::http::Client;
-use crate::stage::{REQUESTS, Stage};
-use crate::support::{self, PATIENCE, Worker, eventually};
+use crate::stage::{REQUESTS, Stage, command};
+use crate::support::{self, PATIENCE, Setup, Worker, eventually};
 
 /// The alert's figure, as a worker shows it.
 async fn oldest_unpublished(worker: &Worker) -> Option<f64> {
@@ -61,7 +61,29 @@ async fn the_relay_is_behind_and_the_brokers_are_away() {
     book.done("rollcall topics verify").await;
     book.done("rollcall status").await;
     assert_eq!(stage.topics.read("membership-events").await.len(), 9);
-    stage.prove(8).await;
     applying.stop().await;
     relaying.stop().await;
+
+    // Another cluster, with topics of the same names.
+    let brokers = support::kafka().await.brokers.clone();
+    let other = Setup { brokers, ..stage.setup.clone() };
+    assert_eq!(command(&other, &["topics", "apply"]).await.0, 0);
+    let lost = Worker::start(&other);
+    in_state(&stage, 0, "STOPPED").await;
+    let (_, said, _) = command(&other, &["status"]).await;
+    assert!(said.contains("cluster_changed"), "{said}");
+    let client = Client::new(&lost.url()).patient().with("idempotency-key", "lost");
+    let body = json!({"registrant": {"kind": "INDIVIDUAL", "reference": "h2"},
+                      "program_memberships": [{"program": "CASH"}]});
+    assert_eq!(client.json(Method::POST, "/v1/registrants", &body).await.status, 201);
+    // There it would be lost for who reads the right ones.
+    waits_for(&lost, "relay").await;
+    lost.stop().await;
+    let worker = Worker::start(&stage.setup);
+    stage.topics.produce(REQUESTS, &enrollments(0, 8..9)).await;
+    stage.decided(9).await;
+    worker.ready().await;
+    healthy(&stage).await;
+    stage.prove(9).await;
+    worker.stop().await;
 }
