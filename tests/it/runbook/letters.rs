@@ -95,6 +95,8 @@ async fn workers_that_die(stage: &Stage) -> String {
     let replay = ["dead-letters", "replay", &crashed, "--reason", "as it is"];
     let output = rollcall(&fatal, &replay).await;
     assert!(!output.status.success(), "{output:?}");
+    let (_, said, _) = stage.command(&["status"]).await;
+    assert!(said.contains("was interrupted"), "{said}");
     book.done("rollcall dead-letters replay").await;
     worker.stop().await;
     crashed

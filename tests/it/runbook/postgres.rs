@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::restore::{copy, put};
-use super::{Reader, enrollments, healthy, lines, waits_for};
+use super::{Reader, enrollments, healthy, lines, quick, waits_for};
 use crate::stage::{REQUESTS, Stage};
 use crate::support::{self, PATIENCE, PostgresServer, Worker, eventually};
 
@@ -91,6 +91,7 @@ async fn another_role_with_another_secret() {
     administer(&server, &format!("ALTER DATABASE {name} OWNER TO app")).await;
     db.url = format!("postgres://app:the-first@{address}");
     let mut stage = Stage::on(support::kafka().await, db).await;
+    stage.setup = quick(&stage.setup);
     let first = stage.setup.clone();
     let old = Worker::start(&first);
     stage.topics.produce(REQUESTS, &enrollments(0, 0..5)).await;
