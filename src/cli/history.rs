@@ -6,7 +6,7 @@ use super::output::{List, Table, or_dash};
 use super::page::{Page, paged};
 use super::{Context, database};
 use crate::dead_letter::words;
-use crate::http::reads::json::HistoryItem;
+use crate::http::reads::json::{HistoryItem, Named};
 use crate::lifecycle::clock::{Clock as _, SystemClock, moment};
 use crate::store::operator::By;
 use crate::store::operator_actions;
@@ -71,6 +71,15 @@ pub(super) async fn main(args: &Args, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Reference and identifiers, masked or not, each behind what it is one of; nothing if there are none.
+fn names(named: &Named) -> String {
+    let reference = named.source.as_ref().zip(named.reference.as_ref());
+    let ids = named.ids.iter().map(|id| (&id.id_type, &id.value));
+    let all = reference.into_iter().chain(ids).map(|(scope, value)| format!("{scope} {value}"));
+    let all = all.collect::<Vec<_>>().join(", ");
+    if all.is_empty() { all } else { format!(" ({all})") }
+}
+
 fn text(items: &[HistoryItem]) -> String {
     let mut table = Table::new(&[
         "version",
@@ -109,8 +118,8 @@ fn text(items: &[HistoryItem]) -> String {
         ]);
     }
     let head = items.first().map(|item| {
-        let (whose, program) = (item.registrant.registrant_id, &item.program.code);
-        format!("{}: {whose} in {program}\n", item.membership_id)
+        let (whose, program) = (&item.registrant, &item.program.code);
+        format!("{}: {}{} in {program}\n", item.membership_id, whose.registrant_id, names(whose))
     });
     head.unwrap_or_default() + &table.text("No more changes.")
 }

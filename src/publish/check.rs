@@ -4,6 +4,7 @@
 use super::heads::{Head, Look};
 use super::route::Route;
 use super::{Config, Error};
+use crate::store::leases;
 use crate::store::relay::{Feed, feeds};
 use crate::store::relay_progress::set_behind_topics;
 use sqlx::PgPool;
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// [`Error::Topics`] when a topic is missing or has fewer partitions than there are shards: nothing can start then.
+/// [`Error::OtherCluster`]: what is published there, nobody gets, and its numbers say nothing of ours; the halt is left alone.
 /// [`Error::Kafka`] and [`Error::Store`] are outages: try again.
 pub async fn check_topics(
     config: &Config,
@@ -38,11 +40,16 @@ pub async fn check_topics(
 ) -> Result<Verdict, Error> {
     let mut db = pool.acquire().await.map_err(crate::store::Error::from)?;
     let routes = routes(&feeds(&mut db).await?, config);
+    let clusters = leases::clusters(&mut db).await?;
     // No connection is held while Kafka is asked.
     drop(db);
     let heads = {
         let (config, routes, cancel) = (config.clone(), routes.clone(), cancel.clone());
-        let look = tokio::task::spawn_blocking(move || all_heads(&config, &routes, &cancel));
+        let look = tokio::task::spawn_blocking(move || {
+            let look = Look::new(&config, PATIENCE, &cancel)?;
+            look.require_cluster(&clusters)?;
+            all_heads(&look, &routes)
+        });
         look.await.map_err(|_panicked| Error::Cancelled)??
     };
     // Read after the topics: whatever a topic held then was committed before, unless commits were lost.
@@ -63,12 +70,7 @@ pub(super) fn routes(feeds: &[Feed], config: &Config) -> Vec<Route> {
 
 type Heads = BTreeMap<(String, i32), Head>;
 
-fn all_heads(
-    config: &Config,
-    routes: &[Route],
-    cancel: &CancellationToken,
-) -> Result<Heads, Error> {
-    let look = Look::new(config, PATIENCE, cancel)?;
+fn all_heads(look: &Look<'_>, routes: &[Route]) -> Result<Heads, Error> {
     look.require_topics(routes)?;
     let mut topics: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
     for route in routes {

@@ -24,6 +24,14 @@ pub enum Error {
         /// Topic, partition and both numbers.
         cause: String,
     },
+    /// The brokers are another cluster than the one whose records the ledger holds.
+    #[error("cluster_changed: the ledger is of Kafka cluster {known}, this one is {here}")]
+    OtherCluster {
+        /// The ledger's.
+        known: String,
+        /// Who answered.
+        here: String,
+    },
     /// The check was cancelled by shutdown.
     #[error("cancelled by shutdown")]
     Cancelled,

@@ -58,6 +58,17 @@ impl<'a> Look<'a> {
         if Instant::now() >= self.deadline { Err(Error::timed_out()) } else { Ok(()) }
     }
 
+    /// Fails unless the brokers are one of these clusters; none are known before anything was read.
+    pub(super) fn require_cluster(&self, known: &[String]) -> Result<(), Error> {
+        let Some(first) = known.first() else { return Ok(()) };
+        let here = self.consumer.client().fetch_cluster_id(REQUEST);
+        let here = here.ok_or_else(Error::timed_out)?;
+        if known.contains(&here) {
+            return Ok(());
+        }
+        Err(Error::OtherCluster { known: first.clone(), here })
+    }
+
     /// Fails unless every topic has a partition for each of its routes.
     pub(super) fn require_topics(&self, routes: &[Route]) -> Result<(), Error> {
         let metadata = self.consumer.fetch_metadata(None, REQUEST)?;

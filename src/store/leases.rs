@@ -87,6 +87,13 @@ pub async fn take(
     Ok(Taking::OtherLog { cluster_id: log.cluster_id, group_id: log.group_id })
 }
 
+/// The clusters that partitions were read from, as their leases say.
+pub async fn clusters(connection: &mut PgConnection) -> Result<Vec<String>> {
+    let clusters =
+        sqlx::query_scalar!("SELECT DISTINCT cluster_id FROM partition_leases ORDER BY cluster_id");
+    Ok(clusters.fetch_all(connection).await?)
+}
+
 /// Lets the statements of this transaction wait for a lock as long as a takeover may need.
 ///
 /// The answer is the session's process number, by which another session finds out what is in its way.

@@ -10,7 +10,7 @@ use crate::stage::{REQUESTS, Stage, command, record, request};
 use crate::support::{NewRecord, PATIENCE, Setup, Worker, eventually};
 
 /// Partitions of who is dead are given to others sooner than after 45 s.
-fn quick(stage: &Stage) -> Setup {
+pub(crate) fn quick(stage: &Stage) -> Setup {
     stage.setup.clone().with("ROLLCALL_KAFKA__PROPERTIES__SESSION_TIMEOUT_MS", "6000")
 }
 
@@ -35,7 +35,7 @@ async fn survivor_to(setup: &Setup, done: impl AsyncFn() -> bool) -> (Worker, us
 }
 
 /// Starts workers until one lives to see so many offsets decided; gives it, and how many died.
-async fn survivor(stage: &Stage, setup: &Setup, offsets: i64) -> (Worker, usize) {
+pub(crate) async fn survivor(stage: &Stage, setup: &Setup, offsets: i64) -> (Worker, usize) {
     survivor_to(setup, async || stage.ledger().await.is_ok_and(|decided| decided == offsets)).await
 }
 

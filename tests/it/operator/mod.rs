@@ -4,7 +4,7 @@ mod discard;
 mod partitions;
 mod replay;
 mod runs;
-mod schema;
+pub(crate) mod schema;
 mod stall;
 
 use rollcall::contract::wire::{Action, Millis, RequestResult};
@@ -16,10 +16,10 @@ use crate::scene::update;
 use crate::stage::{Stage, request};
 use crate::support::{NewRecord, PATIENCE, eventually};
 
-const UPDATES: &str = "membership-updates";
+pub(crate) const UPDATES: &str = "membership-updates";
 
 /// The record of an update that is sent now.
-fn act(message_id: &str, reference: &str, action: Action) -> NewRecord {
+pub(crate) fn act(message_id: &str, reference: &str, action: Action) -> NewRecord {
     let mut request = update(message_id, reference, "CASH", action);
     request.sent_at = Millis::from(SystemClock.now());
     NewRecord {
@@ -89,7 +89,7 @@ async fn result(stage: &Stage, message_id: &str) -> RequestResult {
 }
 
 /// Waits until nothing waits any more; gives the outcomes in the order of the queue.
-async fn drained(stage: &Stage) -> String {
+pub(crate) async fn drained(stage: &Stage) -> String {
     eventually(PATIENCE, "the queue drains", async || {
         let outcomes =
             "SELECT coalesce(string_agg(coalesce(outcome, '?'), '' ORDER BY parked_id), '')

@@ -12,16 +12,18 @@ use crate::stage::{REQUESTS, Stage, record, request};
 use crate::support::{NewRecord, Worker};
 
 /// Version 2 of the enrollment: one more field, at the end.
-fn second_version() -> String {
+pub(crate) fn second_version() -> String {
     let mut schema: Value =
         serde_json::from_str(embedded_text(MessageType::EnrollmentRequest)).unwrap();
-    let added = json!({"name": "desk", "type": ["null", "string"], "default": null});
+    let added = json!({
+        "name": "desk", "type": ["null", "string"], "default": null, "doc": "Where it was asked for.",
+    });
     schema["fields"].as_array_mut().unwrap().push(added);
     schema.to_string()
 }
 
 /// Enrollments as a sender of version 2 writes them: two of each person, CASH with an even number, then FOOD.
-fn of_second_version(numbers: std::ops::Range<usize>) -> Vec<NewRecord> {
+pub(crate) fn of_second_version(numbers: std::ops::Range<usize>) -> Vec<NewRecord> {
     let fingerprint =
         Schemas::embedded().add("EnrollmentRequest.v2.avsc", &second_version()).unwrap();
     let record_of = |number: usize| {

@@ -155,13 +155,19 @@ async fn the_command_says_it_in_pages_for_eyes_and_programs() {
 
     let (code, text, _) = command(&read.setup, &["history", &id]).await;
     assert_eq!(code, 0, "{text}");
-    for part in
-        ["EXITED", "REMOVED", "officer-7", "MOVED: ***", "m2", "rollcall.enrollment-requests/0@1"]
-    {
+    for part in [
+        "EXITED",
+        "REMOVED",
+        "officer-7",
+        "MOVED: ***",
+        "(registry ***) in CASH",
+        "m2",
+        "rollcall.enrollment-requests/0@1",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let (_, text, _) = command(&read.setup, &["history", &id, "--reveal"]).await;
-    assert!(text.contains("MOVED: away"), "{text}");
+    assert!(text.contains("MOVED: away") && text.contains("(registry r1) in CASH"), "{text}");
     let json = async |arguments: &[&str]| {
         let all = [&["history", &id, "--json", "--reveal"], arguments].concat();
         let (code, text, error) = command(&read.setup, &all).await;

@@ -21,7 +21,9 @@ mod worker;
 use std::time::{Duration, Instant};
 
 pub(crate) use kafka::{Kafka, kafka, own_kafka};
-pub(crate) use postgres::{PostgresServer, TestDb, database, own_postgres, postgres};
+pub(crate) use postgres::{
+    PostgresServer, TestDb, database, native_postgres, own_postgres, postgres,
+};
 pub(crate) use topics::{NewRecord, Record, Topics, Transaction};
 pub(crate) use worker::{Setup, Worker, rollcall, shell};
 

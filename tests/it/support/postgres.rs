@@ -1,5 +1,7 @@
 //! Postgres: given, in a container, or native by `rollcall::app::embedded`.
 
+use std::path::PathBuf;
+
 use rollcall::app::embedded::{Options, Postgres, drop_database_blocking, with_database};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
@@ -41,6 +43,11 @@ pub(crate) async fn own_postgres() -> PostgresServer {
     if docker::answers() {
         return in_container().await;
     }
+    native_postgres().await
+}
+
+/// A Postgres of this machine's own programs, even where a Docker engine answers: for a test that works with its files.
+pub(crate) async fn native_postgres() -> PostgresServer {
     let postgres = Postgres::start(Options::default()).await.expect("Postgres starts");
     PostgresServer { url: postgres.url().to_owned(), home: Home::Native(postgres) }
 }
@@ -118,6 +125,14 @@ impl PostgresServer {
         let pool =
             PgPoolOptions::new().max_connections(4).connect_lazy(&url).expect("a URL of Postgres");
         TestDb { url, pool, name, server: self.url.clone() }
+    }
+
+    /// Where a native server keeps its data.
+    pub(crate) fn data(&self) -> PathBuf {
+        let Home::Native(postgres) = &self.home else {
+            panic!("only a native Postgres has files here; use native_postgres()");
+        };
+        postgres.log().expect("it is ours").with_file_name("data")
     }
 
     async fn wait_until_it_answers(&self) {
