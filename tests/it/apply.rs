@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rollcall::apply::{Record, SliceOutcome};
 use rollcall::contract::decode_own;
 use rollcall::contract::wire::{BatchRef, RequestResult, ResultStatus};
-use rollcall::lifecycle::clock::Clock;
+use rollcall::lifecycle::clock::{Clock, ManualClock};
 use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber;
 use tracing_subscriber::layer::SubscriberExt;
@@ -337,7 +337,8 @@ async fn an_identifier_that_changes_frees_the_old_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_takes_as_many_statements_whatever_its_size() {
     let mut scene = Scene::new().await;
-    scene.applier = applier_patient(scene.pool.clone(), scene.clock.clone());
+    let clock: Arc<ManualClock> = Arc::clone(&scene.clock);
+    scene.applier = applier_patient(scene.pool.clone(), clock);
     let at = partition(0);
     let fence = scene.lease(&at).await;
     let mut offset = 0;
