@@ -1,5 +1,6 @@
 //! Records that wait (P8): for what they name, or behind an earlier record of the same person.
 
+mod again;
 mod desk;
 mod letters;
 mod locks;
