@@ -23,6 +23,9 @@ const STALLED_PARTS: u32 = 10;
 /// The condition of `/readyz` that says whether commits succeed.
 pub(super) const CONDITION: &str = "postgres";
 
+/// What became of the slices of a part.
+type Came = Vec<(Slice, SliceOutcome)>;
+
 impl Applier {
     /// Applies a batch. Outages are waited for inside (P6); only `hard` ends that early.
     pub async fn apply(
@@ -70,7 +73,11 @@ impl Applier {
                     let waiting = queue::numbers(&part.records);
                     let replay = part.replay.clone();
                     match self.judge(part, &failure, patience, hard).await {
-                        Ok(again) => parts.push(again),
+                        Ok((part, Some(ran))) => {
+                            self.tallies.count(&part, &ran, &self.options.caps);
+                            settle(&mut outcomes, ran, &mut parts);
+                        }
+                        Ok((again, None)) => parts.push(again),
                         Err(cause) if !waiting.is_empty() => self.postpone(&waiting, &cause).await,
                         // The part is dropped, by which whoever waits for its answer hears that there is none.
                         Err(cause) if asked => {
@@ -95,7 +102,7 @@ impl Applier {
         part: &Batch,
         patience: Duration,
         hard: &CancellationToken,
-    ) -> Result<Vec<(Slice, SliceOutcome)>, Stop> {
+    ) -> Result<Came, Stop> {
         let mut also = Also::default();
         let mut stands: Option<(String, Instant)> = None;
         let mut races = 0;
@@ -196,15 +203,16 @@ impl Applier {
         }
     }
 
-    /// A record that fails alone: its fault only if it fails twice the same way and a canary write succeeds. The
-    /// answer is the part to apply instead, with the record as a letter, or the cause for which the partition stops.
+    /// A record that fails alone: its fault only if it fails twice the same way and a canary write succeeds. The answer
+    /// is what its part came to the second time, or the part to apply instead, with the record as a letter, or the cause
+    /// for which the partition stops.
     async fn judge(
         &self,
         mut part: Batch,
         failure: &Failure,
         patience: Duration,
         hard: &CancellationToken,
-    ) -> Result<Batch, String> {
+    ) -> Result<(Batch, Option<Came>), String> {
         let code = failure.code();
         if part.records.is_empty() {
             return Err(format!("apply_failed: {code}: not even the ledger can be written"));
@@ -213,7 +221,9 @@ impl Applier {
             return Err(format!("apply_failed: {code}: not even its letter can be stored"));
         }
         match self.attempt(&part, patience, hard).await {
-            Ok(_) | Err(Stop::Cancelled) => return Ok(part),
+            // It is not run again: what is no slice's would be answered, and counted, twice.
+            Ok(ran) => return Ok((part, Some(ran))),
+            Err(Stop::Cancelled) => return Ok((part, None)),
             Err(Stop::Fault(again) | Stop::Stalled(again)) if again.code() != code => {
                 return Err(format!("apply_failed: {code}, then {}", again.code()));
             }
@@ -221,7 +231,7 @@ impl Applier {
         }
         match self.canary().await {
             Ok(()) => {}
-            Err(error) if self.waits_out(&error, hard).await => return Ok(part),
+            Err(error) if self.waits_out(&error, hard).await => return Ok((part, None)),
             Err(error) => return Err(format!("apply_failed: {code}; a canary fails too: {error}")),
         }
         if part.replay.is_none() && !self.tallies.accept(&part, &self.options.caps) {
@@ -231,7 +241,7 @@ impl Applier {
         for taken in &mut part.records {
             letter::condemn(taken);
         }
-        Ok(part)
+        Ok((part, None))
     }
 }
 
@@ -343,57 +353,4 @@ fn stop(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::apply::{Record, TopicPartition};
-    use crate::contract::Intake;
-    use time::OffsetDateTime;
-    use uuid::Uuid;
-
-    fn at(partition: i32) -> TopicPartition {
-        TopicPartition { topic: "t".into(), partition }
-    }
-
-    fn slice(partition: i32, first_offset: i64, next_offset: i64) -> Slice {
-        Slice { at: at(partition), fence: Uuid::nil(), first_offset, next_offset }
-    }
-
-    fn taken(partition: i32, offset: i64) -> Taken {
-        let timestamp = OffsetDateTime::UNIX_EPOCH;
-        let (key, value, headers) = (None, None, Vec::new());
-        let record = Record { at: at(partition), offset, timestamp, key, value, headers };
-        let intake = Intake::Letter(letter::PANICKED);
-        Taken { record, intake, waiting: None, reply: None, letter: None }
-    }
-
-    type Part = (Vec<(i32, i64)>, Vec<(i32, i64, i64)>);
-
-    /// Divides to the end, as if everything failed.
-    fn atoms(batch: Batch) -> Vec<Part> {
-        if is_divisible(&batch) {
-            let (first, second) = halves(batch);
-            return [atoms(first), atoms(second)].concat();
-        }
-        let records = batch.records.iter().map(|t| (t.record.at.partition, t.record.offset));
-        let slices = batch.slices.iter().map(|s| (s.at.partition, s.first_offset, s.next_offset));
-        vec![(records.collect(), slices.collect())]
-    }
-
-    #[test]
-    fn what_is_left_of_a_division_is_of_one_partition() {
-        let records = vec![taken(0, 1), taken(2, 7), taken(0, 2)];
-        let slices = vec![slice(0, 0, 4), slice(1, 5, 9), slice(2, 7, 8), slice(3, 0, 2)];
-        let mut left = atoms(Batch { slices, records, ..Batch::default() });
-        left.sort();
-        let of = |partition, first, next| (vec![], vec![(partition, first, next)]);
-        let with = |offset, (_, slices): Part| (vec![(slices[0].0, offset)], slices);
-        let expected = [
-            of(1, 5, 9),
-            of(3, 0, 2),
-            with(1, of(0, 0, 2)),
-            with(2, of(0, 2, 4)),
-            with(7, of(2, 7, 8)),
-        ];
-        assert_eq!(left, expected);
-    }
-}
+mod tests;

@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 /// Records that are taken out of the queue in one transaction, at most.
-pub(super) const AT_ONCE: usize = 200;
+const AT_ONCE: i64 = 200;
 /// How often the queue is looked at when nobody pokes: graces end, and other workers' batches wake records too.
 const POLL: Duration = Duration::from_millis(500);
 /// When a record that cannot be applied, through no fault of its own, is looked at again.
@@ -201,11 +201,16 @@ impl Applier {
         }
     }
 
+    /// What comes out of the queue in one transaction, at most.
+    pub(super) fn at_once(&self) -> parked::Most {
+        parked::Most { records: AT_ONCE, bytes: self.max_bytes() }
+    }
+
     /// One transaction's worth of the queue; gives how many records it looked at.
     pub async fn drain_some(&self, hard: &CancellationToken) -> store::Result<usize> {
         let records = {
             let mut connection = self.pool.acquire().await?;
-            let due = parked::due(&mut connection, self.clock.now(), AT_ONCE as i64).await?;
+            let due = parked::due(&mut connection, self.clock.now(), self.at_once()).await?;
             if due.is_empty() {
                 return Ok(0);
             }

@@ -147,6 +147,11 @@ pub(crate) fn applier_capped(pool: PgPool, clock: Arc<dyn Clock>, caps: Caps) ->
     applier_of(pool, clock, Options { caps, ..options() })
 }
 
+/// One that reads no more than this back for one transaction.
+pub(crate) fn applier_of_bytes(pool: PgPool, clock: Arc<dyn Clock>, max_bytes: usize) -> Applier {
+    applier_of(pool, clock, Options { max_bytes, ..options() })
+}
+
 /// One that does not wait long for what fails the same way again and again.
 pub(crate) fn applier_stalling(pool: PgPool, clock: Arc<dyn Clock>, after: Duration) -> Applier {
     let retry_max_delay = Duration::from_millis(20);
@@ -167,6 +172,7 @@ fn options() -> Options {
         shards: 12,
         caps: Caps { max_consecutive: 3, max_ratio: 0.0, ratio_window: 10 },
         max_record_bytes: 512 * 1024,
+        max_bytes: 4 * 1024 * 1024,
     }
 }
 

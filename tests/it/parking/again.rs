@@ -1,16 +1,21 @@
 //! Letters whose request is said again: which answer closes them, and what of them is given up.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rollcall::apply::Record;
-use rollcall::contract::wire::{Action, BatchRef, EnrollmentRequest, IdentifierRef, RegistrantKind};
+use rollcall::contract::wire::{
+    Action, BatchRef, EnrollmentRequest, IdentifierRef, RegistrantKind,
+};
 use rollcall::dead_letter::{Filter, Wish};
+use rollcall::lifecycle::clock::ManualClock;
 use serde_json::json;
 use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 
 use super::locks::{HOLD, bystander, failed, waiting_for_locks};
 use super::waiting::Waiting;
-use crate::scene::{carrying, enrollment, identifier, raw, update};
+use crate::scene::{applier_of_bytes, carrying, enrollment, identifier, raw, update};
 
 /// A record that nobody can read; its headers say which request it is.
 fn cut_off(w: &mut Waiting, message_id: &str) -> Record {
@@ -155,6 +160,32 @@ async fn a_letter_whose_second_try_comes_through_is_counted_once() {
     let counts = desk.discard_all(&selection, &wish, &hard, |_| {}).await.unwrap();
     assert_eq!(json!(counts), json!({"rejected": 1}));
     assert_eq!(w.scene.number("SELECT last_value FROM tries").await, 2, "and tried no third time");
+}
+
+/// Their whole records are read back: so many bytes a transaction, whether of one key or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_letters_are_gone_through_in_several_transactions() {
+    let mut w = Waiting::new().await;
+    for n in 0..5 {
+        let request = enrollment(&format!("m{n}"), &format!("r{n}"), "CASH");
+        w.unreadable_enrollment("one key", &request).await;
+    }
+    let (pool, clock) = (w.scene.pool.clone(), Arc::<ManualClock>::clone(&w.scene.clock));
+    let two = "SELECT 2 * max(octet_length(key) + octet_length(value) + pg_column_size(header_keys)
+                              + pg_column_size(header_values))::bigint FROM dead_letters";
+    let two = usize::try_from(w.scene.number(two).await).unwrap();
+    w.scene.applier = applier_of_bytes(pool, clock, two);
+    let (desk, hard) = (w.desk(), CancellationToken::new());
+    let selection = desk.select(Filter::default()).await.unwrap();
+    let steps = std::cell::RefCell::new(Vec::new());
+    let progress = |letters| steps.borrow_mut().push(letters);
+    let preview = desk.preflight(&selection, false, &hard, progress).await.unwrap();
+    assert_eq!(json!(preview.counts), json!({"applied": 5}));
+    assert_eq!(steps.take(), [2, 2, 1]);
+    assert_eq!(w.replay().await, json!({"applied": 5}));
+    let transactions = "SELECT count(DISTINCT xmin::text) FROM dead_letters";
+    assert_eq!(w.scene.number(transactions).await, 3);
+    w.proved().await;
 }
 
 /// I4, where who closes a letter names nobody, and so locks nobody.
