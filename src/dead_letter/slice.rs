@@ -52,7 +52,7 @@ mod tests {
         let slices: Vec<_> = (1..9).map(|most| slice(&letters, most, 100)).collect();
         assert_eq!(slices, [2, 2, 5, 5, 5, 6, 7, 8]);
         assert_eq!(slice(&letters, 9, 100), 8);
-        assert_eq!(slice(&[("a", 1); 3_000], 500, 10_000), OF_ONE_KEY);
+        assert_eq!(slice(&vec![("a", 1); 3_000], 500, 10_000), OF_ONE_KEY);
     }
 
     #[test]

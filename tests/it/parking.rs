@@ -8,15 +8,10 @@ mod receipts;
 mod replays;
 mod waiting;
 
-use std::sync::Arc;
-
 use rollcall::contract::wire::{Action, EnrollmentRequest, HeldWhy, RequestResult, ResultStatus};
-use rollcall::lifecycle::clock::ManualClock;
 use tokio_util::sync::CancellationToken;
 
-use crate::scene::{
-    applier_of_bytes, batch, carrying, enrollment, group, identifier, item, member, update,
-};
+use crate::scene::{batch, carrying, enrollment, group, identifier, item, member, update};
 use waiting::Waiting;
 
 fn statuses(results: &[RequestResult]) -> Vec<(ResultStatus, bool, bool)> {
@@ -288,18 +283,17 @@ async fn a_queue_of_large_records_is_emptied_in_steps_of_so_many_bytes() {
         })
         .collect();
     w.scene.apply(w.fence, updates).await;
-    let (pool, clock) = (w.scene.pool.clone(), Arc::<ManualClock>::clone(&w.scene.clock));
     let three =
         "SELECT 3 * max(octet_length(key) + octet_length(value) + pg_column_size(header_keys)
                                 + pg_column_size(header_values))::bigint FROM parked_records";
     let three = usize::try_from(w.scene.number(three).await).unwrap();
-    w.scene.applier = applier_of_bytes(pool.clone(), clock.clone(), three);
+    w.scene.applier = w.scene.applier_of_bytes(three);
     w.enroll("enroll", "r1").await;
     let waiting = "SELECT count(*) FROM parked_records WHERE state = 'WAITING'";
     assert_eq!(w.scene.number(waiting).await, 10, "left to the drain");
     let mut steps = Vec::new();
     for max_bytes in [three, three, 1, 1, three, three] {
-        let applier = applier_of_bytes(pool.clone(), clock.clone(), max_bytes);
+        let applier = w.scene.applier_of_bytes(max_bytes);
         steps.push(applier.drain_some(&CancellationToken::new()).await.unwrap());
     }
     assert_eq!(steps, [3, 3, 1, 1, 2, 0]);

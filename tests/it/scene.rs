@@ -71,6 +71,12 @@ impl Scene {
         Self { applier: applier_of(scene.pool.clone(), clock, options), ..scene }
     }
 
+    /// One that reads no more than this back for one transaction.
+    pub(crate) fn applier_of_bytes(&self, max_bytes: usize) -> Applier {
+        let clock = Arc::<ManualClock>::clone(&self.clock);
+        applier_of(self.pool.clone(), clock, Options { max_bytes, ..options() })
+    }
+
     /// Takes the lease of a partition, as the consumer does.
     pub(crate) async fn lease(&self, at: &TopicPartition) -> Uuid {
         let fence = Uuid::new_v4();
@@ -145,11 +151,6 @@ pub(crate) fn applier_with(pool: PgPool, clock: Arc<dyn Clock>) -> Applier {
 
 pub(crate) fn applier_capped(pool: PgPool, clock: Arc<dyn Clock>, caps: Caps) -> Applier {
     applier_of(pool, clock, Options { caps, ..options() })
-}
-
-/// One that reads no more than this back for one transaction.
-pub(crate) fn applier_of_bytes(pool: PgPool, clock: Arc<dyn Clock>, max_bytes: usize) -> Applier {
-    applier_of(pool, clock, Options { max_bytes, ..options() })
 }
 
 /// One that does not wait long for what fails the same way again and again.

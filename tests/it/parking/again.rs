@@ -1,21 +1,18 @@
 //! Letters whose request is said again: which answer closes them, and what of them is given up.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use rollcall::apply::Record;
 use rollcall::contract::wire::{
     Action, BatchRef, EnrollmentRequest, IdentifierRef, RegistrantKind,
 };
 use rollcall::dead_letter::{Filter, Wish};
-use rollcall::lifecycle::clock::ManualClock;
 use serde_json::json;
 use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 
 use super::locks::{HOLD, bystander, failed, waiting_for_locks};
 use super::waiting::Waiting;
-use crate::scene::{applier_of_bytes, carrying, enrollment, identifier, raw, update};
+use crate::scene::{carrying, enrollment, identifier, raw, update};
 
 /// A record that nobody can read; its headers say which request it is.
 fn cut_off(w: &mut Waiting, message_id: &str) -> Record {
@@ -170,11 +167,10 @@ async fn large_letters_are_gone_through_in_several_transactions() {
         let request = enrollment(&format!("m{n}"), &format!("r{n}"), "CASH");
         w.unreadable_enrollment("one key", &request).await;
     }
-    let (pool, clock) = (w.scene.pool.clone(), Arc::<ManualClock>::clone(&w.scene.clock));
     let two = "SELECT 2 * max(octet_length(key) + octet_length(value) + pg_column_size(header_keys)
                               + pg_column_size(header_values))::bigint FROM dead_letters";
     let two = usize::try_from(w.scene.number(two).await).unwrap();
-    w.scene.applier = applier_of_bytes(pool, clock, two);
+    w.scene.applier = w.scene.applier_of_bytes(two);
     let (desk, hard) = (w.desk(), CancellationToken::new());
     let selection = desk.select(Filter::default()).await.unwrap();
     let steps = std::cell::RefCell::new(Vec::new());
@@ -239,6 +235,7 @@ async fn who_follows_a_refusal_that_closes_a_letter_does_not_wait() {
     w.antidote().await;
     w.act("resume", "r1", Action::Resume).await;
     assert_eq!(w.scene.ledger().await, "ALK");
+    w.later();
     let refused = w.enrollment(&kindless("pause"));
     let exit = w.update("exit", "r1", Action::Exit);
     w.scene.apply(w.fence, vec![refused, exit]).await;
