@@ -97,6 +97,7 @@ fn applier(database: &Database) -> Applier {
             shards: PARTITIONS,
             caps: apply::Caps { max_consecutive: 0, max_ratio: 0.0, ratio_window: 1_000 },
             max_record_bytes: MAX_RECORD_BYTES,
+            max_bytes: 4 << 20,
         },
     )
 }

@@ -51,6 +51,7 @@ pub(super) fn apply_options(settings: &Settings, shards: u32) -> apply::Options 
         shards,
         caps: caps(settings),
         max_record_bytes: settings.consume.max_record_bytes,
+        max_bytes: settings.batch.max_bytes,
     }
 }
 

@@ -7,7 +7,7 @@ use super::ids::{attributed, letter_id, result_id};
 use super::outcome::{outcome_byte, status_symbol};
 use super::park::{Moves, Parking, Turn, named};
 use super::queues::{Place, Queues};
-use super::replay::{Letters, byte_of};
+use super::replay::{Closes, Letters, byte_of};
 use crate::contract::{
     self, Content, ContentFingerprint, Identity, Intake, Refused, Schemas, Unreadable, encode,
     wire::{Held, HeldWhy, RequestResult, ResultStatus},
@@ -65,9 +65,38 @@ pub(super) struct Answer<'a> {
     pub(super) letter: Option<(Uuid, Unreadable)>,
     /// It was a letter: it is replayed or given up, or came to wait by that.
     pub(super) of_letter: Option<Uuid>,
+    /// Which open letters of the same request are of no use any more.
+    pub(super) closes: Closes,
     pub(super) parking: Parking,
     /// Of a request over HTTP: whether something came into being by it.
     pub(super) created: bool,
+}
+
+impl<'a> Answer<'a> {
+    /// One by which nothing changes, and that nobody hears.
+    fn new(record: &'a Record, (outcome, status): (u8, &'static str), result_id: Uuid) -> Self {
+        Self {
+            record,
+            outcome,
+            identity: None,
+            fingerprint: None,
+            status,
+            result: None,
+            result_id,
+            write: Write::None,
+            meta: None,
+            events: Vec::new(),
+            letter: None,
+            of_letter: None,
+            closes: Closes::Nothing,
+            parking: Parking::None,
+            created: false,
+        }
+    }
+
+    fn of(self, identity: Identity) -> Self {
+        Self { identity: Some(identity), ..self }
+    }
 }
 
 /// A request on its way to its answer.
@@ -150,7 +179,7 @@ impl<'a> Walk<'a> {
             if let Parking::Waits { .. } = answer.parking {
                 self.freed.waits(Place::New(self.answers.len()), taken);
             }
-            self.answers.push(answer);
+            self.give(answer);
             self.look_again()?;
         }
         Ok(())
@@ -239,21 +268,15 @@ impl<'a> Walk<'a> {
         meta: Option<&'a Meta>,
     ) -> Result<Answer<'a>, Failure> {
         let result = contract::result(&identity, &decision, self.recorded_at);
+        let came = (outcome_byte(decision.status), status_symbol(decision.status));
         Ok(Answer {
-            record,
-            outcome: outcome_byte(decision.status),
-            status: status_symbol(decision.status),
-            result_id: result_id(&identity, record, ""),
-            identity: Some(identity),
             fingerprint: Some(fingerprint),
             result: Some(encode(&result)?),
             write,
             meta,
             events: decision.events,
-            letter: None,
-            of_letter: None,
-            parking: Parking::None,
-            created: false,
+            closes: if write == Write::Keep { Closes::Nothing } else { Closes::All },
+            ..Answer::new(record, came, result_id(&identity, record, "")).of(identity)
         })
     }
 
@@ -309,22 +332,8 @@ impl<'a> Walk<'a> {
             errors: Vec::new(),
             items: Vec::new(),
         })?;
-        Ok(Answer {
-            record,
-            outcome: b'L',
-            status: "HELD",
-            result_id: result_id(&identity, record, halt),
-            identity: Some(identity),
-            fingerprint: None,
-            result: Some(result),
-            write: Write::None,
-            meta: None,
-            events: Vec::new(),
-            letter: None,
-            of_letter: None,
-            parking: Parking::None,
-            created: false,
-        })
+        let answer = Answer::new(record, (b'L', "HELD"), result_id(&identity, record, halt));
+        Ok(Answer { result: Some(result), ..answer.of(identity) })
     }
 
     /// A dead letter; whoever sent it hears HELD, if the record says who that is.
@@ -339,22 +348,7 @@ impl<'a> Walk<'a> {
             Some(identity) => {
                 self.held(record, identity, HeldWhy::DeadLettered, Some(letter_id))?
             }
-            None => Answer {
-                record,
-                outcome: b'L',
-                status: "HELD",
-                result_id: letter_id,
-                identity: None,
-                fingerprint: None,
-                result: None,
-                write: Write::None,
-                meta: None,
-                events: Vec::new(),
-                letter: None,
-                of_letter: None,
-                parking: Parking::None,
-                created: false,
-            },
+            None => Answer::new(record, (b'L', "HELD"), letter_id),
         };
         answer.outcome = byte_of(cause);
         answer.letter = Some((letter_id, cause));
@@ -371,20 +365,10 @@ pub(super) fn duplicate<'a>(
 ) -> Result<Answer<'a>, Failure> {
     let mut result: RequestResult = schemas.decode_stored(stored)?;
     result.duplicate = true;
+    let answer = Answer::new(record, (b'D', "DUPLICATE"), result_id(&identity, record, ""));
     Ok(Answer {
-        record,
-        outcome: b'D',
-        status: "DUPLICATE",
-        result_id: result_id(&identity, record, ""),
-        identity: Some(identity),
-        fingerprint: None,
+        closes: if result.r#final { Closes::OfTheRecord } else { Closes::Nothing },
         result: Some(encode(&result)?),
-        write: Write::None,
-        meta: None,
-        events: Vec::new(),
-        letter: None,
-        of_letter: None,
-        parking: Parking::None,
-        created: false,
+        ..answer.of(identity)
     })
 }

@@ -26,6 +26,9 @@ const STALLED_PARTS: u32 = 10;
 /// The condition of `/readyz` that says whether commits succeed.
 pub(super) const CONDITION: &str = "postgres";
 
+/// What became of the slices of a part.
+type Came = Vec<(Slice, SliceOutcome)>;
+
 impl Applier {
     /// Applies a batch. Outages are waited for inside (P6); only `hard` ends that early.
     pub async fn apply(
@@ -39,11 +42,7 @@ impl Applier {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             match self.attempt(&part, patience, hard).await {
-                Ok(ran) => {
-                    self.tallies.count(&part, &ran, &self.options.caps);
-                    settle(&mut outcomes, ran, &mut parts);
-                    rehearse_before(parts.last_mut(), part);
-                }
+                Ok(ran) => self.came(part, ran, (&mut outcomes, &mut parts)),
                 Err(Stop::Cancelled) => {
                     parts.push(part);
                     for part in parts {
@@ -74,7 +73,10 @@ impl Applier {
                     let waiting = queue::numbers(&part.records);
                     let replay = part.replay.clone();
                     match self.judge(part, &failure, patience, hard).await {
-                        Ok(again) => parts.push(again),
+                        Ok((part, Some(ran))) => {
+                            self.came(part, ran, (&mut outcomes, &mut parts));
+                        }
+                        Ok((again, None)) => parts.push(again),
                         Err(cause) if !waiting.is_empty() => self.postpone(&waiting, &cause).await,
                         // The part is dropped, by which whoever waits for its answer hears that there is none.
                         Err(cause) if asked => {
@@ -93,13 +95,20 @@ impl Applier {
         outcomes
     }
 
+    /// Notes what became of a part, for those that follow too.
+    fn came(&self, part: Batch, ran: Came, (outcomes, parts): (&mut Came, &mut [Batch])) {
+        self.tallies.count(&part, &ran, &self.options.caps);
+        settle(outcomes, ran, parts);
+        rehearse_before(parts.last_mut(), part);
+    }
+
     /// Runs a part until it commits, until it proves to be at fault, or until `hard`.
     async fn attempt(
         &self,
         part: &Batch,
         patience: Duration,
         hard: &CancellationToken,
-    ) -> Result<Vec<(Slice, SliceOutcome)>, Stop> {
+    ) -> Result<Came, Stop> {
         let mut also = Also::default();
         let mut stands: Option<(String, Instant)> = None;
         let mut races = 0;
@@ -200,15 +209,16 @@ impl Applier {
         }
     }
 
-    /// A record that fails alone: its fault only if it fails twice the same way and a canary write succeeds. The
-    /// answer is the part to apply instead, with the record as a letter, or the cause for which the partition stops.
+    /// A record that fails alone: its fault only if it fails twice the same way and a canary write succeeds. The answer
+    /// is what its part came to the second time, or the part to apply instead, with the record as a letter, or the cause
+    /// for which the partition stops.
     async fn judge(
         &self,
         mut part: Batch,
         failure: &Failure,
         patience: Duration,
         hard: &CancellationToken,
-    ) -> Result<Batch, String> {
+    ) -> Result<(Batch, Option<Came>), String> {
         let code = failure.code();
         if part.to_judge().is_empty() {
             return Err(format!("apply_failed: {code}: not even the ledger can be written"));
@@ -217,7 +227,9 @@ impl Applier {
             return Err(format!("apply_failed: {code}: not even its letter can be stored"));
         }
         match self.attempt(&part, patience, hard).await {
-            Ok(_) | Err(Stop::Cancelled) => return Ok(part),
+            // It is not run again: what is no slice's would be answered, and counted, twice.
+            Ok(ran) => return Ok((part, Some(ran))),
+            Err(Stop::Cancelled) => return Ok((part, None)),
             Err(Stop::Fault(again) | Stop::Stalled(again)) if again.code() != code => {
                 return Err(format!("apply_failed: {code}, then {}", again.code()));
             }
@@ -225,7 +237,7 @@ impl Applier {
         }
         match self.canary().await {
             Ok(()) => {}
-            Err(error) if self.waits_out(&error, hard).await => return Ok(part),
+            Err(error) if self.waits_out(&error, hard).await => return Ok((part, None)),
             Err(error) => return Err(format!("apply_failed: {code}; a canary fails too: {error}")),
         }
         if part.replay.is_none() && !self.tallies.accept(&part, &self.options.caps) {
@@ -234,7 +246,7 @@ impl Applier {
         for taken in part.records.iter_mut().skip(part.rehearsed) {
             letter::condemn(taken, failure);
         }
-        Ok(part)
+        Ok((part, None))
     }
 }
 

@@ -14,7 +14,7 @@ use super::batch::{Batch, Record, Taken, TopicPartition, Waiting};
 use super::crash::{Verdict, cause};
 use super::disposition::Failure;
 use super::load::Also;
-use super::queue::{AT_ONCE, is_unknown, numbers};
+use super::queue::{is_unknown, numbers};
 use super::transaction::Ran;
 use super::{Applier, Doing};
 use crate::contract::{Identity, Intake};
@@ -133,7 +133,7 @@ impl Applier {
             Some(Suspect { parked_id, crashes, alone }) => {
                 (vec![parked_id], Some(Verdict::of(crashes, alone)))
             }
-            None => (parked::due(&mut session, now, AT_ONCE as i64).await?, None),
+            None => (parked::due(&mut session, now, self.at_once()).await?, None),
         };
         if parked_ids.is_empty() {
             self.sessions.put(session);

@@ -73,8 +73,9 @@ impl<'a> Walk<'a> {
         while let Some(place) = self.freed.ready.pop_first() {
             match (self.freed.loaded.get(&place), place) {
                 (Some(taken), _) => {
-                    let answer = self.waited(place, taken)?;
-                    self.answers.extend(answer);
+                    if let Some(answer) = self.waited(place, taken)? {
+                        self.give(answer);
+                    }
                 }
                 (None, Place::Stored(parked_id)) if !self.freed.whole.contains(&parked_id) => {
                     self.freed.missing.insert(parked_id);

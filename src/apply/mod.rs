@@ -85,6 +85,9 @@ pub struct Options {
     pub caps: Caps,
     /// Larger values are letters of class `too_large`.
     pub max_record_bytes: usize,
+    /// `batch.max_bytes`: so much is read back for one transaction at most, of letters and of records that wait; but one of
+    /// them always.
+    pub max_bytes: usize,
 }
 
 /// Applies batches; one a lane.
@@ -175,6 +178,11 @@ impl Applier {
     #[must_use]
     pub fn with_receipts(self, receipts: Arc<Notify>) -> Self {
         Self { receipts, ..self }
+    }
+
+    /// How many bytes are read back for one transaction, at most.
+    pub fn max_bytes(&self) -> i64 {
+        i64::try_from(self.options.max_bytes).unwrap_or(i64::MAX)
     }
 
     /// Decodes a record and checks its limits: the work that can be done ahead of the transaction.

@@ -23,6 +23,7 @@ pub(super) const fn outcome_symbol(byte: u8) -> &'static str {
         b'A' => "A",
         b'U' => "U",
         b'P' => "P",
+        b'D' => "D",
         b'K' => "K",
         b'L' => "L",
         _ => "R",

@@ -1,5 +1,6 @@
 //! The queue of records that wait: written with the batch that fills it or empties it.
 
+use super::Applier;
 use super::answer::Answer;
 use super::batch::Taken;
 use super::disposition::Failure;
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 
 /// Records that are taken out of the queue in one transaction, at most.
-pub(super) const AT_ONCE: usize = 200;
+const AT_ONCE: i64 = 200;
 
 /// Writes what a batch does to the queues. Its names are locked, so numbers follow the order of commits in each queue.
 pub(super) async fn save(
@@ -166,4 +167,11 @@ pub(super) const fn is_unknown(taken: &Taken) -> bool {
 /// The numbers of those that come out of the queue.
 pub(super) fn numbers<'t>(records: impl IntoIterator<Item = &'t Taken>) -> Vec<i64> {
     records.into_iter().filter_map(|taken| Some(taken.waiting.as_ref()?.parked_id)).collect()
+}
+
+impl Applier {
+    /// What comes out of the queue in one transaction, at most.
+    pub(super) fn at_once(&self) -> parked::Most {
+        parked::Most { records: AT_ONCE, bytes: self.max_bytes() }
+    }
 }

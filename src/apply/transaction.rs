@@ -12,7 +12,7 @@ use super::load::{Also, Loading, load, queues};
 use super::outbound::Outbound;
 use super::outcome::outcome_word;
 use super::park::{Moves, Parking};
-use super::queue::{AT_ONCE, numbers};
+use super::queue::numbers;
 use super::receipts::{Counting, Stored};
 use super::replay::{self, Deed, Letters};
 use super::reply;
@@ -162,7 +162,7 @@ impl Applier {
         let Walk { set, answers, moves, freed, letters, .. } = walk;
         loaded.set = set;
         let missing = if batch.waiting { BTreeSet::new() } else { freed.missing };
-        let parked = more_queues(&mut tx, &also.parked, missing).await?;
+        let parked = more_queues(&mut tx, &also.parked, missing, self.at_once()).await?;
         let names = loaded.name_changes().unheld;
         let closed: BTreeSet<_> = freed.closed.difference(&also.closed).copied().collect();
         if !(parked.is_empty() && names.is_empty() && closed.is_empty()) {
@@ -381,12 +381,13 @@ async fn more_queues(
     tx: &mut Transaction<'_, Postgres>,
     loaded: &BTreeSet<i64>,
     freed: BTreeSet<i64>,
+    most: store::parked::Most,
 ) -> Result<BTreeSet<i64>, Failure> {
     if freed.is_empty() {
         return Ok(freed);
     }
     let asked: Vec<_> = loaded.iter().copied().chain(freed).collect();
-    let involved = store::parked::queues_of(tx, &asked, AT_ONCE).await?;
+    let involved = store::parked::queues_of(tx, &asked, most).await?;
     let involved: BTreeSet<_> = involved.into_iter().flatten().collect();
     Ok(if involved.is_subset(loaded) { BTreeSet::new() } else { involved })
 }

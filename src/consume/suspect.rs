@@ -28,8 +28,8 @@ use uuid::Uuid;
 
 /// How long others wait for a record at which the process died, at most: its partition may be somebody else's by then.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many records wait so, at most.
-const KEPT: usize = 10_000;
+/// How much waits so, at most: the buffer's bound knows no more of it.
+const KEPT: Room = Room { records: 10_000, bytes: 64 << 20 };
 
 /// What is remembered of a partition at this position, from what was known, once a lease is taken.
 pub(super) fn remembered(
@@ -305,8 +305,9 @@ impl Apart {
         pieces.extend(new);
         let now = Instant::now();
         self.urgent.retain(|_, until| *until > now);
-        let waiting: usize = pieces.iter().map(|piece| piece.records.len()).sum();
-        if self.urgent.is_empty() || waiting > KEPT {
+        let waiting = pieces.iter().flat_map(|piece| &piece.records).map(Record::size);
+        let (records, bytes) = waiting.fold((0, 0), |(n, sum), size| (n + 1, sum + size));
+        if self.urgent.is_empty() || records > KEPT.records || bytes > KEPT.bytes {
             self.urgent.clear();
             return pieces;
         }

@@ -1,7 +1,7 @@
 //! Where letters are put right: given up, tried, replayed.
 
-use super::run::{AT_ONCE, slice_of};
 use super::show::deed_object;
+use super::slice::{AT_ONCE, Most, slice_of};
 use super::{Filter, How, Preview, Refusal, Wish, run_object};
 use crate::apply::{Applier, Deed, Done, Fate, Replay, Replayed};
 use crate::lifecycle::clock::Clock;
@@ -132,8 +132,9 @@ impl Desk {
     ) -> Result<(), Refusal> {
         let mut rest = selection.letters.as_slice();
         while !rest.is_empty() {
-            let (slice, behind) =
-                rest.split_at(slice_of(rest, AT_ONCE, |letter| letter.key.as_deref()));
+            let most = Most { letters: AT_ONCE, bytes: self.applier.max_bytes() };
+            let together = slice_of(rest, most, |letter| (letter.key.as_deref(), letter.bytes));
+            let (slice, behind) = rest.split_at(together);
             rest = behind;
             let ids: Vec<_> = slice.iter().map(|letter| letter.letter_id).collect();
             let done = self.look_at(&ids, replay, hard).await?;

@@ -10,6 +10,7 @@ mod preview;
 mod refusal;
 mod run;
 mod show;
+mod slice;
 mod wish;
 pub mod words;
 

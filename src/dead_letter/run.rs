@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::desk::Desk;
+use super::slice::{AT_ONCE, Most, OF_ONE_KEY, slice_of};
 use crate::apply::{Deed, Replay};
 use crate::store::letters_runs::{self, Run, Undecided};
 use sqlx::PgConnection;
@@ -12,10 +13,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Letters that are looked at in one transaction, at most; of one key more, so that they meet each other.
-pub(super) const AT_ONCE: usize = 500;
-/// Letters of one key that are looked at in one transaction, at most.
-const OF_ONE_KEY: usize = 2_000;
 /// Transactions of the queue between two tries of letters that are behind others, at most: workers have their share.
 const DRAINS: u32 = 100;
 
@@ -116,10 +113,10 @@ impl Desk {
                 let next = next(&mut connection, pace.run.run_id, round, after).await?;
                 drop(connection);
                 // With a rate, what is of the same key meets in the second round.
-                let together = match pace.run.rate {
-                    None => slice_of(&next, pace.most(), |letter| letter.key.as_deref()),
-                    Some(_) => pace.most(),
-                };
+                let most = Most { letters: pace.most(), bytes: self.applier.max_bytes() };
+                let together = slice_of(&next, most, |letter| {
+                    (letter.key.as_deref().filter(|_| pace.run.rate.is_none()), letter.bytes)
+                });
                 let slice = next.get(..together).unwrap_or(&next);
                 let Some(last) = slice.last() else { break };
                 after = (last.number, last.place);
@@ -210,14 +207,4 @@ async fn next(
         Round::ByKey => letters_runs::next(connection, run_id, after.1, limit).await?,
         Round::ByNumber => letters_runs::next_by_number(connection, run_id, after, limit).await?,
     })
-}
-
-/// How many of these letters go together: `most`, and none of a key without the others, within reason.
-pub(super) fn slice_of<T>(letters: &[T], most: usize, key: impl Fn(&T) -> Option<&[u8]>) -> usize {
-    let Some(last) = most.checked_sub(1).and_then(|last| letters.get(last)) else {
-        return letters.len();
-    };
-    let same = |letter: &&T| key(letter).is_some() && key(letter) == key(last);
-    let behind = letters.iter().skip(most).take_while(same).count();
-    (most + behind).min(OF_ONE_KEY)
 }

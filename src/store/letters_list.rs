@@ -206,13 +206,17 @@ pub struct Selected {
     pub attempts: i32,
     /// Its key, by its hash.
     pub key: Option<Vec<u8>>,
+    /// How large its record is.
+    pub bytes: i64,
 }
 
 /// The open letters that are meant, in the order in which they are replayed: by key and coordinates.
 pub async fn selection(connection: &mut PgConnection, filter: Filter<'_>) -> Result<Vec<Selected>> {
     Ok(sqlx::query_as!(
         Selected,
-        r#"SELECT letter_id, attempts, sha256(dead_letters.key) AS key
+        r#"SELECT letter_id, attempts, sha256(dead_letters.key) AS key,
+                  coalesce(octet_length(dead_letters.key), 0)::bigint + coalesce(octet_length(value), 0)
+                  + pg_column_size(header_keys) + pg_column_size(header_values) AS "bytes!"
            FROM dead_letters
            WHERE state = 'OPEN' AND ($1::uuid IS NULL OR letter_id = $1)
              AND ($2::text IS NULL OR class = $2) AND ($3::text IS NULL OR stage = $3)

@@ -299,6 +299,8 @@ pub struct SaidAgain {
     pub letter_id: Uuid,
     /// The place of the record among those that were asked about.
     pub place: i64,
+    /// Whether the bytes are the letter's.
+    pub is_same: bool,
 }
 
 /// The open letters of the same requests (by the hash of source, a zero and `message_id`), and of the same bytes.
@@ -310,7 +312,7 @@ pub async fn said_again(
     Ok(sqlx::query_as!(
         SaidAgain,
         // One look into an index each: new statistics, or none, must not make it a walk over all open letters.
-        r#"SELECT letter.letter_id AS "letter_id!", asked.n - 1 AS "place!"
+        r#"SELECT letter.letter_id AS "letter_id!", asked.n - 1 AS "place!", false AS "is_same!"
            FROM UNNEST($1::bytea[]) WITH ORDINALITY AS asked (hash, n)
            CROSS JOIN LATERAL (
                SELECT letter_id FROM dead_letters AS letter
@@ -319,14 +321,13 @@ pub async fn said_again(
                OFFSET 0
            ) AS letter
            UNION ALL
-           SELECT letter.letter_id, asked.n - 1
+           SELECT letter.letter_id, asked.n - 1, true
            FROM UNNEST($2::bytea[]) WITH ORDINALITY AS asked (hash, n)
            CROSS JOIN LATERAL (
                SELECT letter_id FROM dead_letters AS letter
                WHERE sha256(letter.value) = asked.hash AND letter.state = 'OPEN' AND letter.value IS NOT NULL
                OFFSET 0
-           ) AS letter
-           ORDER BY 2"#,
+           ) AS letter"#,
         requests,
         values,
     )

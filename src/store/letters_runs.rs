@@ -185,6 +185,8 @@ pub struct Undecided {
     pub number: i64,
     /// Its key, by its hash.
     pub key: Option<Vec<u8>>,
+    /// How large its record is.
+    pub bytes: i64,
 }
 
 /// The letters of a run behind this place that were not looked at, in its order.
@@ -196,7 +198,9 @@ pub async fn next(
 ) -> Result<Vec<Undecided>> {
     Ok(sqlx::query_as!(
         Undecided,
-        r#"SELECT item.letter_id, item.place, coalesce(letter.parked_id, 0) AS "number!", sha256(letter.key) AS key
+        r#"SELECT item.letter_id, item.place, coalesce(letter.parked_id, 0) AS "number!", sha256(letter.key) AS key,
+                  coalesce(octet_length(letter.key), 0)::bigint + coalesce(octet_length(letter.value), 0)
+                  + pg_column_size(letter.header_keys) + pg_column_size(letter.header_values) AS "bytes!"
            FROM (
                SELECT letter_id, place FROM dead_letter_run_items
                WHERE run_id = $1 AND outcome IS NULL AND place > $2 ORDER BY place LIMIT $3
@@ -219,7 +223,9 @@ pub async fn next_by_number(
 ) -> Result<Vec<Undecided>> {
     Ok(sqlx::query_as!(
         Undecided,
-        r#"SELECT item.letter_id, item.place, coalesce(letter.parked_id, 0) AS "number!", NULL::bytea AS key
+        r#"SELECT item.letter_id, item.place, coalesce(letter.parked_id, 0) AS "number!", NULL::bytea AS key,
+                  coalesce(octet_length(letter.key), 0)::bigint + coalesce(octet_length(letter.value), 0)
+                  + pg_column_size(letter.header_keys) + pg_column_size(letter.header_values) AS "bytes!"
            FROM dead_letter_run_items AS item JOIN dead_letters AS letter USING (letter_id)
            WHERE item.run_id = $1 AND item.outcome IS NULL
              AND (coalesce(letter.parked_id, 0), item.place) > ($2, $3)

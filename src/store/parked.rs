@@ -202,11 +202,21 @@ impl std::fmt::Debug for Waiting {
     }
 }
 
-/// Up to `limit` of the records that are to be looked at, and of those behind them, but for those at which processes died.
+/// How much is taken out of the queue at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// So many records.
+    pub records: i64,
+    /// So many bytes of keys, values and headers.
+    pub bytes: i64,
+}
+
+/// So many of the records that are to be looked at, and of those behind them, but for those at which processes died; one
+/// at least, if there is one.
 pub async fn due(
     connection: &mut PgConnection,
     now: OffsetDateTime,
-    limit: i64,
+    most: Most,
 ) -> Result<Vec<i64>> {
     Ok(sqlx::query_scalar!(
         r#"WITH due AS MATERIALIZED (
@@ -224,22 +234,37 @@ pub async fn due(
                    ORDER BY names.parked_id LIMIT $2
                ) AS others
            )
-           SELECT parked_id AS "parked_id!" FROM (SELECT parked_id FROM due UNION SELECT parked_id FROM behind) AS chosen
-           WHERE NOT EXISTS (SELECT FROM parked_crashes AS suspect WHERE suspect.parked_id = chosen.parked_id)
-           ORDER BY parked_id LIMIT $2"#,
+           SELECT parked_id AS "parked_id!"
+           FROM (
+               SELECT parked_id, size.bytes, (sum(size.bytes) OVER (ORDER BY parked_id))::bigint AS so_far
+               FROM (
+                   SELECT parked_id FROM (SELECT parked_id FROM due UNION SELECT parked_id FROM behind) AS meant
+                   WHERE NOT EXISTS (SELECT FROM parked_crashes AS suspect WHERE suspect.parked_id = meant.parked_id)
+                   ORDER BY parked_id LIMIT $2
+               ) AS chosen
+               CROSS JOIN LATERAL (
+                   SELECT coalesce(octet_length(key), 0)::bigint + octet_length(value) + pg_column_size(header_keys)
+                          + pg_column_size(header_values) AS bytes
+                   FROM parked_records AS parked
+                   WHERE parked.parked_id = chosen.parked_id AND parked.state = 'WAITING'
+                   OFFSET 0
+               ) AS size
+           ) AS measured
+           WHERE so_far <= $3 OR so_far = bytes ORDER BY parked_id"#,
         now,
-        limit,
+        most.records,
+        most.bytes,
     )
     .fetch_all(connection)
     .await?)
 }
 
 /// These and all who share a key with one of them, or with one of those, and so on: whole queues, with the letters in
-/// them. None if there are more than `limit`, or processes died at one of them.
+/// them. None if that is more than `most`, or processes died at one of them.
 pub async fn queues_of(
     connection: &mut PgConnection,
     parked_ids: &[i64],
-    limit: usize,
+    most: Most,
 ) -> Result<Option<Vec<i64>>> {
     let involved = sqlx::query!(
         r#"WITH RECURSIVE involved (parked_id) AS (
@@ -252,14 +277,20 @@ pub async fn queues_of(
                  ON other.kind = own.kind AND other.scope = own.scope AND other.value = own.value
            )
            SELECT parked_id AS "parked_id!",
-                  EXISTS (SELECT FROM parked_crashes AS suspect WHERE suspect.parked_id = involved.parked_id) AS "suspect!"
+                  EXISTS (SELECT FROM parked_crashes AS suspect WHERE suspect.parked_id = involved.parked_id) AS "suspect!",
+                  (SELECT coalesce(octet_length(key), 0)::bigint + octet_length(value) + pg_column_size(header_keys)
+                          + pg_column_size(header_values)
+                   FROM parked_records AS parked
+                   WHERE parked.parked_id = involved.parked_id AND parked.state = 'WAITING') AS bytes
            FROM involved LIMIT $2"#,
         parked_ids,
-        limit as i64 + 1,
+        most.records + 1,
     )
     .fetch_all(connection)
     .await?;
-    let all = involved.len() <= limit && involved.iter().all(|row| !row.suspect);
+    let bytes: i64 = involved.iter().filter_map(|row| row.bytes).sum();
+    let fits = involved.len() as i64 <= most.records && bytes <= most.bytes;
+    let all = fits && involved.iter().all(|row| !row.suspect);
     Ok(all.then(|| involved.into_iter().map(|row| row.parked_id).collect()))
 }
 

@@ -1,5 +1,6 @@
 //! Records that wait (P8): for what they name, or behind an earlier record of the same person.
 
+mod again;
 mod deaths;
 mod desk;
 mod letters;
@@ -270,6 +271,37 @@ async fn a_long_queue_is_emptied_in_bounded_steps_and_in_order() {
     let in_order = "SELECT count(*) FROM membership_history
                     WHERE message_id = CASE version WHEN 1 THEN 'enroll' ELSE lpad((version - 2)::text, 3, '0') END";
     assert_eq!(w.scene.number(in_order).await, 451);
+}
+
+/// Whole records are read back: large ones in smaller steps, and one that is too large alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_of_large_records_is_emptied_in_steps_of_so_many_bytes() {
+    let mut w = Waiting::new().await;
+    let updates = (0..10)
+        .map(|n| {
+            let action = if n % 2 == 0 { Action::Pause } else { Action::Resume };
+            w.update(&format!("{n:03}"), "r1", action)
+        })
+        .collect();
+    w.scene.apply(w.fence, updates).await;
+    let three =
+        "SELECT 3 * max(octet_length(key) + octet_length(value) + pg_column_size(header_keys)
+                                + pg_column_size(header_values))::bigint FROM parked_records";
+    let three = usize::try_from(w.scene.number(three).await).unwrap();
+    w.scene.applier = w.scene.applier_of_bytes(three);
+    w.enroll("enroll", "r1").await;
+    let waiting = "SELECT count(*) FROM parked_records WHERE state = 'WAITING'";
+    assert_eq!(w.scene.number(waiting).await, 10, "left to the drain");
+    let mut steps = Vec::new();
+    for max_bytes in [three, three, 1, 1, three, three] {
+        let applier = w.scene.applier_of_bytes(max_bytes);
+        steps.push(applier.drain_some(&CancellationToken::new()).await.unwrap());
+    }
+    assert_eq!(steps, [3, 3, 1, 1, 2, 0]);
+    w.nobody_waits().await;
+    let in_order = "SELECT count(*) FROM membership_history
+                    WHERE message_id = CASE version WHEN 1 THEN 'enroll' ELSE lpad((version - 2)::text, 3, '0') END";
+    assert_eq!(w.scene.number(in_order).await, 11);
 }
 
 #[tokio::test(flavor = "multi_thread")]

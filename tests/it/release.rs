@@ -4,7 +4,7 @@ use rollcall::app::parked::{Order, release, release_all};
 use rollcall::apply::TopicPartition;
 use rollcall::contract::wire::Action;
 use rollcall::lifecycle::clock::Clock as _;
-use rollcall::store::parked;
+use rollcall::store::parked::{self, Most};
 use rollcall::store::parked_list::{Filter, Outcome};
 use uuid::Uuid;
 
@@ -112,7 +112,8 @@ async fn a_release_while_the_queue_is_looked_at_is_not_lost() {
     let mut connection = w.scene.pool.acquire().await.unwrap();
     release_all(&mut connection, Filter::default(), w.order()).await.unwrap();
     let mut tx = w.scene.pool.begin().await.unwrap();
-    let waiting = parked::due(&mut tx, w.scene.clock.now(), 1).await.unwrap();
+    let waiting =
+        parked::due(&mut tx, w.scene.clock.now(), Most { records: 1, bytes: 1 }).await.unwrap();
     let later = w.scene.clock.now() + time::Duration::hours(1);
     parked::put_off(&mut tx, &waiting, &["REGISTRANT"], &[None], &[Some(later)]).await.unwrap();
     tx.commit().await.unwrap();

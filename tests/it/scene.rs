@@ -71,6 +71,12 @@ impl Scene {
         Self { applier: applier_of(scene.pool.clone(), clock, options), ..scene }
     }
 
+    /// One that reads no more than this back for one transaction.
+    pub(crate) fn applier_of_bytes(&self, max_bytes: usize) -> Applier {
+        let clock = Arc::<ManualClock>::clone(&self.clock);
+        applier_of(self.pool.clone(), clock, Options { max_bytes, ..options() })
+    }
+
     /// Takes the lease of a partition, as the consumer does.
     pub(crate) async fn lease(&self, at: &TopicPartition) -> Uuid {
         let fence = Uuid::new_v4();
@@ -172,6 +178,7 @@ fn options() -> Options {
         shards: 12,
         caps: Caps { max_consecutive: 3, max_ratio: 0.0, ratio_window: 10 },
         max_record_bytes: 512 * 1024,
+        max_bytes: 4 * 1024 * 1024,
     }
 }
 

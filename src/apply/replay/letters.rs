@@ -29,7 +29,7 @@ pub(in crate::apply) struct Letters<'a> {
     pub(super) occupy: Vec<(Uuid, Vec<Occupied>)>,
     /// What became of some by this very transaction before: the answer to its commit was lost.
     noted: Vec<Replayed>,
-    again: Again,
+    pub(super) again: Again,
 }
 
 fn letter_ids(records: &[&Taken]) -> Vec<Uuid> {

@@ -8,6 +8,7 @@ mod letters;
 mod save;
 mod walk;
 
+pub(super) use again::Closes;
 pub(super) use letters::Letters;
 
 use super::outcome::outcome_word;

@@ -4,6 +4,7 @@ use super::{Deed, Fate, Letters, Replay, Replayed};
 use crate::apply::answer::Answer;
 use crate::apply::batch::Taken;
 use crate::apply::disposition::Failure;
+use crate::apply::outcome::outcome_symbol;
 use crate::apply::park::rows;
 use crate::apply::queues::Occupied;
 use crate::contract::{Identity, Intake, Unreadable};
@@ -146,17 +147,11 @@ async fn occupy(
     Ok(parked::letters(tx, &letter_ids, &numbers).await?)
 }
 
-/// An outcome's letter in SQL.
-pub(super) const fn symbol(byte: u8) -> &'static str {
+/// An outcome's letter in SQL; F where nothing was done.
+const fn symbol(byte: u8) -> &'static str {
     match byte {
-        b'A' => "A",
-        b'U' => "U",
-        b'P' => "P",
-        b'D' => "D",
-        b'K' => "K",
-        b'L' => "L",
         b'F' => "F",
         b'N' => "N",
-        _ => "R",
+        byte => outcome_symbol(byte),
     }
 }

@@ -109,7 +109,9 @@ impl<'a> Walk<'a> {
                     return duplicate(self.schemas, record, identity, &known.result).map(Some);
                 }
                 let (said, decision) = ((identity, UNREAD), Decision::rejected(refusal));
-                return self.decision(record, said, decision, Write::Insert, None).map(Some);
+                let answer = self.decision(record, said, decision, Write::Insert, None)?;
+                self.remember(key, &answer);
+                return Ok(Some(answer));
             }
         };
         match self.inbox.get(&said.key) {

@@ -149,3 +149,22 @@ fn a_record_at_which_the_process_died_is_tried_before_everything_else() {
     apart.urgent.insert(at(1), Instant::now());
     assert_eq!(turn(&mut apart, Vec::new()), [(0, vec![7], None)], "no longer than for a while");
 }
+
+#[test]
+fn those_that_wait_are_bounded_by_records_and_by_bytes() {
+    let culprit = died(Some(&noted(&died(None, 2), 1, 3)), 2);
+    let large = |offset| {
+        let Entry::Record { fence, record } = record(0, offset) else { panic!("no record") };
+        let value = Some(bytes::Bytes::from(vec![0; KEPT.bytes / 2]));
+        Entry::Record { fence, record: Record { value, ..record } }
+    };
+    let mut apart = apart();
+    let entries = vec![begin(0, &died(None, 5)), begin(1, &culprit), large(5), large(6)];
+    assert!(apart.in_turn(entries).is_empty(), "as much as may wait");
+    assert_eq!(apart.in_turn(vec![large(7)]).len(), 2, "nothing waits any more");
+    let mut apart = self::apart();
+    let entries = [begin(0, &died(None, 5)), begin(1, &culprit)].into_iter();
+    let many = (0..KEPT.records as i64).map(|n| record(0, 5 + n));
+    assert!(apart.in_turn(entries.chain(many).collect()).is_empty());
+    assert_eq!(apart.in_turn(vec![record(0, 20_000)]).len(), 2);
+}

@@ -17,13 +17,13 @@ use crate::scene::{
 use crate::support::{PATIENCE, eventually};
 
 /// A connection that is no worker's: it is not ended for standing in the way.
-async fn bystander(scene: &Scene) -> PgConnection {
+pub(super) async fn bystander(scene: &Scene) -> PgConnection {
     let options = scene.pool.connect_options().as_ref().clone().application_name("bystander");
     PgConnection::connect_with(&options).await.unwrap()
 }
 
 /// Waits until so many sessions wait for a lock.
-async fn waiting_for_locks(scene: &Scene, sessions: i64) {
+pub(super) async fn waiting_for_locks(scene: &Scene, sessions: i64) {
     eventually(PATIENCE, &format!("{sessions} sessions wait for locks"), async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -60,10 +60,10 @@ fn of(batch_id: &str) -> BatchRef {
 }
 
 /// Holds the batch "b", and so whoever counts something in it.
-const HOLD: &str = "SELECT FROM batches WHERE batch_id = 'b' FOR UPDATE";
+pub(super) const HOLD: &str = "SELECT FROM batches WHERE batch_id = 'b' FOR UPDATE";
 
 /// Makes a letter of an enrollment of "r1", who is document 1 too. It would be applied now.
-async fn failed(w: &mut Waiting) {
+pub(super) async fn failed(w: &mut Waiting) {
     w.sql("ALTER TABLE registrants ADD CONSTRAINT poison CHECK (name <> 'Seeded Name r1')").await;
     let mut failed = enrollment("failed", "r1", "CASH");
     failed.registrant.ids.push(identifier("DOC", "1"));
