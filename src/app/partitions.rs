@@ -238,7 +238,8 @@ async fn log(settings: &Settings, topic: &str, partition: i32) -> Result<Log, Re
     kafka::blocking(move || {
         let away = |error| Unreachable::new(&settings, &error);
         let consumer: BaseConsumer = kafka::client(&settings).create().map_err(away)?;
-        let (low, high) = consumer.fetch_watermarks(&topic, partition, PATIENCE).map_err(away)?;
+        let (low, high) =
+            kafka::watermarks(&consumer, (&topic, partition), PATIENCE).map_err(away)?;
         let cluster_id = consumer.client().fetch_cluster_id(PATIENCE);
         Ok(Log { cluster_id: cluster_id.ok_or(Refusal::NoClusterId)?, low, high })
     })

@@ -201,7 +201,8 @@ fn ask_brokers(
         }
         for partition in topic.partitions() {
             let number = partition.id();
-            let (low, high) = consumer.fetch_watermarks(&name, number, PATIENCE).map_err(away)?;
+            let (low, high) =
+                kafka::watermarks(&consumer, (&name, number), PATIENCE).map_err(away)?;
             let is_it =
                 |known: &&mut stored::Partition| known.topic == name && known.partition == number;
             if let Some(known) = partitions.iter_mut().find(is_it) {

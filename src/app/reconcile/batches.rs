@@ -4,7 +4,7 @@ use super::Unchecked;
 use super::report::{Check, Finding};
 use super::walk::Walk;
 use crate::domain::{BatchOutcome, Tally};
-use crate::store::batches::{Place, Row};
+use crate::store::batches::{Batch, Place};
 use crate::store::reconcile::{self as read, BatchMessage};
 use time::Duration;
 
@@ -24,9 +24,9 @@ impl Walk<'_> {
             let Some(next) = next else { break };
             after = next;
             let name @ (source, batch_id) = (after.0.as_str(), after.1.as_str());
-            let row = read::batch(&mut connection, name).await?;
+            let batch = read::batch(&mut connection, name).await?;
             drop(connection);
-            if row.is_some_and(|row| row.first_at < kept_since) {
+            if batch.is_some_and(|batch| batch.row.first_at < kept_since) {
                 older += 1;
                 continue;
             }
@@ -63,7 +63,7 @@ impl Walk<'_> {
             let is_last = page.len() < PAGE;
             last = counted.add(page).unwrap_or(last);
             if is_last {
-                counted.row = read::batch(&mut tx, name).await?;
+                counted.batch = read::batch(&mut tx, name).await?;
                 tx.rollback().await?;
                 return Ok(counted);
             }
@@ -78,7 +78,7 @@ impl Walk<'_> {
 /// What a batch says, and what it should say.
 #[derive(Debug, Default)]
 struct Counted {
-    row: Option<Row>,
+    batch: Option<Batch>,
     tally: Tally,
     letters: i32,
 }
@@ -101,7 +101,7 @@ impl Counted {
 
     /// What does not fit, in words.
     fn misfits(&self) -> Vec<String> {
-        let Some(row) = &self.row else {
+        let Some(Batch { row, state, .. }) = &self.batch else {
             // Without messages it has been cleared away since it was looked for.
             let is_lost = self.tally.seen() > 0;
             let lost = "the inbox has messages of a batch that is not counted";
@@ -121,6 +121,11 @@ impl Counted {
         }
         if row.tally.digest != self.tally.digest {
             misfits.push("the digest is not that of the outcomes".to_owned());
+        }
+        let is = row.tally.state(row.total_count, row.closed_at.is_some()).as_str();
+        if row.due_at.is_none() && state != is {
+            misfits
+                .push(format!("{state} was said of the batch, it is {is}, and no receipt is due"));
         }
         misfits
     }

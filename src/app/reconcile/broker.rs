@@ -55,7 +55,7 @@ impl Broker {
         if self.topics.get(topic).is_none_or(|partitions| *partitions <= partition) {
             return Ok(None);
         }
-        let marks = self.consumer.fetch_watermarks(topic, partition, PATIENCE);
+        let marks = kafka::watermarks(&self.consumer, (topic, partition), PATIENCE);
         marks.map(Some).map_err(|error| self.away(&error))
     }
 

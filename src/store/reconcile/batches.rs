@@ -1,7 +1,7 @@
 //! Batches, and the messages that they count.
 
 use crate::store::Result;
-use crate::store::batches::{Place, Row, by_id};
+use crate::store::batches::{Batch, Place, by_id};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -25,12 +25,12 @@ pub async fn batch_after(
     Ok(next.map(|next| (next.source, next.batch_id)))
 }
 
-/// What is counted of a batch.
+/// What is counted of a batch, and what was last said of it.
 pub async fn batch(
     connection: &mut PgConnection,
     (source, batch_id): (&str, &str),
-) -> Result<Option<Row>> {
-    Ok(by_id(connection, source, batch_id).await?.map(|batch| batch.row))
+) -> Result<Option<Batch>> {
+    by_id(connection, source, batch_id).await
 }
 
 /// A message of a batch and what became of it: a byte of the inbox, `L` for a letter.

@@ -62,6 +62,18 @@ async fn lies_of_batches_are_found() {
             ),
             lie(
                 "batches",
+                "COMPLETE was said of the batch, it is OPEN, and no receipt is due",
+                at.clone(),
+                "UPDATE batches SET state = 'COMPLETE'",
+            ),
+            lie(
+                "batches",
+                "OPEN was said of the batch, it is COMPLETE_WITH_HELD, and no receipt is due",
+                at.clone(),
+                "UPDATE batches SET total_count = 4",
+            ),
+            lie(
+                "batches",
                 "the inbox has messages of a batch that is not counted",
                 at,
                 "DELETE FROM batches",
