@@ -76,7 +76,7 @@ pub enum Refusal {
     /// The ledger is of another log.
     #[error(
         "the ledger is of cluster {} and group {}, this is cluster {} and group {}: if it is the same log all the same, \
-         --accept-loss has the ledger go on with it; else undo what changed kafka.bootstrap_servers or kafka.group_id",
+         `partitions resume --accept-loss` has the ledger go on with it; else undo what changed kafka.bootstrap_servers or kafka.group_id",
         known.0, known.1, found.0, found.1
     )]
     OtherOrigin {
@@ -269,15 +269,24 @@ pub async fn skip(
     wish: &Wish,
 ) -> Result<Skipped, Refusal> {
     let found = find(settings, connection, (topic, partition)).await?;
-    let position = found.position.or(found.low).unwrap_or_default();
     if !matches!(found.state.as_str(), "STOPPED" | "PAUSED") {
         return Err(Refusal::Running(topic.to_owned(), partition));
     }
     if let Some(halt) = store::status::halts(connection).await?.first() {
         return Err(Refusal::Stopped(format!("nothing is applied while `{}` stands", halt.name)));
     }
-    if let Some(count) = found.low.map(|low| low - position).filter(|count| *count > 0) {
-        return Err(Refusal::Lost { first: position, count });
+    let Log { cluster_id, low, .. } = log(settings, topic, partition).await?;
+    let here = (cluster_id, settings.kafka.group_id.clone());
+    let mut tx = connection.begin().await?;
+    let known = stored::origin(&mut tx, topic, partition).await?.filter(|known| *known != here);
+    let crashes = store::crashes::find(&mut tx, topic, partition).await?;
+    tx.rollback().await?;
+    if let Some(known) = known {
+        return Err(Refusal::OtherOrigin { known, found: here });
+    }
+    let position = found.position.unwrap_or(low);
+    if low > position {
+        return Err(Refusal::Lost { first: position, count: low - position });
     }
     let at = TopicPartition { topic: topic.into(), partition };
     let own = settings.clone();
@@ -292,12 +301,9 @@ pub async fn skip(
     }
     let record = record.ok_or(Refusal::NoRecord(position))?;
     let offset = record.offset;
-    let mut tx = connection.begin().await?;
-    let crashes = store::crashes::find(&mut tx, topic, partition).await?;
-    tx.rollback().await?;
     let kills = crashes.is_some_and(|known| {
         let is_here = known.offset == found.position.unwrap_or(store::crashes::NOTHING_YET);
-        is_here && known.times > 0 && known.stage.as_deref() == Some(Doing::Decode.as_str())
+        is_here && known.alone > 0 && known.stage.as_deref() == Some(Doing::Decode.as_str())
     });
     let applier = desk(settings).await?.applier;
     let letter_id = apply(&applier, connection, position, (record, kills), wish).await?;

@@ -168,8 +168,8 @@ pub async fn start(
         let stop = lifecycle.token(Group::Intake).clone();
         lifecycle.spawn(Group::Intake, "receipts", task.run(stop));
         let drain = applier.clone();
-        let (stop, hard) = (lifecycle.token(Group::Intake).clone(), lifecycle.hard().clone());
-        lifecycle.spawn(Group::Intake, "drain", async move { drain.drain(stop, hard).await });
+        let stop = lifecycle.token(Group::Intake).clone();
+        lifecycle.spawn(Group::Intake, "drain", async move { drain.drain(stop).await });
     }
     if parts.contains(&Part::Consume) || parts.contains(&Part::Relay) {
         wait_for_topics(settings, lifecycle, &relay_config, &pool, &health).await?;

@@ -37,6 +37,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// When a record that cannot be applied, through no fault of its own, is looked at again.
 const PUT_OFF: time::Duration = time::Duration::minutes(1);
 
+/// How long a session beside the pool has to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
 /// What is being taken out of the queue, noted for whoever comes after this process.
 struct Noted {
     /// Beside the pool: the note is a living process's as long as it lasts. None once it is taken back.
@@ -78,11 +81,12 @@ struct Turn {
 }
 
 impl Applier {
-    /// Takes records out of the queue when their turn has come, until `stop`. Any number of workers may do so at once.
-    pub async fn drain(&self, stop: CancellationToken, hard: CancellationToken) {
+    /// Takes records out of the queue when their turn has come, until `stop`: what is under way then is rolled back, so that
+    /// its note is taken back before the process ends. Any number of workers may do so at once.
+    pub async fn drain(&self, stop: CancellationToken) {
         let mut pauses = retry::outage(self.options.retry_max_delay);
         while !stop.is_cancelled() {
-            let pause = match self.drain_some(&hard).await {
+            let pause = match self.drain_some(&stop).await {
                 Ok(0) => POLL,
                 Ok(_) => {
                     pauses = retry::outage(self.options.retry_max_delay);
@@ -99,6 +103,14 @@ impl Applier {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+        self.take_back().await;
+    }
+
+    /// Takes back the notes of work that was cut off.
+    async fn take_back(&self) {
+        while let Some(noted) = Cut::next(&self.cut) {
+            self.end(noted, false).await;
+        }
     }
 
     /// One transaction's worth of the queue; gives how many records it looked at.
@@ -112,14 +124,26 @@ impl Applier {
 
     /// What is looked at next, noted; none if nothing is due.
     async fn turn(&self) -> store::Result<Option<Turn>> {
-        while let Some(noted) = Cut::next(&self.cut) {
-            self.end(noted, false).await;
+        self.take_back().await;
+        let mut session = within(self.sessions.take(&self.pool)).await?;
+        let (parked_ids, verdict) = within(self.due(&mut session)).await?;
+        if parked_ids.is_empty() {
+            self.sessions.put(session);
+            return Ok(None);
+        }
+        let noted = self.note(session, &parked_ids, parked_ids.len() == 1).await?;
+        Ok(Some(Turn { noted, parked_ids, verdict }))
+    }
+
+    /// Whose turn it is: of one at which processes died, with what becomes of it; else of those that are due. Nobody's while
+    /// nothing may be applied: who is killed in the middle of waiting for that would be the record's doing.
+    async fn due(&self, session: &mut PgConnection) -> store::Result<(Vec<i64>, Option<Verdict>)> {
+        if store::status::is_halted(session).await? {
+            return Ok((Vec::new(), None));
         }
         let now = self.clock.now();
-        let mut session = self.sessions.take(&self.pool).await?;
-        let mut suspect = None;
-        if drains::any(&mut session).await? {
-            let records = drains::count(&mut session).await?;
+        if drains::any(session).await? {
+            let records = drains::count(session).await?;
             if records > 0 {
                 metrics::crashed();
                 tracing::warn!(
@@ -127,20 +151,12 @@ impl Applier {
                     "a process was gone, or cut off, while it took records out of the queue: each of them is looked at alone"
                 );
             }
-            suspect = drains::take_suspect(&mut session, now).await?;
-        }
-        let (parked_ids, verdict) = match suspect {
-            Some(Suspect { parked_id, crashes, alone }) => {
-                (vec![parked_id], Some(Verdict::of(crashes, alone)))
+            if let Some(suspect) = drains::take_suspect(session, now).await? {
+                let Suspect { parked_id, crashes, alone } = suspect;
+                return Ok((vec![parked_id], Some(Verdict::of(crashes, alone))));
             }
-            None => (parked::due(&mut session, now, self.at_once()).await?, None),
-        };
-        if parked_ids.is_empty() {
-            self.sessions.put(session);
-            return Ok(None);
         }
-        let noted = self.note(session, &parked_ids, parked_ids.len() == 1).await?;
-        Ok(Some(Turn { noted, parked_ids, verdict }))
+        Ok((parked::due(session, now, self.at_once()).await?, None))
     }
 
     async fn note(
@@ -152,7 +168,7 @@ impl Applier {
         let (drain_id, cut) = (Uuid::new_v4(), Arc::clone(&self.cut));
         let mut noted = Noted { session: Some(session), drain_id, cut };
         if let Some(session) = &mut noted.session
-            && let Err(error) = drains::begin(session, drain_id, parked_ids, alone).await
+            && let Err(error) = within(drains::begin(session, drain_id, parked_ids, alone)).await
         {
             noted.session = None;
             return Err(error);
@@ -250,32 +266,39 @@ impl Applier {
         if also.parked.is_empty() {
             return self.run(batch, also, pid).await;
         }
+        self.take_back().await;
         let parked_ids: Vec<_> = also.parked.iter().copied().collect();
-        let session = self.sessions.take(&self.pool).await?;
+        let session = within(self.sessions.take(&self.pool)).await?;
         let noted = self.note(session, &parked_ids, false).await?;
         // A panic is no death.
         let run = AssertUnwindSafe(self.run(batch, also, pid)).catch_unwind().await;
         let ran = run.unwrap_or(Err(Failure::Panicked));
-        self.end(noted, true).await;
+        // What it came to stands, whether or not the note's session still answers: then the note is taken back later.
+        self.end_at_once(noted, true).await;
         ran
     }
 
-    /// Takes a note back. Where the database is away, it may count against the records: then they are looked at alone.
-    async fn end(&self, mut noted: Noted, tried: bool) {
-        let drain_id = noted.drain_id;
-        if let Some(session) = &mut noted.session
-            && drains::end(session, drain_id, tried).await.is_ok()
-        {
-            noted.session.take().into_iter().for_each(|session| self.sessions.put(session));
-            return;
+    /// Takes a note back over its own session; gives it back if that does not answer.
+    async fn end_at_once(&self, mut noted: Noted, tried: bool) -> Option<Noted> {
+        let session = noted.session.as_mut()?;
+        if within(drains::end(session, noted.drain_id, tried)).await.is_err() {
+            return Some(noted);
         }
+        noted.session.take().into_iter().for_each(|session| self.sessions.put(session));
+        None
+    }
+
+    /// Takes a note back. Where the database is away, it may count against the records: then they are looked at alone.
+    async fn end(&self, noted: Noted, tried: bool) {
+        let drain_id = noted.drain_id;
+        let Some(mut noted) = self.end_at_once(noted, tried).await else { return };
         noted.session = None;
         for pause in retry::limited(3, self.options.retry_max_delay) {
             let again = async {
                 let mut connection = self.pool.acquire().await?;
                 drains::end(&mut connection, drain_id, tried).await
             };
-            let Err(error) = again.await else { return };
+            let Err(error) = within(again).await else { return };
             tracing::warn!(%error, "a note of the drain could not be taken back yet");
             tokio::time::sleep(pause).await;
         }
@@ -293,6 +316,13 @@ impl Applier {
             tracing::warn!(%error, "waiting records could not be put off");
         }
     }
+}
+
+/// A step over a session of its own, with an end to waiting for it: from a connection that was cut without a word comes no
+/// error.
+async fn within<T>(step: impl Future<Output = store::Result<T>>) -> store::Result<T> {
+    let silent = || store::Error::Connection("no answer".into());
+    tokio::time::timeout(ANSWER, step).await.unwrap_or_else(|_elapsed| Err(silent()))
 }
 
 /// A stored record, and its place in the queue.

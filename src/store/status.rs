@@ -318,6 +318,13 @@ pub struct Halt {
     pub since: OffsetDateTime,
 }
 
+/// Whether nothing may be applied.
+pub async fn is_halted(connection: &mut PgConnection) -> Result<bool> {
+    Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM halts) AS "halted!""#)
+        .fetch_one(connection)
+        .await?)
+}
+
 /// All halts.
 pub async fn halts(connection: &mut PgConnection) -> Result<Vec<Halt>> {
     Ok(sqlx::query_as!(Halt, "SELECT name, cause, since FROM halts ORDER BY since")

@@ -31,8 +31,11 @@ impl Walk<'_> {
                 continue;
             }
             let mut counted = self.count(name, true).await?;
-            if !counted.misfits().is_empty() {
-                counted = self.count(name, false).await?;
+            for page_by_page in [true, true, false] {
+                if counted.misfits().is_empty() {
+                    break;
+                }
+                counted = self.count(name, page_by_page).await?;
             }
             check.checked += counted.tally.seen() as u64;
             for what in counted.misfits() {

@@ -209,6 +209,9 @@ async fn a_partition_goes_on_for_another_group_only_when_that_is_accepted() {
     let (code, _, stderr) = stage.command(&resume).await;
     assert_eq!(code, 1);
     assert!(stderr.contains("--accept-loss") && stderr.contains("other"), "{stderr}");
+    let skip = ["partitions", "skip", REQUESTS, "0", "--reason", "in the way"];
+    let (code, _, stderr) = stage.command(&skip).await;
+    assert_eq!((code, stderr.contains("other")), (1, true), "{stderr}");
     assert_eq!(in_state(&stage, 0, "STOPPED").await["position"], 2, "nothing was touched");
     let (code, done) =
         stage.json(&[&resume[..], &["--accept-loss", "--actor", "clerk"]].concat()).await;

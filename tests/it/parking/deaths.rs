@@ -7,6 +7,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tokio_util::sync::CancellationToken;
 
+use super::locks::{bystander, waiting_for_locks};
 use super::waiting::Waiting;
 use crate::http::Client;
 use crate::scene::{batch, enrollment};
@@ -86,6 +87,63 @@ async fn survivor(setup: &Setup, done: impl AsyncFn() -> bool) -> (Worker, usize
 /// Among others or not, then twice alone; the first time may be seen late, when it has happened again.
 fn is_thrice(died: usize) -> bool {
     (3..=5).contains(&died)
+}
+
+/// What is noted of processes, dead or alive.
+async fn noted(w: &Waiting) -> i64 {
+    let noted = "SELECT (SELECT count(*) FROM drains) + (SELECT count(*) FROM parked_crashes)";
+    w.scene.number(noted).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_is_stopped_or_loses_its_note_blames_nobody() {
+    for is_stopped in [true, false] {
+        let mut w = Waiting::new().await;
+        w.act("p1", "r1", Action::Pause).await;
+        w.free_later(&["r1"]).await;
+        let mut bystander = bystander(&w.scene).await;
+        let mut tx = bystander.begin().await.unwrap();
+        sqlx::query("LOCK TABLE membership_history").execute(&mut *tx).await.unwrap();
+        let stop = CancellationToken::new();
+        let go_on = async {
+            waiting_for_locks(&w.scene, 1).await;
+            assert_eq!(noted(&w).await, 1);
+            if !is_stopped {
+                let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity JOIN pg_locks USING (pid)
+                           WHERE datname = current_database() AND state = 'idle' AND locktype = 'advisory'";
+                assert_eq!(w.scene.number(cut).await, 1);
+                tx.rollback().await.unwrap();
+                eventually(PATIENCE, "it is through", async || {
+                    (w.changes().await == "p1").then_some(())
+                })
+                .await;
+            }
+            stop.cancel();
+        };
+        tokio::join!(w.scene.applier.drain(stop.clone()), go_on);
+        assert_eq!(noted(&w).await, 0);
+        drop(bystander);
+        w.scene.drain().await;
+        assert_eq!(w.changes().await, "p1");
+        w.nobody_waits().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_taken_out_of_the_queue_while_nothing_may_be_applied() {
+    let mut w = Waiting::new().await;
+    w.act("p1", "r1", Action::Pause).await;
+    w.free_later(&["r1"]).await;
+    w.sql(
+        "INSERT INTO halts (name, cause, since) VALUES ('database_behind_topics', 'a test', now())",
+    )
+    .await;
+    assert_eq!(w.scene.applier.drain_some(&CancellationToken::new()).await, Ok(0));
+    assert_eq!(noted(&w).await, 0);
+    w.sql("DELETE FROM halts").await;
+    w.scene.drain().await;
+    assert_eq!(w.changes().await, "p1");
+    w.nobody_waits().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
