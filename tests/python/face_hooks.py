@@ -35,8 +35,8 @@ BEYOND_SCHEMAS = re.compile(
     r"|^/code "
     # Of a draft for somebody who is not known.
     r"|^/registrant/kind "
-    # Which letters are meant, and whether what they say is shown: one field needs another; a time has two forms.
-    r"| it needs a (topic|partition)$|a time is written as |said with reveal=true and only with it$|^/yes "
+    # Which letters are meant, and whether what they say is shown: one field needs or excludes another; a time has two forms.
+    r"|^/letter_id nothing, where something else says which$| it needs a (topic|partition)$|a time is written as |said with reveal=true and only with it$|^/yes "
     # schemathesis takes an empty text for a date there.
     r"|^ \S*date\S*: it does not fit the field\.$"
     # A field to clear that there is not, or that is given too; a type or a number twice; a date that the action does not use.
