@@ -60,7 +60,7 @@ async fn a_backup_is_restored_first_too_little_then_whole() {
     let server = support::native_postgres().await;
     let mut stage = Stage::on(support::kafka().await, server.database().await).await;
     // What a halt holds is waited for at the end, and in vain.
-    stage.setup = quick(&stage.setup).with("ROLLCALL_SHUTDOWN__GRACE", "5s");
+    stage.setup = quick(&stage.setup).with("ROLLCALL_SHUTDOWN__GRACE", "15s");
     let worker = Worker::start(&stage.setup);
     stage.topics.produce(REQUESTS, &enrollments(0, 0..10)).await;
     stage.decided(10).await;
