@@ -36,7 +36,6 @@ use uuid::Uuid;
 const POLL: Duration = Duration::from_millis(500);
 /// When a record that cannot be applied, through no fault of its own, is looked at again.
 const PUT_OFF: time::Duration = time::Duration::minutes(1);
-
 /// How long a session beside the pool has to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -215,7 +214,7 @@ impl Applier {
         Ok(parked_ids.len())
     }
 
-    /// Records at which the process dies, as letters; or why that must not be. None if `stop` comes first.
+    /// Records at which the process dies, as letters; or why that must not be. No records if `stop` comes first.
     async fn condemned(
         &self,
         stored: Vec<parked::Waiting>,

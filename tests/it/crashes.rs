@@ -20,10 +20,13 @@ async fn send(stage: &Stage, partition: i32, numbers: std::ops::Range<usize>) {
     stage.topics.produce(REQUESTS, &records).await;
 }
 
-/// Starts workers until one lives to see `done`; gives it, and how many died.
-async fn survivor_to(setup: &Setup, done: impl AsyncFn() -> bool) -> (Worker, usize) {
+/// Starts processes until one lives to see `done`; gives it, and how many died.
+pub(crate) async fn survivor_of(
+    start: impl Fn() -> Worker,
+    done: impl AsyncFn() -> bool,
+) -> (Worker, usize) {
     for died in 0..10 {
-        let mut worker = Worker::start(setup);
+        let mut worker = start();
         let decided =
             eventually(PATIENCE, "it dies or decides", async || done().await.then_some(()));
         tokio::select! {
@@ -36,7 +39,8 @@ async fn survivor_to(setup: &Setup, done: impl AsyncFn() -> bool) -> (Worker, us
 
 /// Starts workers until one lives to see so many offsets decided; gives it, and how many died.
 pub(crate) async fn survivor(stage: &Stage, setup: &Setup, offsets: i64) -> (Worker, usize) {
-    survivor_to(setup, async || stage.ledger().await.is_ok_and(|decided| decided == offsets)).await
+    let done = async || stage.ledger().await.is_ok_and(|decided| decided == offsets);
+    survivor_of(|| Worker::start(setup), done).await
 }
 
 /// Starts workers until one lives to see the first partition stopped; gives it, and why the partition is.
@@ -47,7 +51,7 @@ async fn stopped(stage: &Stage, setup: &Setup) -> (Worker, String) {
             sqlx::query_scalar(sql).fetch_optional(&stage.db.pool).await.unwrap();
         cause
     };
-    let (worker, _) = survivor_to(setup, async || cause().await.is_some()).await;
+    let (worker, _) = survivor_of(|| Worker::start(setup), async || cause().await.is_some()).await;
     (worker, cause().await.unwrap())
 }
 
@@ -162,7 +166,8 @@ async fn a_waiting_record_that_kills_who_frees_it_is_found_and_nothing_else_is_l
     send(&stage, 0, 0..4).await;
     let resolved = "SELECT count(*) FROM parked_records WHERE state = 'RESOLVED'";
     let faulty = setup.clone().with("FAULT_AT", "abort:drain:p2");
-    let (worker, died) = survivor_to(&faulty, async || stage.number(resolved).await == 4).await;
+    let (worker, died) =
+        survivor_of(|| Worker::start(&faulty), async || stage.number(resolved).await == 4).await;
     // The batch; perhaps that again, if its end was seen late; twice alone.
     assert!((3..=6).contains(&died), "{died}");
     stage.prove(9).await;

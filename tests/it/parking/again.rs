@@ -7,10 +7,9 @@ use rollcall::contract::wire::{
 };
 use rollcall::dead_letter::{Filter, Wish};
 use serde_json::json;
-use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 
-use super::locks::{HOLD, bystander, failed, waiting_for_locks};
+use super::locks::{failed, one_sees_a_letter_that_another_closes};
 use super::waiting::Waiting;
 use crate::scene::{carrying, enrollment, identifier, raw, update};
 
@@ -200,21 +199,7 @@ async fn who_joins_a_letter_while_a_refusal_closes_it_is_not_stranded() {
     w.apply(carrying(&at, 0, Some("r2"), &first)).await;
     let joins = carrying(&at, 1, None, &joins);
     let again = w.enrollment(&kindless("failed"));
-    let mut bystander = bystander(&w.scene).await;
-    let mut tx = bystander.begin().await.unwrap();
-    sqlx::query(HOLD).execute(&mut *tx).await.unwrap();
-    let join = w.scene.apply(w.fence, vec![joins]);
-    let resend = async {
-        // The other has seen the letter, and has not committed.
-        waiting_for_locks(&w.scene, 1).await;
-        w.scene.apply(w.fence, vec![again]).await;
-    };
-    let go_on = async {
-        // The resend waits for the letter's names, though it says none.
-        waiting_for_locks(&w.scene, 2).await;
-        tx.rollback().await.unwrap();
-    };
-    tokio::join!(join, resend, go_on);
+    one_sees_a_letter_that_another_closes(&w, joins, again).await;
     assert_eq!(w.letters().await, "RESOLVED R 1");
     w.scene.drain().await;
     w.scene.clock.advance(time::Duration::seconds(61));

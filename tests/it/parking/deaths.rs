@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::locks::{bystander, waiting_for_locks};
 use super::waiting::Waiting;
+use crate::crashes::survivor_of;
 use crate::http::Client;
 use crate::scene::{batch, enrollment};
 use crate::stage::command;
@@ -66,22 +67,8 @@ impl Waiting {
 
     /// Starts processes until one lives to see all of `parked` as they should be; gives it, and how many died.
     async fn survivor(&self, setup: &Setup, parked: &str) -> (Worker, usize) {
-        survivor(setup, async || self.parked().await == parked).await
+        survivor_of(|| start(setup), async || self.parked().await == parked).await
     }
-}
-
-/// Starts processes until one lives to see `done`; gives it, and how many died.
-async fn survivor(setup: &Setup, done: impl AsyncFn() -> bool) -> (Worker, usize) {
-    for died in 0..10 {
-        let mut worker = start(setup);
-        let decided =
-            eventually(PATIENCE, "it dies or decides", async || done().await.then_some(()));
-        tokio::select! {
-            () = decided => return (worker, died),
-            status = worker.exit(PATIENCE) => assert!(!status.success()),
-        }
-    }
-    panic!("one after another died");
 }
 
 /// Among others or not, then twice alone; the first time may be seen late, when it has happened again.
@@ -265,7 +252,8 @@ async fn where_others_fail_too_it_goes_on_waiting() {
         .await;
     let setup = setup(&w, "abort:drain:p0");
     let put_off = "SELECT count(*) FROM parked_records WHERE state = 'WAITING' AND due_at > now()";
-    let (worker, died) = survivor(&setup, async || w.scene.number(put_off).await == 1).await;
+    let (worker, died) =
+        survivor_of(|| start(&setup), async || w.scene.number(put_off).await == 1).await;
     assert!(is_thrice(died), "{died}");
     assert_eq!(w.condemned().await, "");
     w.sql("ALTER TABLE phone_numbers DROP CONSTRAINT no_canary").await;

@@ -60,7 +60,7 @@ fn of(batch_id: &str) -> BatchRef {
 }
 
 /// Holds the batch "b", and so whoever counts something in it.
-pub(super) const HOLD: &str = "SELECT FROM batches WHERE batch_id = 'b' FOR UPDATE";
+const HOLD: &str = "SELECT FROM batches WHERE batch_id = 'b' FOR UPDATE";
 
 /// Makes a letter of an enrollment of "r1", who is document 1 too. It would be applied now.
 pub(super) async fn failed(w: &mut Waiting) {
@@ -70,6 +70,28 @@ pub(super) async fn failed(w: &mut Waiting) {
     let letter = w.enrollment(&failed);
     w.apply(letter).await;
     w.sql("ALTER TABLE registrants DROP CONSTRAINT poison").await;
+}
+
+/// `joins`, of the batch "b", sees a letter and has not committed when `again` says the request of the letter: that one
+/// waits for names that it need not say.
+pub(super) async fn one_sees_a_letter_that_another_closes(
+    w: &Waiting,
+    joins: Record,
+    again: Record,
+) {
+    let mut bystander = bystander(&w.scene).await;
+    let mut tx = bystander.begin().await.unwrap();
+    sqlx::query(HOLD).execute(&mut *tx).await.unwrap();
+    let join = Box::pin(w.scene.apply(w.fence, vec![joins]));
+    let resend = async {
+        waiting_for_locks(&w.scene, 1).await;
+        Box::pin(w.scene.apply(w.fence, vec![again])).await;
+    };
+    let go_on = async {
+        waiting_for_locks(&w.scene, 2).await;
+        tx.rollback().await.unwrap();
+    };
+    tokio::join!(join, resend, go_on);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,21 +149,8 @@ async fn who_joins_a_letter_while_it_is_closed_is_not_stranded() {
     let joins = carrying(&at, 211, Some("r3"), &joins);
     // The request of the letter again, without the identifier at which "joins" comes to wait.
     let again = w.enrollment(&enrollment("failed", "r1", "CASH"));
-    let mut bystander = bystander(&w.scene).await;
-    let mut tx = bystander.begin().await.unwrap();
-    sqlx::query(HOLD).execute(&mut *tx).await.unwrap();
-    let join = w.scene.apply(w.fence, vec![joins]);
-    let resend = async {
-        // The other has seen the letter, and has not committed.
-        waiting_for_locks(&w.scene, 1).await;
-        w.scene.apply(w.fence, vec![again]).await;
-    };
-    let go_on = async {
-        // The resend waits for the identifier, though it does not say it.
-        waiting_for_locks(&w.scene, 2).await;
-        tx.rollback().await.unwrap();
-    };
-    tokio::join!(join, resend, go_on);
+    // The resend waits for the identifier, though it does not say it.
+    one_sees_a_letter_that_another_closes(&w, joins, again).await;
     w.scene.drain().await;
     let letter = w.scene.text("SELECT state || ' ' || outcome FROM dead_letters").await;
     assert_eq!(letter, "RESOLVED A");
