@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 /// The condition of readiness that says that no partition is stopped.
 const PARTITIONS: &str = "partitions";
@@ -30,7 +31,8 @@ struct Row {
     low: Option<i64>,
     high: Option<i64>,
     position: Option<i64>,
-    stop: Option<Stop>,
+    /// And the fence of the lease under which it was found to be so.
+    stop: Option<(Stop, Uuid)>,
     since: OffsetDateTime,
 }
 
@@ -61,12 +63,13 @@ impl Board {
         self.change(at, state, None);
     }
 
-    /// Says that a partition is stopped; not heard of one that was given up meanwhile.
-    pub(super) fn stop(&self, at: &TopicPartition, stop: Stop) {
-        self.change(at, PartitionState::Stopped, Some(stop));
+    /// Says that a partition is stopped, as found while its lease had this fence; not heard of one that was given up
+    /// meanwhile.
+    pub(super) fn stop(&self, at: &TopicPartition, fence: Uuid, stop: Stop) {
+        self.change(at, PartitionState::Stopped, Some((stop, fence)));
     }
 
-    fn change(&self, at: &TopicPartition, state: PartitionState, stop: Option<Stop>) {
+    fn change(&self, at: &TopicPartition, state: PartitionState, stop: Option<(Stop, Uuid)>) {
         let rows = self.rows();
         let Some(row) = rows.get(at).filter(|row| row.is_owned()) else {
             return;
@@ -83,7 +86,7 @@ impl Board {
         let stopped = rows.iter().find_map(|(at, row)| Some((at, row.stop.as_ref()?)));
         match stopped {
             None => self.health.set_ready(PARTITIONS),
-            Some((at, stop)) => {
+            Some((at, (stop, _))) => {
                 let reason = format!("{} {} is stopped: {}", at.topic, at.partition, stop.cause);
                 self.health.set_not_ready(PARTITIONS, reason);
             }
@@ -141,8 +144,9 @@ impl Board {
             said.states.push(row.state.name());
             said.lows.push(row.low);
             said.highs.push(row.high);
-            said.causes.push(row.stop.as_ref().map(|stop| stop.cause.as_str()));
-            said.offsets.push(row.stop.as_ref().and_then(|stop| stop.offset));
+            said.causes.push(row.stop.as_ref().map(|(stop, _)| stop.cause.as_str()));
+            said.offsets.push(row.stop.as_ref().and_then(|(stop, _)| stop.offset));
+            said.fences.push(row.stop.as_ref().map(|(_, fence)| *fence));
             said.sinces.push(row.since);
         }
         if !rows.is_empty() {
@@ -200,7 +204,7 @@ mod tests {
             let board = Board::new(Arc::new(clock), Health::default());
             let late = |board: &Board| {
                 board.set(&at, PartitionState::Waiting);
-                board.stop(&at, Stop { cause: "late".to_owned(), offset: None });
+                board.stop(&at, Uuid::nil(), Stop { cause: "late".to_owned(), offset: None });
                 board.position(&at, 1);
                 board.watermarks(&at, 0, 900);
             };

@@ -76,8 +76,8 @@ pub(super) struct Leases {
 
 /// Why a partition is not read though its lease is taken.
 pub(super) enum Unready {
-    /// Its log is not the log, or lost records: the cause.
-    Stopped(String),
+    /// Its log is not the log, or lost records: the cause, and the fence that its lease has.
+    Stopped(String, Uuid),
     /// An operator has paused it.
     Paused,
 }
@@ -232,9 +232,9 @@ impl Leases {
                     self.parts.health.set_ready(LEASES);
                     recheck.next()
                 }
-                Ok(Err(Unready::Stopped(cause))) => {
+                Ok(Err(Unready::Stopped(cause, fence))) => {
                     tracing::error!(topic = &*at.topic, at.partition, cause, "partition stopped");
-                    self.parts.board.stop(at, Stop { cause, offset: None });
+                    self.parts.board.stop(at, fence, Stop { cause, offset: None });
                     recheck.next()
                 }
                 Err(error) => {
@@ -271,7 +271,7 @@ impl Leases {
         self.parts.board.watermarks(at, low, high);
         let position = match track::judge(ledger.position, low, high) {
             Ok(position) => position,
-            Err(cause) => return Ok(Err(Unready::Stopped(cause))),
+            Err(cause) => return Ok(Err(Unready::Stopped(cause, fence))),
         };
         let Ledger { letters, crashes, .. } = ledger;
         let most = self.parts.config.max_records;

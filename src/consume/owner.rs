@@ -183,7 +183,7 @@ impl Owner {
                         cause = stop.cause,
                         "partition stopped"
                     );
-                    self.parts.board.stop(&at, stop);
+                    self.parts.board.stop(&at, fence, stop);
                 }
             }
             Command::Ends(ends) => {

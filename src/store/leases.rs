@@ -37,6 +37,8 @@ pub enum Taking {
         cluster_id: String,
         /// The group it was written for.
         group_id: String,
+        /// The fence that the lease has.
+        fence: Uuid,
     },
 }
 
@@ -78,13 +80,13 @@ pub async fn take(
         return Ok(Taking::Taken { silently });
     }
     let log = sqlx::query!(
-        "SELECT cluster_id, group_id FROM partition_leases WHERE topic = $1 AND partition = $2",
+        "SELECT cluster_id, group_id, fence FROM partition_leases WHERE topic = $1 AND partition = $2",
         claim.topic,
         claim.partition,
     )
     .fetch_one(&mut **tx)
     .await?;
-    Ok(Taking::OtherLog { cluster_id: log.cluster_id, group_id: log.group_id })
+    Ok(Taking::OtherLog { cluster_id: log.cluster_id, group_id: log.group_id, fence: log.fence })
 }
 
 /// The clusters that partitions were read from, as their leases say.
@@ -252,6 +254,8 @@ pub struct StateRows<'a> {
     pub causes: Vec<Option<&'a str>>,
     /// Where it is stopped.
     pub offsets: Vec<Option<i64>>,
+    /// The fence that the lease had when it was found to be stopped.
+    pub fences: Vec<Option<Uuid>>,
     /// Since when it is in this state.
     pub sinces: Vec<OffsetDateTime>,
 }
@@ -265,14 +269,14 @@ pub async fn say_states(
 ) -> Result<()> {
     sqlx::query!(
         r#"INSERT INTO partition_states AS known
-               (topic, partition, state, low, high, cause, "offset", since, owner, updated_at)
-           SELECT said.*, $9, $10
+               (topic, partition, state, low, high, cause, "offset", fence, since, owner, updated_at)
+           SELECT said.*, $10, $11
            FROM UNNEST($1::text[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
-                       $7::bigint[], $8::timestamptz[]) AS said
+                       $7::bigint[], $8::uuid[], $9::timestamptz[]) AS said
            ON CONFLICT (topic, partition) DO UPDATE
            SET state = excluded.state, low = COALESCE(excluded.low, known.low),
                high = COALESCE(excluded.high, known.high), cause = excluded.cause,
-               "offset" = excluded."offset", since = excluded.since, owner = excluded.owner,
+               "offset" = excluded."offset", fence = excluded.fence, since = excluded.since, owner = excluded.owner,
                updated_at = excluded.updated_at
            WHERE excluded.state <> 'UNOWNED' OR known.owner = excluded.owner"#,
         &rows.topics as &[&str],
@@ -282,6 +286,7 @@ pub async fn say_states(
         &rows.highs as &[Option<i64>],
         &rows.causes as &[Option<&str>],
         &rows.offsets as &[Option<i64>],
+        &rows.fences as &[Option<Uuid>],
         &rows.sinces,
         owner,
         now,

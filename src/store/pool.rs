@@ -7,7 +7,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 /// The version of the schema that this program was built for.
-pub const SCHEMA_VERSION: i32 = 13;
+pub const SCHEMA_VERSION: i32 = 14;
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
 

@@ -79,6 +79,7 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
         r#"SELECT topic AS "topic!", partition AS "partition!", said.state AS "state?",
                   said.owner AS "said_by?", lease.owner AS "owner?", said.low, said.high, said.cause,
                   said."offset", said.since AS "since?", ledger.next_offset AS "position?",
+                  (said.state = 'STOPPED' AND said.fence <> lease.fence) IS TRUE AS "looked_at_anew!",
                   ledger.recorded_at AS "committed_at?",
                   (workers.seen_at IS NOT NULL
                    AND extract(epoch FROM now() - workers.seen_at)::float8 <= $1) AS "alive!",
@@ -102,12 +103,14 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
         .into_iter()
         .map(|row| {
             let owner = row.owner.filter(|owner| !owner.is_empty() && row.alive);
-            let said = row.state.filter(|_| row.said_by.is_some());
+            // Since it was found to be stopped an operator has done something, or somebody else has taken it.
+            let is_old = row.looked_at_anew;
+            let said = row.state.filter(|_| row.said_by.is_some() && !is_old);
             let state = match (said.as_deref(), &owner) {
                 _ if row.paused.is_some() => "PAUSED",
                 // What it says of a pause that has ended is old.
                 (Some("PAUSED"), Some(_)) => "WAITING",
-                // Stays so, whoever has it, until an operator decides.
+                // Stays so when its worker is gone.
                 (Some("STOPPED"), _) => "STOPPED",
                 (_, None) => "UNOWNED",
                 (Some(state), Some(owner)) if row.said_by.as_ref() == Some(owner) => state,
@@ -116,7 +119,7 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
             };
             let start = row.position.or(row.low);
             // One that is stopped before anything is read is stopped at its position.
-            let offset = row.offset.or(start.filter(|_| state == "STOPPED"));
+            let offset = row.offset.filter(|_| !is_old).or(start.filter(|_| state == "STOPPED"));
             Partition {
                 topic: row.topic,
                 partition: row.partition,
@@ -126,7 +129,7 @@ pub async fn partitions(connection: &mut PgConnection) -> Result<Vec<Partition>>
                 low: row.low,
                 high: row.high,
                 lag: row.high.zip(start).map(|(high, start)| (high - start).max(0)),
-                cause: row.paused.or(row.cause),
+                cause: row.paused.or(row.cause.filter(|_| !is_old)),
                 offset,
                 since: row.paused_at.or(row.since),
                 committed_at: row.committed_at,

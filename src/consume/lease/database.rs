@@ -72,17 +72,19 @@ impl Database {
         let taking = Box::pin(self.clearing_the_way(pid, leases::take(&mut tx, claim, now)));
         let silently = match self.within(longest + STEP, taking).await? {
             Taking::Taken { silently } => silently,
-            Taking::OtherLog { cluster_id: known, .. } if known != claim.cluster_id => {
-                return Ok(Err(Unready::Stopped(format!(
+            Taking::OtherLog { cluster_id: known, fence, .. } if known != claim.cluster_id => {
+                let cause = format!(
                     "cluster_changed: the ledger is of Kafka cluster {known}, this one is {}",
                     claim.cluster_id
-                ))));
+                );
+                return Ok(Err(Unready::Stopped(cause, fence)));
             }
-            Taking::OtherLog { group_id: known, .. } => {
-                return Ok(Err(Unready::Stopped(format!(
+            Taking::OtherLog { group_id: known, fence, .. } => {
+                let cause = format!(
                     "group_changed: the ledger is of consumer group {known}, this one is {}",
                     claim.group_id
-                ))));
+                );
+                return Ok(Err(Unready::Stopped(cause, fence)));
             }
         };
         let (topic, partition) = (claim.topic, claim.partition);

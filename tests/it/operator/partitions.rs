@@ -78,14 +78,41 @@ async fn a_record_that_stops_its_partition_is_passed_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_says_late_of_a_partition_that_goes_on_is_not_believed() {
+    let mut stage = Stage::new().await;
+    stage.setup = stage.setup.with("ROLLCALL_DEAD_LETTER__MAX_CONSECUTIVE", "1");
+    let worker = Worker::start(&stage.setup);
+    stage.topics.produce(REQUESTS, &[garbage(), garbage(), good(0, 2)]).await;
+    in_state(&stage, 0, "STOPPED").await;
+    worker.pause().await;
+    let keep = "CREATE TABLE said AS SELECT * FROM partition_states WHERE state = 'STOPPED'";
+    sqlx::query(keep).execute(&stage.db.pool).await.unwrap();
+    let skip = ["partitions", "skip", REQUESTS, "0", "--reason", "never mind"];
+    assert_eq!(stage.command(&skip).await.0, 0);
+    // As it does in the moment before it finds that the lease has another fence.
+    let say = r#"UPDATE partition_states AS now
+                 SET state = said.state, cause = said.cause, "offset" = said."offset", fence = said.fence
+                 FROM said WHERE (now.topic, now.partition) = (said.topic, said.partition)"#;
+    assert_eq!(sqlx::query(say).execute(&stage.db.pool).await.unwrap().rows_affected(), 1);
+    let listed = partition(&stage, 0).await;
+    assert_ne!(listed["state"], "STOPPED", "{listed:#}");
+    assert_eq!([&listed["cause"], &listed["offset"]], [&Value::Null, &Value::Null], "{listed:#}");
+    worker.resume().await;
+    stage.decided(3).await;
+    in_state(&stage, 0, "RUNNING").await;
+    stage.prove(3).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_record_behind_offsets_that_are_never_delivered_is_passed_over() {
     let mut stage = Stage::new().await;
     stage.setup = stage.setup.with("ROLLCALL_DEAD_LETTER__MAX_CONSECUTIVE", "1");
-    for number in [1, 5] {
+    for (number, offset) in [(1, 3), (5, 7)] {
         stage.topics.produce(REQUESTS, &[garbage()]).await;
         // A record that is taken back, and the marker that says so.
         stage.topics.transact(REQUESTS, &[good(0, number)], Transaction::Aborted).await;
-        stage.topics.produce(REQUESTS, &[garbage()]).await;
+        assert_eq!(stage.topics.produce(REQUESTS, &[garbage()]).await, [(0, offset)]);
     }
     stage.topics.produce(REQUESTS, &[good(0, 8)]).await;
     let worker = Worker::start(&stage.setup);
