@@ -1,6 +1,7 @@
 //! The rdkafka client: its settings, and what it does in a rebalance.
 
 use super::Config;
+use super::brokers;
 use super::owner::{Command, Commands};
 use crate::apply::TopicPartition;
 use crate::lifecycle::health::Health;
@@ -42,8 +43,8 @@ fn settings(config: &Config) -> ClientConfig {
         .set("reconnect.backoff.max.ms", "2000")
         // A topic that is created, or that grows, after the start is noticed by this.
         .set("topic.metadata.refresh.interval.ms", "5000")
-        // With librdkafka 2.12's default, an outage of all brokers can leave the group's coordinator without a
-        // connection for ever (seen: a broker stopped for 9 s).
+        // librdkafka's own way back to forgotten brokers can end half-way, and is then never begun again (seen: a broker
+        // stopped for 9 s). Ours is in `brokers`.
         .set("metadata.recovery.strategy", "none")
         // Its default of ten minutes is how long a coordinator that was lost in an outage can stay unknown.
         .set("coordinator.query.interval.ms", "5000")
@@ -144,6 +145,9 @@ impl ClientContext for Context {
 
     fn stats(&self, statistics: Statistics) {
         self.count();
+        if brokers::knows_none(&statistics) {
+            self.commands.send(Command::BrokersForgotten);
+        }
         let mut ends = Vec::new();
         for (topic, statistics) in statistics.topics {
             let topic: Arc<str> = topic.into();

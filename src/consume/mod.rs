@@ -15,6 +15,7 @@
 
 mod batch;
 mod board;
+mod brokers;
 mod buffer;
 mod client;
 mod fences;
@@ -150,6 +151,7 @@ pub fn start(
     rdkafka::consumer::Consumer::subscribe(&*member, &names)?;
     let owner = Owner::new(owner::Parts {
         client: member,
+        bootstrap_servers: config.bootstrap_servers.clone(),
         commands: commands.clone(),
         inbox,
         orders,

@@ -1,6 +1,7 @@
 //! The thread that owns the client: polls it, keeps the partitions' states, takes what the lanes have room for.
 
 use super::board::Board;
+use super::brokers;
 use super::buffer::{Buffer, Entry};
 use super::client::Client;
 use super::fences::Fences;
@@ -43,6 +44,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 /// What the thread works with.
 pub(super) struct Parts {
     pub(super) client: Arc<Client>,
+    pub(super) bootstrap_servers: String,
     pub(super) commands: Commands,
     pub(super) inbox: mpsc::Receiver<Command>,
     pub(super) orders: UnboundedSender<Order>,
@@ -194,6 +196,10 @@ impl Owner {
                         cursor.hear_end(end);
                     }
                 }
+            }
+            Command::BrokersForgotten => {
+                tracing::warn!("the Kafka client has forgotten all brokers: it is told of them");
+                brokers::add(self.parts.client.client(), &self.parts.bootstrap_servers);
             }
             Command::Applied { at, next } => {
                 self.to_commit.insert(at, next);

@@ -3,6 +3,7 @@
 
 use super::Config;
 use super::board::Board;
+use super::brokers;
 use super::client::{self, KAFKA, Quiet};
 use crate::apply::TopicPartition;
 use crate::lifecycle::health::Health;
@@ -91,6 +92,7 @@ impl Probe {
             Ok(()) => self.health.set_ready(KAFKA),
             Err(reason) => {
                 self.health.set_not_ready(KAFKA, reason);
+                brokers::add(self.client.client(), &self.config.bootstrap_servers);
                 return false;
             }
         }

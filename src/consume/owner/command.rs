@@ -38,6 +38,8 @@ pub(in crate::consume) enum Command {
     Halt { at: TopicPartition, fence: Uuid, stop: Stop },
     /// Statistics: where the end of each log was reached last.
     Ends(Vec<(TopicPartition, i64)>),
+    /// The client knows no broker any more.
+    BrokersForgotten,
     /// Applied up to here.
     Applied { at: TopicPartition, next: i64 },
 }
