@@ -92,7 +92,6 @@ impl Probe {
             Ok(()) => self.health.set_ready(KAFKA),
             Err(reason) => {
                 self.health.set_not_ready(KAFKA, reason);
-                brokers::add(self.client.client(), &self.config.bootstrap_servers);
                 return false;
             }
         }
@@ -113,7 +112,10 @@ impl Probe {
     fn topics(&self) -> Result<(), String> {
         for topic in &self.config.topics {
             let metadata = self.client.fetch_metadata(Some(topic), TIMEOUT);
-            let metadata = metadata.map_err(|error| format!("no answer: {error}"))?;
+            let metadata = metadata.map_err(|error| {
+                brokers::add(self.client.client(), &self.config.bootstrap_servers);
+                format!("no answer: {error}")
+            })?;
             if let Some(error) = metadata.topics().first().and_then(MetadataTopic::error) {
                 let code = rdkafka::error::RDKafkaErrorCode::from(error);
                 return Err(format!("topic {topic}: {code}"));
