@@ -7,6 +7,7 @@ use super::caps::CAP;
 use super::letter::with_cause;
 use crate::contract::{Intake, LetterClass, LetterStage, Unreadable};
 use crate::store;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -31,8 +32,6 @@ impl Doing {
 
 /// How often the process dies at a record before that is at fault.
 const CRASHES: i32 = 3;
-/// How often of these, in a row, the record was alone: once may have been another's doing.
-const ALONE: i32 = 2;
 
 /// What becomes of a record at which processes died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,17 +45,28 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// With so many while it was alone, the letter made it die too.
-    pub const HOPELESS: i32 = 4;
+    /// With so many the letter made it die too, and not by chance.
+    pub const HOPELESS: i32 = 5;
 
-    /// Of one at which processes died so many `times`, the last so many while it was worked on `alone`.
-    pub const fn of(times: i32, alone: i32) -> Self {
+    /// Of one at which so many processes in a row died while it was worked on alone.
+    pub const fn of(alone: i32) -> Self {
         match alone {
             Self::HOPELESS.. => Self::Hopeless,
-            ALONE.. if times >= CRASHES => Self::Letter,
+            CRASHES.. => Self::Letter,
             _ => Self::Try,
         }
     }
+}
+
+/// How long a process goes on living, at the least and at the most, before it tries what processes died at.
+const PROBATION: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+
+/// How long a process lives, in which all it does is known not to make it die, before it tries a record at which one died
+/// while it was alone. Many times as long as the try takes, however slow the machine is, judged by how long it took to note
+/// something: whoever kills it for another reason does so sooner, most probably, and that clears the record.
+pub fn probation(noted: Duration) -> Duration {
+    let (least, most) = PROBATION;
+    (noted * 100).clamp(least, most).mul_f64(rand::random_range(1.0..1.5))
 }
 
 /// Why it is a letter then.

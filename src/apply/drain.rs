@@ -2,8 +2,8 @@
 //!
 //! What is taken out is noted before it is decoded, in a session that lives as long as the process does. Should the process
 //! die meanwhile (abort, out of memory), whoever drains next finds the note without its session, counts that for each of
-//! these records, and looks at them one by one, before all others. At whom three died, the last two while nothing else was
-//! noted, is at fault: it becomes a letter, undecoded, which keeps occupying what it occupied; if the process dies even of
+//! these records, and looks at them one by one, before all others. At whom three in a row died while nothing else was noted
+//! is at fault: it becomes a letter, undecoded, which keeps occupying what it occupied; if the process dies even of
 //! that, it goes on waiting. A record that the process lives through is trusted again.
 //!
 //! The note is a row without a flush to disk, one for up to 200 records: that is all that it costs who is healthy. What a
@@ -11,7 +11,7 @@
 //! process died is left to the drain, so that whoever freed it, as a request over HTTP, is not in its way.
 
 use super::batch::{Batch, Record, Taken, TopicPartition, Waiting};
-use super::crash::{Verdict, cause};
+use super::crash::{Verdict, cause, probation};
 use super::disposition::Failure;
 use super::load::Also;
 use super::queue::{is_unknown, numbers};
@@ -28,7 +28,7 @@ use sqlx::PgConnection;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::AtomicI32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -77,6 +77,8 @@ struct Turn {
     parked_ids: Vec<i64>,
     /// Of one that is looked at alone, because processes died at it.
     verdict: Option<Verdict>,
+    /// For how long the process is to live first.
+    probation: Option<Duration>,
 }
 
 impl Applier {
@@ -114,7 +116,14 @@ impl Applier {
 
     /// One transaction's worth of the queue; gives how many records it looked at.
     pub async fn drain_some(&self, hard: &CancellationToken) -> store::Result<usize> {
-        let Some(Turn { noted, parked_ids, verdict }) = self.turn().await? else { return Ok(0) };
+        let Some(turn) = self.turn().await? else { return Ok(0) };
+        let Turn { mut noted, parked_ids, verdict, probation } = turn;
+        if let Some(probation) = probation
+            && !Self::lives_through(probation, &mut noted, hard).await?
+        {
+            self.end(noted, false).await;
+            return Ok(0);
+        }
         let done = self.take_out(&parked_ids, verdict, hard).await;
         let tried = verdict.is_none_or(|verdict| verdict == Verdict::Try);
         self.end(noted, tried && done.is_ok() && !hard.is_cancelled()).await;
@@ -125,18 +134,37 @@ impl Applier {
     async fn turn(&self) -> store::Result<Option<Turn>> {
         self.take_back().await;
         let mut session = within(self.sessions.take(&self.pool)).await?;
-        let (parked_ids, verdict) = within(self.due(&mut session)).await?;
+        let (parked_ids, suspect) = within(self.due(&mut session)).await?;
         if parked_ids.is_empty() {
             self.sessions.put(session);
             return Ok(None);
         }
-        let noted = self.note(session, &parked_ids, parked_ids.len() == 1).await?;
-        Ok(Some(Turn { noted, parked_ids, verdict }))
+        let verdict = suspect.map(|suspect| Verdict::of(suspect.alone));
+        let is_urgent = verdict == Some(Verdict::Try) && suspect.is_some_and(|one| one.alone > 0);
+        let begun = Instant::now();
+        let noted = self.note(session, &parked_ids, parked_ids.len() == 1 && !is_urgent).await?;
+        let probation = is_urgent.then(|| probation(begun.elapsed()));
+        Ok(Some(Turn { noted, parked_ids, verdict, probation }))
     }
 
-    /// Whose turn it is: of one at which processes died, with what becomes of it; else of those that are due. Nobody's while
+    /// Lives for a while, then notes that from now on it is the one record that the process dies of; false if `stop` ends
+    /// that early.
+    async fn lives_through(
+        probation: Duration,
+        noted: &mut Noted,
+        stop: &CancellationToken,
+    ) -> store::Result<bool> {
+        if stop.run_until_cancelled(tokio::time::sleep(probation)).await.is_none() {
+            return Ok(false);
+        }
+        let Some(session) = &mut noted.session else { return Ok(false) };
+        within(drains::alone(session, noted.drain_id)).await?;
+        Ok(true)
+    }
+
+    /// Whose turn it is: of one at which processes died, with what is known of it; else of those that are due. Nobody's while
     /// nothing may be applied: who is killed in the middle of waiting for that would be the record's doing.
-    async fn due(&self, session: &mut PgConnection) -> store::Result<(Vec<i64>, Option<Verdict>)> {
+    async fn due(&self, session: &mut PgConnection) -> store::Result<(Vec<i64>, Option<Suspect>)> {
         if store::status::is_halted(session).await? {
             return Ok((Vec::new(), None));
         }
@@ -151,8 +179,7 @@ impl Applier {
                 );
             }
             if let Some(suspect) = drains::take_suspect(session, now).await? {
-                let Suspect { parked_id, crashes, alone } = suspect;
-                return Ok((vec![parked_id], Some(Verdict::of(crashes, alone))));
+                return Ok((vec![suspect.parked_id], Some(suspect)));
             }
         }
         Ok((parked::due(session, now, self.at_once()).await?, None))

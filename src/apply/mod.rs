@@ -40,7 +40,7 @@ pub use crate::store::crashes;
 pub use crate::store::leases;
 pub use batch::{Batch, Passing, Record, Slice, SliceOutcome, Taken, TopicPartition};
 pub use caps::{CAP, Caps, Tally};
-pub use crash::{Doing, Verdict};
+pub use crash::{Doing, Verdict, probation};
 pub use disposition::is_outage;
 pub use letter::is_letter;
 pub use receipts::{Closed, Receipts, close};

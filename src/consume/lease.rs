@@ -16,7 +16,7 @@ use database::Database;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -121,6 +121,8 @@ struct Ledger {
     position: Option<i64>,
     letters: u64,
     crashes: Option<Crashes>,
+    /// If there are crashes, the partitions at one record of which owners died.
+    urgent: Vec<(String, i32)>,
 }
 
 impl Leases {
@@ -140,14 +142,19 @@ impl Leases {
         let mut taking = FuturesUnordered::new();
         let mut giving = FuturesUnordered::new();
         let mut saying = std::pin::pin!(self.keep_saying());
+        let mut ours = HashSet::new();
         loop {
             tokio::select! {
+                // So that all that was assigned with a partition is known before its lease is taken.
+                biased;
                 () = token.cancelled() => break,
                 Some(order) = orders.recv() => match order {
                     Order::Take { at, generation, assigned, again } => {
+                        ours.insert(at.clone());
                         taking.push(self.take_while_assigned(at, generation, assigned, again));
                     }
                     Order::GiveUp { at } => {
+                        ours.remove(&at);
                         let fence = self.held().remove(&at);
                         if let Some(fence) = fence {
                             giving.push(self.release(at, fence));
@@ -159,7 +166,10 @@ impl Leases {
                         continue;
                     };
                     self.held().insert(at.clone(), fence);
-                    let Start { position, letters, suspect } = start;
+                    let Start { position, letters, mut suspect } = start;
+                    if let Some(suspect) = &mut suspect {
+                        suspect.urgent.retain(|other| ours.contains(other));
+                    }
                     let start = Command::Start { at, generation, fence, position, letters, suspect };
                     self.parts.commands.send(start);
                 }
@@ -273,9 +283,16 @@ impl Leases {
             Ok(position) => position,
             Err(cause) => return Ok(Err(Unready::Stopped(cause, fence))),
         };
-        let Ledger { letters, crashes, .. } = ledger;
+        let Ledger { letters, crashes, urgent, .. } = ledger;
         let most = self.parts.config.max_records;
-        let suspect = Suspect::of(crashes.as_ref(), (position, high), most);
+        let mut suspect = Suspect::of(crashes.as_ref(), (position, high), most);
+        if let Some(suspect) = &mut suspect {
+            let at = |(topic, partition): (String, i32)| TopicPartition {
+                topic: topic.into(),
+                partition,
+            };
+            suspect.urgent = urgent.into_iter().map(at).collect();
+        }
         if let Some(Crashes { times, alone, .. }) = crashes.filter(|_| suspect.is_some()) {
             metrics::crashed();
             tracing::warn!(

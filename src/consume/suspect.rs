@@ -3,33 +3,32 @@
 //! A process that is killed, aborts or runs out of memory says nothing. Whoever takes its partitions over counts that,
 //! and has those that have something to apply go through one lane, one partition at a time, each batch noted in the
 //! database before it is decoded. If the process dies again, the note says at which partition, and its records are gone
-//! through one by one. A record at which the process died for the third time, and the last times while nothing else
-//! was noted, is at fault (protocol: whose fault is an error): it becomes a letter. If even that makes the process die,
-//! the partition stops.
+//! through one by one. A record at which the process died for the third time in a row while nothing else was noted is at
+//! fault (protocol: whose fault is an error): it becomes a letter. If even that makes the process die, the partition stops.
 //!
 //! Who is killed by somebody else, again and again, dies at some record too. So a record at which it happened is tried
-//! before everything else: to seem at fault it takes one more kill in the first moments of the next process.
+//! before everything else, also before partitions whose leases are taken sooner, and not before the process has lived for
+//! much longer than that takes: to seem at fault it takes two more kills in a row, each in the moment in which it is tried,
+//! and none before.
 //!
 //! Ordinary kills cost a partition one such batch. A partition that moves on is trusted again.
 
 use super::batch::{Cutter, Decoded, Halt};
 use super::board::Stop;
-use super::buffer::{Buffer, Entry, Room};
+use super::buffer::Room;
 use super::lane::Lane;
 use super::owner::Command;
 use crate::apply::crashes::{Crashes, NOTHING_YET};
-use crate::apply::{Batch, Doing, Record, TopicPartition, Verdict};
+use crate::apply::{Batch, Doing, TopicPartition, Verdict, probation};
 use crate::lifecycle::retry;
-use std::collections::HashMap;
+use apart::{Apart, Piece};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// How long others wait for a record at which the process died, at most: its partition may be somebody else's by then.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How much waits so, at most: the buffer's bound knows no more of it.
-const KEPT: Room = Room { records: 10_000, bytes: 64 << 20 };
+mod apart;
+#[cfg(test)]
+mod tests;
 
 /// What is remembered of a partition at this position, from what was known, once a lease is taken.
 pub(super) fn remembered(
@@ -75,6 +74,8 @@ pub(super) struct Suspect {
     doing: Doing,
     /// Whether the process died while the first record was worked on alone.
     is_urgent: bool,
+    /// Partitions of which that is so, and which may be on their way.
+    pub(super) urgent: Vec<TopicPartition>,
 }
 
 impl Suspect {
@@ -85,12 +86,12 @@ impl Suspect {
         max_records: usize,
     ) -> Option<Self> {
         let crashes = crashes.filter(|crashes| crashes.times > 0 && position < high)?;
-        let first = Verdict::of(crashes.times, crashes.alone);
+        let first = Verdict::of(crashes.at_the_record());
         let decodes = crashes.stage.as_deref() == Some(Doing::Decode.as_str());
         let doing = if decodes { Doing::Decode } else { Doing::Apply };
         let one_by_one = crashes.next_offset.unwrap_or(position);
-        let is_urgent = crashes.alone > 0;
-        Some(Self { one_by_one, end: high, left: max_records, first, doing, is_urgent })
+        let (left, is_urgent) = (max_records, crashes.alone > 0);
+        Some(Self { one_by_one, end: high, left, first, doing, is_urgent, urgent: Vec::new() })
     }
 
     /// Whether a record is gone through alone.
@@ -138,6 +139,12 @@ impl Lane {
         let (first, count) = (records.first().map(|record| record.offset), records.len());
         let next = records.last().map(|record| record.offset + 1);
         let (verdict, doing) = (suspect.first, suspect.doing);
+        if std::mem::take(&mut suspect.is_urgent)
+            && verdict == Verdict::Try
+            && !self.lives_through_probation(&at).await
+        {
+            return;
+        }
         if let Some(next) = next {
             if verdict == Verdict::Hopeless {
                 let cause = "crashed: the process died whenever it worked on this record, and when it made a letter of it";
@@ -214,6 +221,14 @@ impl Lane {
         is_done
     }
 
+    /// Lives for a while with nothing noted: who is killed now clears the record. False when the worker is told to end.
+    async fn lives_through_probation(&self, at: &TopicPartition) -> bool {
+        let begun = Instant::now();
+        self.unnote(at).await;
+        let probation = probation(begun.elapsed());
+        self.soft.run_until_cancelled(tokio::time::sleep(probation)).await.is_some()
+    }
+
     /// Notes what is worked on now, however long the database is away; false if it is not to be worked on.
     async fn note(
         &self,
@@ -261,109 +276,3 @@ impl Lane {
 fn stop(cause: String, offset: Option<i64>) -> Stop {
     Stop { cause, offset }
 }
-
-/// What the lane of suspects knows.
-struct Apart {
-    cutter: Cutter,
-    suspects: HashMap<TopicPartition, Suspect>,
-    /// Partitions that are gone through before others, and until when these wait for them.
-    urgent: HashMap<TopicPartition, Instant>,
-    /// The others' pieces.
-    kept: Vec<Piece>,
-}
-
-/// What is gone through at once: records of one partition, then perhaps offsets that were never delivered.
-struct Piece {
-    at: TopicPartition,
-    fence: Uuid,
-    records: Vec<Record>,
-    gap: Option<i64>,
-}
-
-impl Apart {
-    fn new(cutter: Cutter) -> Self {
-        Self { cutter, suspects: HashMap::new(), urgent: HashMap::new(), kept: Vec::new() }
-    }
-
-    /// Returns when there is something to go through.
-    async fn wait(&self, buffer: &Buffer) {
-        if self.kept.is_empty() {
-            return buffer.wait().await;
-        }
-        if let Some(until) = self.urgent.values().max() {
-            tokio::select! {
-                () = buffer.wait() => {}
-                () = tokio::time::sleep_until(*until) => {}
-            }
-        }
-    }
-
-    /// What is gone through now: pieces of urgent partitions, if there are such, else all.
-    fn in_turn(&mut self, entries: Vec<Entry>) -> Vec<Piece> {
-        let new = self.pieces(entries);
-        let mut pieces = std::mem::take(&mut self.kept);
-        pieces.extend(new);
-        let now = Instant::now();
-        self.urgent.retain(|_, until| *until > now);
-        let waiting = pieces.iter().flat_map(|piece| &piece.records).map(Record::size);
-        let (records, bytes) = waiting.fold((0, 0), |(n, sum), size| (n + 1, sum + size));
-        if self.urgent.is_empty() || records > KEPT.records || bytes > KEPT.bytes {
-            self.urgent.clear();
-            return pieces;
-        }
-        let (urgent, others) =
-            pieces.into_iter().partition(|piece| self.urgent.contains_key(&piece.at));
-        self.kept = others;
-        urgent
-    }
-
-    /// Parts entries by partition, and those of them that are gone through one by one by record.
-    fn pieces(&mut self, entries: Vec<Entry>) -> Vec<Piece> {
-        let mut pieces: Vec<Piece> = Vec::new();
-        for entry in entries {
-            match entry {
-                Entry::Begin { at, fence, position, letters, suspect } => {
-                    pieces.retain(|piece| piece.at != at);
-                    self.kept.retain(|piece| piece.at != at);
-                    if let Some(suspect) = suspect {
-                        if suspect.is_urgent {
-                            self.urgent.insert(at.clone(), Instant::now() + PATIENCE);
-                        }
-                        self.suspects.insert(at.clone(), suspect);
-                    }
-                    self.cutter.extend([Decoded::Begin { at, fence, position, letters }]);
-                }
-                Entry::Gap { at, fence, end } => match last_of(&mut pieces, &at, fence) {
-                    Some(piece) => piece.gap = Some(end),
-                    None => {
-                        pieces.push(Piece { at, fence, records: Vec::new(), gap: Some(end) });
-                    }
-                },
-                Entry::Record { fence, record } => {
-                    let at = record.at.clone();
-                    let suspect = self.suspects.get(&at);
-                    let is_alone = |record: &Record| {
-                        suspect.is_some_and(|suspect| suspect.is_alone(record.offset))
-                    };
-                    match last_of(&mut pieces, &at, fence) {
-                        Some(piece)
-                            if piece.gap.is_none() && !piece.records.iter().any(is_alone) =>
-                        {
-                            piece.records.push(record);
-                        }
-                        _ => pieces.push(Piece { at, fence, records: vec![record], gap: None }),
-                    }
-                }
-            }
-        }
-        pieces
-    }
-}
-
-/// The last piece of a partition, to which more may come.
-fn last_of<'a>(pieces: &'a mut [Piece], at: &TopicPartition, fence: Uuid) -> Option<&'a mut Piece> {
-    pieces.iter_mut().rev().find(|piece| piece.at == *at && piece.fence == fence)
-}
-
-#[cfg(test)]
-mod tests;

@@ -24,6 +24,14 @@ pub struct Crashes {
     pub stage: Option<String>,
 }
 
+impl Crashes {
+    /// How many owners in a row were lost while the one record at the position was worked on alone. The first one at a
+    /// position noted nothing yet: it counts where all the others say the same.
+    pub const fn at_the_record(&self) -> i32 {
+        if self.alone > 0 && self.times == self.alone + 1 { self.times } else { self.alone }
+    }
+}
+
 /// What is known of a partition.
 pub async fn find(
     tx: &mut Transaction<'_, Postgres>,
@@ -39,6 +47,26 @@ pub async fn find(
     )
     .fetch_optional(&mut **tx)
     .await?)
+}
+
+/// The partitions at whose position the one record was worked on alone when an owner went, or is now.
+pub async fn alone(tx: &mut Transaction<'_, Postgres>) -> Result<Vec<(String, i32)>> {
+    let rows = sqlx::query!(
+        r#"SELECT known.topic, known.partition
+           FROM partition_crashes AS known
+           LEFT JOIN LATERAL (
+               SELECT next_offset FROM intake_ledger AS ledger
+               WHERE ledger.topic = known.topic AND ledger.partition = known.partition
+               ORDER BY first_offset DESC LIMIT 1
+           ) AS ledger ON true
+           WHERE (known.alone > 0 OR known.under_way = 1)
+             AND known."offset" = COALESCE(ledger.next_offset, $1)
+           ORDER BY known.topic, known.partition"#,
+        NOTHING_YET,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.topic, row.partition)).collect())
 }
 
 /// Puts down what is known of a partition. To be called under the lock of its lease.

@@ -9,9 +9,7 @@ use uuid::Uuid;
 pub struct Suspect {
     /// The record.
     pub parked_id: i64,
-    /// How often.
-    pub crashes: i32,
-    /// How often, of the last times in a row, while it was looked at alone.
+    /// How often, the last times in a row, while it was looked at alone.
     pub alone: i32,
 }
 
@@ -41,6 +39,17 @@ pub async fn begin(
         drain_id,
         parked_ids,
         alone,
+    )
+    .execute(connection)
+    .await?;
+    expect_rows("drains", 1, done.rows_affected())
+}
+
+/// Says that from now on, if it is gone, it is what it looked at `alone` that it died of.
+pub async fn alone(connection: &mut PgConnection, drain_id: Uuid) -> Result<()> {
+    let done = sqlx::query!(
+        "UPDATE drains SET alone = true WHERE drain_id = $1 AND set_config('synchronous_commit', 'off', true) = 'off'",
+        drain_id,
     )
     .execute(connection)
     .await?;
@@ -116,7 +125,7 @@ pub async fn take_suspect(
                AND (suspect.taken_at IS NULL OR suspect.taken_at < now() - interval '1 minute')
              ORDER BY suspect.alone DESC, suspect.parked_id LIMIT 1 FOR UPDATE OF suspect SKIP LOCKED
          )
-         RETURNING parked_id, crashes, alone",
+         RETURNING parked_id, alone",
         now,
     )
     .fetch_optional(connection)

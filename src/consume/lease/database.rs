@@ -98,8 +98,12 @@ impl Database {
         let letters = self.within(STEP, letters).await?;
         let remember = remember(&mut tx, (topic, partition), position, silently);
         let crashes = self.within(STEP, remember).await?;
+        let urgent = match &crashes {
+            Some(_) => self.within(STEP, crashes::alone(&mut tx)).await?,
+            None => Vec::new(),
+        };
         self.within(STEP, tx.commit()).await?;
-        Ok(Ok(Ledger { position, letters, crashes }))
+        Ok(Ok(Ledger { position, letters, crashes, urgent }))
     }
 
     /// Ends the sessions of Rollcall that a takeover waits for, when it waits too long (I3).

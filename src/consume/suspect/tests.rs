@@ -1,7 +1,11 @@
+use super::apart::KEPT;
 use super::*;
+use crate::apply::Record;
 use crate::consume::batch::tests::config;
+use crate::consume::buffer::Entry;
 use crate::consume::fences::Fences;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 fn at(partition: i32) -> TopicPartition {
     TopicPartition { topic: "t".into(), partition }
@@ -40,8 +44,15 @@ fn however_often_it_happens_only_what_was_worked_on_alone_is_at_fault() {
         assert_eq!(verdict(&bystander), Verdict::Try);
         bystander = noted(&bystander, 30, 35);
         assert_eq!(died(Some(&bystander), 5).alone, 0, "many were worked on");
-        bystander = died(Some(&noted(&bystander, 1, 6)), 5);
-        assert_eq!(bystander.alone, 1);
+        for alone in 1..=2 {
+            bystander = died(Some(&noted(&bystander, 1, 6)), 5);
+            assert_eq!(bystander.alone, alone);
+            assert_eq!(
+                verdict(&bystander),
+                Verdict::Try,
+                "the same position lost owners elsewhere"
+            );
+        }
         bystander.under_way = 0;
     }
     let mut culprit = died(None, 5);
@@ -148,6 +159,39 @@ fn a_record_at_which_the_process_died_is_tried_before_everything_else() {
     assert!(turn(&mut apart, entries).is_empty());
     apart.urgent.insert(at(1), Instant::now());
     assert_eq!(turn(&mut apart, Vec::new()), [(0, vec![7], None)], "no longer than for a while");
+}
+
+#[test]
+fn such_a_record_is_waited_for_while_the_lease_of_its_partition_is_being_taken() {
+    let turn = |apart: &mut Apart, entries| {
+        let pieces = apart.in_turn(entries);
+        for piece in &pieces {
+            apart.urgent.remove(&piece.at);
+        }
+        pieces.iter().map(offsets).collect::<Vec<_>>()
+    };
+    let coming = |partition, crashes: &Crashes| {
+        let Entry::Begin { at, fence, position, letters, suspect } = begin(partition, crashes)
+        else {
+            panic!("no begin")
+        };
+        let suspect = suspect.map(|suspect| Suspect { urgent: vec![self::at(1)], ..suspect });
+        Entry::Begin { at, fence, position, letters, suspect }
+    };
+    let bystander = died(None, 5);
+    let culprit = died(Some(&noted(&died(None, 2), 1, 3)), 2);
+    let mut apart = apart();
+    assert!(turn(&mut apart, vec![coming(0, &bystander), record(0, 5)]).is_empty());
+    let first = turn(&mut apart, vec![begin(1, &culprit), record(1, 2)]);
+    assert_eq!(first, [(1, vec![2], None)]);
+    assert_eq!(turn(&mut apart, Vec::new()), [(0, vec![5], None)]);
+    // What was known before it had come does not make anybody wait for it again.
+    let late = turn(&mut apart, vec![coming(2, &bystander), record(2, 5)]);
+    assert_eq!(late, [(2, vec![5], None)]);
+    // One that comes and turns out to be somebody's who lives is not waited for.
+    let mut apart = self::apart();
+    assert!(turn(&mut apart, vec![coming(0, &bystander), record(0, 5)]).is_empty());
+    assert_eq!(turn(&mut apart, vec![begin(1, &died(None, 2))]), [(0, vec![5], None)]);
 }
 
 #[test]
