@@ -85,6 +85,15 @@ pub(super) const fn cause(doing: Doing) -> Unreadable {
 }
 
 impl Applier {
+    /// Whether nothing may be applied: who dies while that is waited for did not die of a record.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn is_halted(&self) -> store::Result<bool> {
+        let mut connection = self.pool.acquire().await?;
+        store::status::is_halted(&mut connection).await
+    }
+
     /// Says, for whoever takes the partition over if this process dies, that these records are worked on now and nothing
     /// else that was not trusted; false if the lease is another's.
     ///
@@ -107,9 +116,9 @@ impl Applier {
     ///
     /// # Errors
     /// The database's.
-    pub async fn ends_apart(&self, at: &TopicPartition) -> store::Result<()> {
+    pub async fn ends_apart(&self, at: &TopicPartition, fence: Uuid) -> store::Result<()> {
         let mut connection = self.pool.acquire().await?;
-        store::crashes::unmark(&mut connection, &at.topic, at.partition).await
+        store::crashes::unmark(&mut connection, (&at.topic, at.partition, fence)).await
     }
 
     /// The record as a letter, since the process died whenever it was worked on; or why the partition must stop instead.

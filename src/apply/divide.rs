@@ -170,8 +170,11 @@ impl Applier {
                 _ => stands = Some((code, Instant::now())),
             }
             let pause = pauses.next().unwrap_or(self.options.retry_max_delay);
-            if hard.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-                return Err(Stop::Cancelled);
+            tokio::select! {
+                () = hard.cancelled() => return Err(Stop::Cancelled),
+                // One more try, after which it is given up.
+                () = self.ending.cancelled(), if !self.ending.is_cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

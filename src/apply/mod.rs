@@ -57,6 +57,7 @@ use sqlx::PgPool;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 /// What applying depends on.
 #[derive(Debug, Clone)]
@@ -111,6 +112,8 @@ pub struct Applier {
     parked: Arc<Notify>,
     /// After how long an outage ends the batch, because who waits for its answer asks again; none: it is waited for (P6).
     gives_up_after: Option<Duration>,
+    /// Once it is cancelled, no outage and no halt is waited for any more.
+    ending: CancellationToken,
 }
 
 impl Applier {
@@ -142,6 +145,7 @@ impl Applier {
             cut: Arc::default(),
             parked: Arc::default(),
             gives_up_after: None,
+            ending: CancellationToken::new(),
         }
     }
 
@@ -157,12 +161,18 @@ impl Applier {
         Self { gives_up_after: Some(patience), ..self }
     }
 
+    /// One that gives a batch up when the system is away once `ending` is cancelled: whoever comes next has it again.
+    #[must_use]
+    pub fn with_ending(self, ending: CancellationToken) -> Self {
+        Self { ending, ..self }
+    }
+
     /// Whether an outage that has lasted since then, or longer, is not waited for; who replays letters hears why. A halt does
     /// not pass by itself.
     fn gives_up(&self, part: &Batch, failure: &Failure, since: Instant) -> bool {
         let halted = matches!(failure, Failure::Halted(_));
         let over = |patience| halted || since.elapsed() >= patience;
-        let gives_up = self.gives_up_after.is_some_and(over);
+        let gives_up = self.ending.is_cancelled() || self.gives_up_after.is_some_and(over);
         if let Some(replay) = part.replay.as_ref().filter(|_| gives_up) {
             replay.stopped(failure.to_string());
         }

@@ -28,7 +28,11 @@ impl Applier {
         if is_away {
             self.health.set_not_ready(CONDITION, error.to_string());
             tracing::warn!(%error, "a batch waits: the system is away");
-            hard.run_until_cancelled(tokio::time::sleep(self.options.retry_max_delay)).await;
+            tokio::select! {
+                () = hard.cancelled() => {}
+                () = self.ending.cancelled(), if !self.ending.is_cancelled() => {}
+                () = tokio::time::sleep(self.options.retry_max_delay) => {}
+            }
         }
         is_away
     }

@@ -1,9 +1,9 @@
 //! The rdkafka client: its settings, and what it does in a rebalance.
 
 use super::Config;
-use super::brokers;
 use super::owner::{Command, Commands};
 use crate::apply::TopicPartition;
+use crate::lifecycle::brokers;
 use crate::lifecycle::health::Health;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;

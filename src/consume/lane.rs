@@ -100,7 +100,7 @@ impl Lane {
             tokio::select! {
                 outcomes = &mut applying => outcomes,
                 () = late => {
-                    // Postgres is away: what is under way is read again by whoever comes next.
+                    // Postgres does not answer: what is under way is read again by whoever comes next.
                     stop.cancel();
                     applying.await
                 }

@@ -206,15 +206,16 @@ impl Leases {
         assigned: CancellationToken,
         again: bool,
     ) -> Option<Standing> {
-        let fence = Uuid::new_v4();
+        let claimed = Mutex::new(Uuid::nil());
         let take = async {
             if again {
                 metrics::lease_lost();
                 tokio::time::sleep(AFTER_LOSS).await;
             }
-            self.take(&at, fence).await
+            self.take(&at, &claimed).await
         };
         let taken = assigned.run_until_cancelled(take).await;
+        let fence = claimed.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(start) = taken
             && !assigned.is_cancelled()
         {
@@ -224,11 +225,14 @@ impl Leases {
         None
     }
 
-    /// Tries until it has the lease and the log fits.
-    async fn take(&self, at: &TopicPartition, fence: Uuid) -> Start {
+    /// Tries until it has the lease and the log fits, each time under a fence of its own, the last of which is left behind:
+    /// what was said of a partition under one that an operator has taken away stays void.
+    async fn take(&self, at: &TopicPartition, claimed: &Mutex<Uuid>) -> Start {
         let mut outage = retry::outage(self.parts.config.retry_max_delay);
         let mut recheck = retry::outage(RECHECK);
         loop {
+            let fence = Uuid::new_v4();
+            *claimed.lock().unwrap_or_else(PoisonError::into_inner) = fence;
             let pause = match self.attempt(at, fence).await {
                 Ok(Ok(start)) => {
                     let position = start.position;

@@ -15,7 +15,6 @@
 
 mod batch;
 mod board;
-mod brokers;
 mod buffer;
 mod client;
 mod fences;
@@ -86,7 +85,7 @@ pub struct Config {
     pub takeover_after: Duration,
     /// The longest pause between two attempts in an outage.
     pub retry_max_delay: Duration,
-    /// At the end: how long a batch under way may take, even when Postgres is away.
+    /// At the end: how long a batch under way may take. While the system is away, or a halt stands, none is gone on with.
     pub drain: Duration,
 }
 
@@ -167,15 +166,18 @@ pub fn start(
 
     let last = buffers.len().saturating_sub(1);
     for (number, (applier, buffer)) in appliers.into_iter().zip(buffers).enumerate() {
+        let soft = lifecycle.soft().clone();
+        // Records at which processes died are not waited with: who dies in an outage did not die of them.
+        let ending = if number == last { cancelled() } else { soft.clone() };
         let lane = Lane {
             config: Arc::clone(&config),
             decode: Arc::clone(decode),
-            applier,
+            applier: applier.with_ending(ending),
             buffer,
             fences: Arc::clone(&fences),
             board: Arc::clone(&board),
             commands: commands.clone(),
-            soft: lifecycle.soft().clone(),
+            soft,
             stop: lifecycle.hard().child_token(),
             left: lane::Left(Arc::clone(&lanes_left)),
         };
@@ -198,4 +200,10 @@ pub fn start(
     lifecycle.spawn(Group::Rest, "kafka-probe", probe.run(board, rest.clone()));
     lifecycle.spawn(Group::Rest, "leases", leases.run(ordered, rest));
     Ok(())
+}
+
+fn cancelled() -> CancellationToken {
+    let token = CancellationToken::new();
+    token.cancel();
+    token
 }

@@ -1,7 +1,6 @@
 //! The thread that owns the client: polls it, keeps the partitions' states, takes what the lanes have room for.
 
 use super::board::Board;
-use super::brokers;
 use super::buffer::{Buffer, Entry};
 use super::client::Client;
 use super::fences::Fences;
@@ -9,6 +8,7 @@ use super::lease::Order;
 use super::record;
 use super::track::{Cursor, Receipt, Tail};
 use crate::apply::TopicPartition;
+use crate::lifecycle::brokers;
 use crate::lifecycle::health::Heartbeat;
 use crate::telemetry::metrics::PartitionState;
 use partition::{Partition, Phase};

@@ -3,9 +3,9 @@
 
 use super::Config;
 use super::board::Board;
-use super::brokers;
 use super::client::{self, KAFKA, Quiet};
 use crate::apply::TopicPartition;
+use crate::lifecycle::brokers;
 use crate::lifecycle::health::Health;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};

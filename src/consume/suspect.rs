@@ -51,8 +51,13 @@ pub(super) fn remembered(
     });
     Some(Crashes {
         times: before.times + 1,
-        // Whoever dies elsewhere speaks for the record.
-        alone: if before.under_way == 1 { before.alone + 1 } else { 0 },
+        alone: match before.under_way {
+            1 => before.alone + 1,
+            // Nothing is worked on: it stays for an operator.
+            _ if Verdict::of(before.alone) == Verdict::Hopeless => before.alone,
+            // Whoever dies elsewhere speaks for the record.
+            _ => 0,
+        },
         under_way: 0,
         ..before
     })
@@ -86,7 +91,7 @@ impl Suspect {
         max_records: usize,
     ) -> Option<Self> {
         let crashes = crashes.filter(|crashes| crashes.times > 0 && position < high)?;
-        let first = Verdict::of(crashes.at_the_record());
+        let first = Verdict::of(crashes.alone);
         let decodes = crashes.stage.as_deref() == Some(Doing::Decode.as_str());
         let doing = if decodes { Doing::Decode } else { Doing::Apply };
         let one_by_one = crashes.next_offset.unwrap_or(position);
@@ -139,11 +144,11 @@ impl Lane {
         let (first, count) = (records.first().map(|record| record.offset), records.len());
         let next = records.last().map(|record| record.offset + 1);
         let (verdict, doing) = (suspect.first, suspect.doing);
-        if std::mem::take(&mut suspect.is_urgent)
-            && verdict == Verdict::Try
-            && !self.lives_through_probation(&at).await
-        {
-            return;
+        if std::mem::take(&mut suspect.is_urgent) && verdict == Verdict::Try {
+            if !self.lives_through_probation(&at, fence).await {
+                return;
+            }
+            apart.wait_longer();
         }
         if let Some(next) = next {
             if verdict == Verdict::Hopeless {
@@ -168,9 +173,9 @@ impl Lane {
                     );
                     match self.applier.crashed(record, doing, &self.soft).await {
                         Ok(Some(taken)) => taken,
-                        Ok(None) => return self.unnote(&at).await,
+                        Ok(None) => return self.unnote(&at, fence).await,
                         Err(cause) => {
-                            self.unnote(&at).await;
+                            self.unnote(&at, fence).await;
                             return self.halt(Halt { at, fence, stop: stop(cause, first) });
                         }
                     }
@@ -190,7 +195,7 @@ impl Lane {
         }
         let is_done = self.apply_apart(&mut apart.cutter).await;
         if !is_done {
-            return self.unnote(&at).await;
+            return self.unnote(&at, fence).await;
         }
         let next = gap.or(next).unwrap_or_default();
         let is_cleared = apart
@@ -198,7 +203,7 @@ impl Lane {
             .get_mut(&at)
             .is_none_or(|suspect| suspect.is_cleared(count, (first.unwrap_or(next), next)));
         if is_cleared {
-            apart.suspects.remove(&at);
+            apart.clear(&at);
             self.fences.retire(&at, fence);
             self.commands.send(Command::Again { at, fence });
         }
@@ -222,9 +227,9 @@ impl Lane {
     }
 
     /// Lives for a while with nothing noted: who is killed now clears the record. False when the worker is told to end.
-    async fn lives_through_probation(&self, at: &TopicPartition) -> bool {
+    async fn lives_through_probation(&self, at: &TopicPartition, fence: Uuid) -> bool {
         let begun = Instant::now();
-        self.unnote(at).await;
+        self.unnote(at, fence).await;
         let probation = probation(begun.elapsed());
         self.soft.run_until_cancelled(tokio::time::sleep(probation)).await.is_some()
     }
@@ -239,9 +244,20 @@ impl Lane {
     ) -> bool {
         let mut pauses = retry::outage(self.config.retry_max_delay);
         loop {
-            match self.applier.begins_apart(at, fence, what, doing).await {
-                Ok(true) => return true,
-                Ok(false) => {
+            let begins = async {
+                if self.applier.is_halted().await? {
+                    return Ok(None);
+                }
+                self.applier.begins_apart(at, fence, what, doing).await.map(Some)
+            };
+            match begins.await {
+                Ok(Some(true)) => return true,
+                Ok(None) => {
+                    if !self.outlast(&"a halt stands; see `rollcall status`", pauses.next()).await {
+                        return false;
+                    }
+                }
+                Ok(Some(false)) => {
                     self.fences.retire(at, fence);
                     self.commands.send(Command::Lost { at: at.clone(), fence });
                     return false;
@@ -256,9 +272,9 @@ impl Lane {
     }
 
     /// Takes the note back: the process lives. Told to end, it gives the lease back, and then nobody counts it.
-    async fn unnote(&self, at: &TopicPartition) {
+    async fn unnote(&self, at: &TopicPartition, fence: Uuid) {
         let mut pauses = retry::outage(self.config.retry_max_delay);
-        while let Err(error) = self.applier.ends_apart(at).await {
+        while let Err(error) = self.applier.ends_apart(at, fence).await {
             if !self.outlast(&error, pauses.next()).await {
                 return;
             }

@@ -2,11 +2,13 @@
 
 use super::Config;
 use super::board::Board;
-use rdkafka::ClientContext;
+use crate::lifecycle::brokers;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::{ClientContext, Statistics};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the promises rest on, whatever `kafka.properties` says. Both names of what has two.
 const FIXED: &[(&str, &str)] = &[
@@ -30,6 +32,9 @@ const FIXED: &[(&str, &str)] = &[
     ("queue.buffering.max.messages", "0"),
     ("queue.buffering.max.kbytes", "2147483647"),
     ("message.max.bytes", "100000000"),
+    // Brokers that it forgets are told to it by us, see `lifecycle::brokers`.
+    ("metadata.recovery.strategy", "none"),
+    ("statistics.interval.ms", "1000"),
     ("dr_cb", ""),
     ("dr_msg_cb", ""),
 ];
@@ -50,7 +55,11 @@ pub(super) fn client_config(config: &Config, fixed: &[(&str, &str)]) -> ClientCo
 }
 
 /// Where deliveries are noted.
-pub(super) struct Deliveries(Arc<Board>);
+pub(super) struct Deliveries {
+    board: Arc<Board>,
+    /// The producer knows no broker any more.
+    is_lost: AtomicBool,
+}
 
 impl ClientContext for Deliveries {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -59,6 +68,12 @@ impl ClientContext for Deliveries {
 
     fn error(&self, error: KafkaError, _reason: &str) {
         tracing::warn!(%error, "Kafka's producer: {error}");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        if brokers::knows_none(&statistics) {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -73,7 +88,7 @@ impl ProducerContext for Deliveries {
             }
         };
         let bytes = message.key_len() + message.payload_len();
-        self.0.ended(opaque, bytes, result);
+        self.board.ended(opaque, bytes, result);
     }
 }
 
@@ -82,7 +97,17 @@ pub(super) type Producer = ThreadedProducer<Deliveries>;
 
 /// Starts a producer.
 pub(super) fn start(config: &Config, board: &Arc<Board>) -> KafkaResult<Producer> {
-    client_config(config, FIXED).create_with_context(Deliveries(Arc::clone(board)))
+    let deliveries = Deliveries { board: Arc::clone(board), is_lost: AtomicBool::new(false) };
+    client_config(config, FIXED).create_with_context(deliveries)
+}
+
+/// Tells a producer of the brokers if it has forgotten all of them.
+pub(super) fn remind(producer: &Producer, bootstrap_servers: &str) {
+    let client = producer.client();
+    if client.context().is_lost.swap(false, Ordering::Relaxed) {
+        tracing::warn!("Kafka's producer has forgotten all brokers: it is told of them");
+        brokers::add(client, bootstrap_servers);
+    }
 }
 
 /// Ends a producer: what is under way is dropped, and the instance is gone when this returns. Blocks.
@@ -94,6 +119,23 @@ pub(super) fn end(producer: Producer) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rdkafka::mocking::MockCluster;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_producer_that_knows_no_broker_is_told_of_them() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("t", 1, 1).unwrap();
+        let nowhere = Config::new("", "t.", "o");
+        let producer = start(&nowhere, &Arc::new(Board::new(std::iter::empty(), 0))).unwrap();
+        let ask = |patience| producer.client().fetch_metadata(Some("t"), patience);
+        assert!(ask(Duration::from_secs(1)).is_err());
+        let until = Instant::now() + Duration::from_mins(1);
+        while ask(Duration::from_millis(100)).is_err() {
+            assert!(Instant::now() < until, "it never hears of them");
+            remind(&producer, &cluster.bootstrap_servers());
+        }
+    }
 
     #[test]
     fn properties_do_not_change_what_the_promises_rest_on() {

@@ -6,7 +6,7 @@ use super::check::routes;
 use super::envelope::ce_time;
 use super::lane::Lane;
 use super::produce::produce;
-use super::producer::Producer;
+use super::producer::{Producer, remind};
 use crate::store;
 use crate::store::relay::{Cursor, Feed, OutboxRow, Position, feeds, read_runs, renew_and_move};
 use crate::telemetry::metrics;
@@ -139,6 +139,7 @@ impl<'a> Session<'a> {
             }
         });
         self.hungry |= grown;
+        remind(self.producer, &self.tools.config.bootstrap_servers);
         failure?;
         let (code, _) = self.producer.client().fatal_error()?;
         Some(End::ProducerFailed(code))

@@ -14,7 +14,8 @@ pub struct Crashes {
     pub offset: i64,
     /// How many owners in a row.
     pub times: i32,
-    /// How many of them while the one record at the position was worked on apart from everything else.
+    /// How many of them, the last ones in a row, while the one record at the position was worked on apart from everything
+    /// else.
     pub alone: i32,
     /// How many records are worked on apart now, from the position on.
     pub under_way: i32,
@@ -22,14 +23,6 @@ pub struct Crashes {
     pub next_offset: Option<i64>,
     /// Whether it was decoded or applied.
     pub stage: Option<String>,
-}
-
-impl Crashes {
-    /// How many owners in a row were lost while the one record at the position was worked on alone. The first one at a
-    /// position noted nothing yet: it counts where all the others say the same.
-    pub const fn at_the_record(&self) -> i32 {
-        if self.alone > 0 && self.times == self.alone + 1 { self.times } else { self.alone }
-    }
 }
 
 /// What is known of a partition.
@@ -109,6 +102,8 @@ pub async fn forget(tx: &mut Transaction<'_, Postgres>, topic: &str, partition: 
 
 /// Says that so many records, from the position to before `next_offset`, are worked on now apart from everything else;
 /// whether the lease is still under this fence. Nothing is said otherwise.
+///
+/// The first owner that is lost at a position has noted nothing: it counts as lost at the record if there is no other.
 pub async fn mark(
     connection: &mut PgConnection,
     (topic, partition, fence): (&str, i32, Uuid),
@@ -129,7 +124,9 @@ pub async fn mark(
            ON CONFLICT (topic, partition) DO UPDATE
            SET "offset" = excluded."offset",
                crashes = CASE WHEN known."offset" = excluded."offset" THEN known.crashes ELSE 0 END,
-               alone = CASE WHEN known."offset" = excluded."offset" THEN known.alone ELSE 0 END,
+               alone = CASE WHEN known."offset" <> excluded."offset" THEN 0
+                            WHEN known.crashes = 1 AND known.next_offset IS NULL AND excluded.under_way = 1 THEN 1
+                            ELSE known.alone END,
                under_way = excluded.under_way, next_offset = excluded.next_offset, stage = excluded.stage"#,
         topic,
         partition,
@@ -144,12 +141,20 @@ pub async fn mark(
     Ok(done.rows_affected() == 1)
 }
 
-/// Says that nothing of a partition is worked on apart any more, though its position has not moved.
-pub async fn unmark(connection: &mut PgConnection, topic: &str, partition: i32) -> Result<()> {
+/// Says that nothing of a partition is worked on apart any more, though its position has not moved. Under another fence
+/// nothing is said: then it is another owner's note.
+pub async fn unmark(
+    connection: &mut PgConnection,
+    (topic, partition, fence): (&str, i32, Uuid),
+) -> Result<()> {
     sqlx::query!(
-        "UPDATE partition_crashes SET under_way = 0 WHERE topic = $1 AND partition = $2",
+        "UPDATE partition_crashes AS known SET under_way = 0
+         FROM partition_leases AS lease
+         WHERE known.topic = $1 AND known.partition = $2
+           AND lease.topic = $1 AND lease.partition = $2 AND lease.fence = $3",
         topic,
         partition,
+        fence,
     )
     .execute(connection)
     .await?;

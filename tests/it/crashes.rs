@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::scene::update;
 use crate::stage::{REQUESTS, Stage, command, record, request};
-use crate::support::{NewRecord, PATIENCE, Setup, Worker, eventually};
+use crate::support::{NewRecord, PATIENCE, Setup, Worker, eventually, promptly};
 
 /// Partitions of who is dead are given to others sooner than after 45 s.
 pub(crate) fn quick(stage: &Stage) -> Setup {
@@ -168,7 +168,7 @@ async fn a_waiting_record_that_kills_who_frees_it_is_found_and_nothing_else_is_l
     let faulty = setup.clone().with("FAULT_AT", "abort:drain:p2");
     let (worker, died) =
         survivor_of(|| Worker::start(&faulty), async || stage.number(resolved).await == 4).await;
-    // The batch; perhaps that again, if its end was seen late; twice alone.
+    // The batch; perhaps that again, if its end was seen late; three times alone.
     assert!((3..=6).contains(&died), "{died}");
     stage.prove(9).await;
     let changed = "SELECT string_agg(message_id, ' ' ORDER BY message_id) FROM membership_history";
@@ -203,6 +203,56 @@ async fn a_record_that_makes_the_program_panic_is_a_letter_and_nobody_dies() {
     let worker = Worker::start(&stage.setup.clone().with("FAULT_AT", "panic:apply:m2"));
     stage.prove(5).await;
     assert_eq!(outcomes(&stage).await, "0AALAA");
+    worker.stop().await;
+}
+
+/// What is known of the first partition's owners that were gone without a word.
+async fn alone(stage: &Stage) -> Option<i32> {
+    sqlx::query_scalar("SELECT alone FROM partition_crashes WHERE partition = 0 AND crashes > 0")
+        .fetch_optional(&stage.db.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_killed_before_the_record_is_tried_clears_it() {
+    let stage = Stage::new().await;
+    send(&stage, 0, 0..1).await;
+    let setup = quick(&stage).with("FAULT_AT", "abort:apply:m0");
+    for _ in 0..2 {
+        let mut worker = Worker::start(&setup);
+        assert!(!worker.exit(PATIENCE).await.success());
+    }
+    let worker = Worker::start(&setup);
+    promptly(PATIENCE, "two were lost at the record", async || {
+        (alone(&stage).await == Some(2)).then_some(())
+    })
+    .await;
+    worker.kill().await;
+    let (worker, died) = survivor(&stage, &setup, 1).await;
+    assert_eq!((died, &*outcomes(&stage).await), (3, "0L"), "three more, all of its own");
+    stage.prove(1).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_killed_while_a_halt_stands_blames_no_record() {
+    let stage = Stage::new().await;
+    send(&stage, 0, 0..1).await;
+    let setup = quick(&stage);
+    let halt = "INSERT INTO halts (name, cause, since) VALUES ('test', 'a test', now())";
+    sqlx::query(halt).execute(&stage.db.pool).await.unwrap();
+    for life in 0..5 {
+        let worker = Worker::start(&setup);
+        let waits = if life == 0 { "a batch waits" } else { "could not be noted yet" };
+        eventually(PATIENCE, "it waits", async || worker.output().contains(waits).then_some(()))
+            .await;
+        worker.kill().await;
+    }
+    sqlx::query("DELETE FROM halts").execute(&stage.db.pool).await.unwrap();
+    let worker = Worker::start(&setup);
+    stage.prove(1).await;
+    assert_eq!(outcomes(&stage).await, "0A");
     worker.stop().await;
 }
 

@@ -18,7 +18,7 @@ pub(super) const KEPT: Room = Room { records: 10_000, bytes: 64 << 20 };
 pub(super) struct Apart {
     pub(super) cutter: Cutter,
     pub(super) suspects: HashMap<TopicPartition, Suspect>,
-    /// Those that have come.
+    /// Those that have come, until they are trusted again.
     begun: HashSet<TopicPartition>,
     /// Partitions that are gone through before others, and until when these wait for them.
     pub(super) urgent: HashMap<TopicPartition, Instant>,
@@ -75,6 +75,18 @@ impl Apart {
             pieces.into_iter().partition(|piece| self.urgent.contains_key(&piece.at));
         self.kept = others;
         urgent
+    }
+
+    /// A partition is trusted again.
+    pub(super) fn clear(&mut self, at: &TopicPartition) {
+        self.suspects.remove(at);
+        self.begun.remove(at);
+    }
+
+    /// Those that go before others had to wait themselves.
+    pub(super) fn wait_longer(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        self.urgent.values_mut().for_each(|known| *known = until);
     }
 
     /// Notes whose turn it is before that of others: its own, or that of others that have not come yet.

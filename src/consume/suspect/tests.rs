@@ -18,7 +18,9 @@ fn died(known: Option<&Crashes>, position: i64) -> Crashes {
 /// As the database has it once records from the position on are worked on apart.
 fn noted(known: &Crashes, records: i32, next_offset: i64) -> Crashes {
     let stage = Some(Doing::Apply.as_str().to_owned());
-    Crashes { under_way: records, next_offset: Some(next_offset), stage, ..known.clone() }
+    let is_first = known.times == 1 && known.next_offset.is_none() && records == 1;
+    let alone = if is_first { 1 } else { known.alone };
+    Crashes { under_way: records, next_offset: Some(next_offset), stage, alone, ..known.clone() }
 }
 
 fn verdict(crashes: &Crashes) -> Verdict {
@@ -55,6 +57,12 @@ fn however_often_it_happens_only_what_was_worked_on_alone_is_at_fault() {
         }
         bystander.under_way = 0;
     }
+    let among_others = Crashes { times: 0, ..bystander };
+    let mut bystander = died(Some(&noted(&among_others, 30, 35)), 5);
+    for _ in 0..2 {
+        bystander = died(Some(&noted(&bystander, 1, 6)), 5);
+        assert_eq!(verdict(&bystander), Verdict::Try, "the first one was noted, with others");
+    }
     let mut culprit = died(None, 5);
     let mut verdicts = vec![verdict(&culprit)];
     for _ in 0..4 {
@@ -64,6 +72,8 @@ fn however_often_it_happens_only_what_was_worked_on_alone_is_at_fault() {
     let letter = Verdict::Letter;
     let tried = Verdict::Try;
     assert_eq!(verdicts, [tried, tried, letter, letter, Verdict::Hopeless]);
+    culprit.under_way = 0;
+    assert_eq!(verdict(&died(Some(&culprit), 5)), Verdict::Hopeless, "it stays for an operator");
 }
 
 #[test]

@@ -11,14 +11,14 @@ use std::ffi::CString;
 
 /// Whether the client has no broker that it could connect to. Its own queues and the group's coordinator, which has an
 /// address only as long as another broker tells it, count as brokers too.
-pub(super) fn knows_none(statistics: &Statistics) -> bool {
+pub fn knows_none(statistics: &Statistics) -> bool {
     let mut sources = statistics.brokers.values().map(|broker| broker.source.as_str());
     !sources.any(|source| matches!(source, "configured" | "learned"))
 }
 
 /// Has a client know these brokers, `host:port` each, with commas between; those that it knows stay as they are.
 #[expect(unsafe_code, reason = "rdkafka has no function for it")]
-pub(super) fn add<C: ClientContext>(client: &Client<C>, servers: &str) {
+pub fn add<C: ClientContext>(client: &Client<C>, servers: &str) {
     let Ok(servers) = CString::new(servers) else {
         return;
     };
@@ -29,7 +29,6 @@ pub(super) fn add<C: ClientContext>(client: &Client<C>, servers: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consume::client::Quiet;
     use rdkafka::ClientConfig;
     use rdkafka::consumer::{BaseConsumer, Consumer as _};
     use rdkafka::mocking::MockCluster;
@@ -55,7 +54,7 @@ mod tests {
     fn a_client_without_brokers_reaches_those_that_it_is_told() {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("t", 1, 1).unwrap();
-        let client: BaseConsumer<Quiet> = ClientConfig::new().create_with_context(Quiet).unwrap();
+        let client: BaseConsumer = ClientConfig::new().create().unwrap();
         let ask = |patience| client.fetch_metadata(Some("t"), Duration::from_secs(patience));
         assert!(ask(1).is_err());
         for _ in 0..2 {
