@@ -153,7 +153,7 @@ impl Applier {
                     metrics::transaction_retry("outage");
                     self.health.set_not_ready(CONDITION, failure.to_string());
                     tracing::warn!(%failure, "a batch waits: the system is away");
-                    if self.gives_up(part, &failure, begun) {
+                    if self.gives_up(part, &failure, begun) || self.spares(&failure).await {
                         return Err(Stop::Cancelled);
                     }
                 }

@@ -114,6 +114,8 @@ pub struct Applier {
     gives_up_after: Option<Duration>,
     /// Once it is cancelled, no outage and no halt is waited for any more.
     ending: CancellationToken,
+    /// Whether its records are noted, to be blamed if the process dies.
+    of_suspects: bool,
 }
 
 impl Applier {
@@ -146,6 +148,7 @@ impl Applier {
             parked: Arc::default(),
             gives_up_after: None,
             ending: CancellationToken::new(),
+            of_suspects: false,
         }
     }
 
@@ -165,6 +168,13 @@ impl Applier {
     #[must_use]
     pub fn with_ending(self, ending: CancellationToken) -> Self {
         Self { ending, ..self }
+    }
+
+    /// One that gives a batch up when nothing can be applied, whatever it is: its records are noted, and who dies while they
+    /// wait did not die of them.
+    #[must_use]
+    pub fn for_suspects(self) -> Self {
+        Self { of_suspects: true, ..self }
     }
 
     /// Whether an outage that has lasted since then, or longer, is not waited for; who replays letters hears why. A halt does

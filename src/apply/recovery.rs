@@ -1,7 +1,7 @@
 //! Whether batches can be applied at all.
 
 use super::Applier;
-use super::disposition::is_outage;
+use super::disposition::{Failure, is_outage};
 use super::divide::CONDITION;
 use crate::store;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,12 @@ impl Applier {
             }
         }
         is_away
+    }
+
+    /// Whether records at which processes died are better tried later: nothing can be applied now.
+    pub(super) async fn spares(&self, failure: &Failure) -> bool {
+        let halted = matches!(failure, Failure::Halted(_));
+        self.of_suspects && (halted || self.canary().await.is_err())
     }
 
     /// Whether anything can be written to the tables of a batch.

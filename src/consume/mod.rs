@@ -167,12 +167,12 @@ pub fn start(
     let last = buffers.len().saturating_sub(1);
     for (number, (applier, buffer)) in appliers.into_iter().zip(buffers).enumerate() {
         let soft = lifecycle.soft().clone();
-        // Records at which processes died are not waited with: who dies in an outage did not die of them.
-        let ending = if number == last { cancelled() } else { soft.clone() };
+        let applier = applier.with_ending(soft.clone());
+        let applier = if number == last { applier.for_suspects() } else { applier };
         let lane = Lane {
             config: Arc::clone(&config),
             decode: Arc::clone(decode),
-            applier: applier.with_ending(ending),
+            applier,
             buffer,
             fences: Arc::clone(&fences),
             board: Arc::clone(&board),
@@ -200,10 +200,4 @@ pub fn start(
     lifecycle.spawn(Group::Rest, "kafka-probe", probe.run(board, rest.clone()));
     lifecycle.spawn(Group::Rest, "leases", leases.run(ordered, rest));
     Ok(())
-}
-
-fn cancelled() -> CancellationToken {
-    let token = CancellationToken::new();
-    token.cancel();
-    token
 }

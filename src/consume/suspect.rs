@@ -39,7 +39,8 @@ pub(super) fn remembered(
     let offset = position.unwrap_or(NOTHING_YET);
     let known = known.filter(|known| known.offset == offset).cloned();
     if !silently {
-        return known;
+        // Whoever takes the lease works on nothing yet.
+        return known.map(|known| Crashes { under_way: 0, ..known });
     }
     let before = known.unwrap_or(Crashes {
         offset,

@@ -33,6 +33,8 @@ fn who_gives_its_leases_back_is_not_counted_and_who_moves_on_is_trusted() {
     let once = died(None, 5);
     assert_eq!((once.times, once.alone), (1, 0));
     assert_eq!(remembered(Some(&once), Some(5), false), Some(once.clone()), "nothing has moved");
+    let known = remembered(Some(&noted(&once, 1, 6)), Some(5), false).unwrap();
+    assert_eq!(known.under_way, 0, "the note was not taken back");
     assert_eq!(remembered(Some(&once), Some(6), false), None);
     assert_eq!(died(Some(&died(Some(&once), 5)), 6).times, 1, "another position");
     assert_eq!(remembered(None, None, true).unwrap().offset, NOTHING_YET);
