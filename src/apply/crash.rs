@@ -4,6 +4,8 @@
 use super::Applier;
 use super::batch::{Record, Taken, TopicPartition};
 use super::caps::CAP;
+use super::disposition::Failure;
+use super::divide::CONDITION;
 use super::letter::with_cause;
 use crate::contract::{Intake, LetterClass, LetterStage, Unreadable};
 use crate::store;
@@ -85,13 +87,17 @@ pub(super) const fn cause(doing: Doing) -> Unreadable {
 }
 
 impl Applier {
-    /// Whether nothing may be applied: who dies while that is waited for did not die of a record.
+    /// Whether nothing may be applied, and says so to `/readyz`: who dies while that is waited for did not die of a record.
     ///
     /// # Errors
     /// The database's.
     pub async fn is_halted(&self) -> store::Result<bool> {
         let mut connection = self.pool.acquire().await?;
-        store::status::is_halted(&mut connection).await
+        let halt = store::status::halts(&mut connection).await?.into_iter().next();
+        if let Some(halt) = &halt {
+            self.health.set_not_ready(CONDITION, Failure::Halted(halt.name.clone()).to_string());
+        }
+        Ok(halt.is_some())
     }
 
     /// Says, for whoever takes the partition over if this process dies, that these records are worked on now and nothing

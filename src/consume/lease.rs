@@ -80,6 +80,22 @@ pub(super) enum Unready {
     Stopped(String, Uuid),
     /// An operator has paused it.
     Paused,
+    /// The lease has another fence than it was claimed under.
+    TakenAway,
+}
+
+/// Under which fence a lease is claimed.
+#[derive(Debug, Clone, Copy)]
+struct Fence {
+    fence: Uuid,
+    /// Whether it has been, so that it must still be the lease's.
+    is_claimed: bool,
+}
+
+impl Fence {
+    fn new() -> Self {
+        Self { fence: Uuid::new_v4(), is_claimed: false }
+    }
 }
 
 /// Why a lease could not be taken this time.
@@ -206,7 +222,7 @@ impl Leases {
         assigned: CancellationToken,
         again: bool,
     ) -> Option<Standing> {
-        let claimed = Mutex::new(Uuid::nil());
+        let claimed = Mutex::new(Fence::new());
         let take = async {
             if again {
                 metrics::lease_lost();
@@ -215,7 +231,7 @@ impl Leases {
             self.take(&at, &claimed).await
         };
         let taken = assigned.run_until_cancelled(take).await;
-        let fence = claimed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Fence { fence, .. } = claimed.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(start) = taken
             && !assigned.is_cancelled()
         {
@@ -225,15 +241,14 @@ impl Leases {
         None
     }
 
-    /// Tries until it has the lease and the log fits, each time under a fence of its own, the last of which is left behind:
-    /// what was said of a partition under one that an operator has taken away stays void.
-    async fn take(&self, at: &TopicPartition, claimed: &Mutex<Uuid>) -> Start {
+    /// Tries until it has the lease and the log fits. A fence that somebody has taken away is not claimed again: what was said
+    /// of the partition under it stays void.
+    async fn take(&self, at: &TopicPartition, claimed: &Mutex<Fence>) -> Start {
         let mut outage = retry::outage(self.parts.config.retry_max_delay);
         let mut recheck = retry::outage(RECHECK);
         loop {
-            let fence = Uuid::new_v4();
-            *claimed.lock().unwrap_or_else(PoisonError::into_inner) = fence;
-            let pause = match self.attempt(at, fence).await {
+            let current = *lock(claimed);
+            let pause = match self.attempt(at, current).await {
                 Ok(Ok(start)) => {
                     let position = start.position;
                     self.parts.health.set_ready(LEASES);
@@ -241,12 +256,19 @@ impl Leases {
                     tracing::info!(topic = &*at.topic, at.partition, position, "lease taken");
                     return start;
                 }
+                Ok(Err(Unready::TakenAway)) => {
+                    *lock(claimed) = Fence::new();
+                    continue;
+                }
                 Ok(Err(Unready::Paused)) => {
+                    lock(claimed).is_claimed = true;
                     self.parts.board.set(at, PartitionState::Paused);
                     self.parts.health.set_ready(LEASES);
                     recheck.next()
                 }
                 Ok(Err(Unready::Stopped(cause, fence))) => {
+                    // Of another log, the lease was not taken.
+                    lock(claimed).is_claimed = fence == current.fence;
                     tracing::error!(topic = &*at.topic, at.partition, cause, "partition stopped");
                     self.parts.board.stop(at, fence, Stop { cause, offset: None });
                     recheck.next()
@@ -268,7 +290,7 @@ impl Leases {
     async fn attempt(
         &self,
         at: &TopicPartition,
-        fence: Uuid,
+        fence: Fence,
     ) -> Result<Result<Start, Unready>, Trouble> {
         let probe = &self.parts.probe;
         let cluster_id = self
@@ -285,7 +307,7 @@ impl Leases {
         self.parts.board.watermarks(at, low, high);
         let position = match track::judge(ledger.position, low, high) {
             Ok(position) => position,
-            Err(cause) => return Ok(Err(Unready::Stopped(cause, fence))),
+            Err(cause) => return Ok(Err(Unready::Stopped(cause, fence.fence))),
         };
         let Ledger { letters, crashes, urgent, .. } = ledger;
         let most = self.parts.config.max_records;
@@ -351,6 +373,10 @@ impl Leases {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<TopicPartition, Uuid>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -251,9 +251,12 @@ impl Lane {
                 }
                 self.applier.begins_apart(at, fence, what, doing).await.map(Some)
             };
-            match begins.await {
+            let Some(begins) = self.soft.run_until_cancelled(begins).await else { return false };
+            match begins {
                 Ok(Some(true)) => return true,
                 Ok(None) => {
+                    // What was noted before the halt came is not worked on now.
+                    self.unnote(at, fence).await;
                     if !self.outlast(&"a halt stands; see `rollcall status`", pauses.next()).await {
                         return false;
                     }

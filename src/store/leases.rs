@@ -13,8 +13,10 @@ pub struct Claim<'a> {
     pub topic: &'a str,
     /// The partition.
     pub partition: i32,
-    /// The new fence: random, and never used before.
+    /// The fence: random, and never used before by anybody else.
     pub fence: Uuid,
+    /// Whether the claimant has had the lease under this fence already, and looks at the log again.
+    pub again: bool,
     /// The worker.
     pub owner: &'a str,
     /// The Kafka cluster that the worker reads.
@@ -31,6 +33,9 @@ pub enum Taking {
         /// Another had it and has not given it back: it is gone without a word, or about to hear of this.
         silently: bool,
     },
+    /// It was to be taken again, and has another fence since: somebody wants what was said under the former one forgotten. The
+    /// lease was not touched.
+    TakenAway,
     /// The ledger of this partition was written from another log; the lease was not touched.
     OtherLog {
         /// The cluster it was written from.
@@ -50,13 +55,16 @@ pub async fn take(
     claim: Claim<'_>,
     taken_at: OffsetDateTime,
 ) -> Result<Taking> {
-    let before = sqlx::query_scalar!(
-        "SELECT owner FROM partition_leases WHERE topic = $1 AND partition = $2 FOR NO KEY UPDATE",
+    let before = sqlx::query!(
+        "SELECT owner, fence FROM partition_leases WHERE topic = $1 AND partition = $2 FOR NO KEY UPDATE",
         claim.topic,
         claim.partition,
     )
     .fetch_optional(&mut **tx)
     .await?;
+    if claim.again && before.as_ref().is_some_and(|lease| lease.fence != claim.fence) {
+        return Ok(Taking::TakenAway);
+    }
     let taken = sqlx::query_scalar!(
         "INSERT INTO partition_leases AS lease
              (topic, partition, fence, owner, cluster_id, group_id, taken_at)
@@ -76,7 +84,8 @@ pub async fn take(
     .fetch_optional(&mut **tx)
     .await?;
     if taken.is_some() {
-        let silently = before.is_some_and(|owner| !owner.is_empty() && owner != claim.owner);
+        let silently =
+            before.is_some_and(|lease| !lease.owner.is_empty() && lease.owner != claim.owner);
         return Ok(Taking::Taken { silently });
     }
     let log = sqlx::query!(

@@ -227,6 +227,24 @@ async fn records_that_retention_took_stop_their_partition_and_no_other() {
     .await;
     assert_eq!(topic, stage.topics.full(REQUESTS));
     assert!(cause.contains("records_lost") && cause.contains("15"), "{cause}");
+    // The log is looked at again and again, which changes nothing of what is said.
+    let said = "SELECT said.since || ' ' || said.fence || ' ' || lease.fence
+                FROM partition_states AS said JOIN partition_leases AS lease USING (topic, partition)
+                WHERE said.state = 'STOPPED'";
+    let looked = "SELECT lease.taken_at::text
+                  FROM partition_states AS said JOIN partition_leases AS lease USING (topic, partition)
+                  WHERE said.state = 'STOPPED'";
+    let text =
+        async |sql| -> String { sqlx::query_scalar(sql).fetch_one(&stage.db.pool).await.unwrap() };
+    let before = text(said).await;
+    for _ in 0..2 {
+        let last = text(looked).await;
+        eventually(LONG, "it is looked at again", async || {
+            (text(looked).await != last).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(text(said).await, before);
     assert!(!worker.is_ready().await);
     assert_eq!(
         stage.number("SELECT max(next_offset) FROM intake_ledger WHERE partition = 0").await,

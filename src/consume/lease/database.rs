@@ -4,7 +4,7 @@
 use super::super::Config;
 use super::super::board::Board;
 use super::super::suspect;
-use super::{Ledger, Trouble, Unready};
+use super::{Fence, Ledger, Trouble, Unready};
 use crate::apply::crashes::{self, Crashes};
 use crate::apply::leases::{self, Claim, Taking};
 use crate::apply::{Sessions, TopicPartition};
@@ -44,13 +44,13 @@ impl Database {
     pub(super) async fn claim(
         &self,
         at: &TopicPartition,
-        fence: Uuid,
+        Fence { fence, is_claimed: again }: Fence,
         cluster_id: &str,
         now: OffsetDateTime,
     ) -> Result<Result<Ledger, Unready>, Trouble> {
         let Config { owner, group_id, .. } = &*self.config;
         let (topic, partition) = (&*at.topic, at.partition);
-        let claim = Claim { topic, partition, fence, owner, cluster_id, group_id };
+        let claim = Claim { topic, partition, fence, again, owner, cluster_id, group_id };
         let _turn = self.takeovers.acquire().await;
         let mut session = self.within(STEP, self.sessions.take(&self.pool)).await?;
         let claimed = self.claim_by(&mut session, claim, now).await?;
@@ -72,6 +72,7 @@ impl Database {
         let taking = Box::pin(self.clearing_the_way(pid, leases::take(&mut tx, claim, now)));
         let silently = match self.within(longest + STEP, taking).await? {
             Taking::Taken { silently } => silently,
+            Taking::TakenAway => return Ok(Err(Unready::TakenAway)),
             Taking::OtherLog { cluster_id: known, fence, .. } if known != claim.cluster_id => {
                 let cause = format!(
                     "cluster_changed: the ledger is of Kafka cluster {known}, this one is {}",
