@@ -153,8 +153,8 @@ impl Applier {
                     metrics::transaction_retry("outage");
                     self.health.set_not_ready(CONDITION, failure.to_string());
                     tracing::warn!(%failure, "a batch waits: the system is away");
-                    let spares = hard.run_until_cancelled(self.spares(&failure)).await;
-                    if self.gives_up(part, &failure, begun) || spares.unwrap_or(true) {
+                    let spares = hard.run_until_cancelled(self.spares(&failure));
+                    if self.gives_up(part, &failure, begun) || spares.await.unwrap_or(true) {
                         return Err(Stop::Cancelled);
                     }
                 }
