@@ -124,6 +124,15 @@ fn offsets(piece: &Piece) -> (i32, Vec<i64>, Option<i64>) {
     (piece.at.partition, offsets, piece.gap)
 }
 
+/// What is gone through next, as if it had been.
+fn turn(apart: &mut Apart, entries: Vec<Entry>) -> Vec<(i32, Vec<i64>, Option<i64>)> {
+    let pieces = apart.in_turn(entries);
+    for piece in &pieces {
+        apart.urgent.remove(&piece.at);
+    }
+    pieces.iter().map(offsets).collect()
+}
+
 #[test]
 fn partitions_are_gone_through_apart_and_their_records_too_where_it_died_before() {
     let mut apart = apart();
@@ -156,13 +165,6 @@ fn a_record_at_which_the_process_died_is_tried_before_everything_else() {
     let culprit = died(Some(&noted(&died(None, 2), 1, 3)), 2);
     let entries = vec![begin(0, &died(None, 5)), begin(1, &culprit), record(0, 5)];
     assert!(apart.in_turn(entries).is_empty(), "it has not come yet");
-    let turn = |apart: &mut Apart, entries| {
-        let pieces = apart.in_turn(entries);
-        for piece in &pieces {
-            apart.urgent.remove(&piece.at);
-        }
-        pieces.iter().map(offsets).collect::<Vec<_>>()
-    };
     let first = turn(&mut apart, vec![record(0, 6), record(1, 2), record(1, 3)]);
     assert_eq!(first, [(1, vec![2], None), (1, vec![3], None)]);
     assert_eq!(turn(&mut apart, Vec::new()), [(0, vec![5], None), (0, vec![6], None)]);
@@ -175,13 +177,6 @@ fn a_record_at_which_the_process_died_is_tried_before_everything_else() {
 
 #[test]
 fn such_a_record_is_waited_for_while_the_lease_of_its_partition_is_being_taken() {
-    let turn = |apart: &mut Apart, entries| {
-        let pieces = apart.in_turn(entries);
-        for piece in &pieces {
-            apart.urgent.remove(&piece.at);
-        }
-        pieces.iter().map(offsets).collect::<Vec<_>>()
-    };
     let coming = |partition, crashes: &Crashes| {
         let Entry::Begin { at, fence, position, letters, suspect } = begin(partition, crashes)
         else {
